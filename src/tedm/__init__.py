@@ -1,0 +1,9 @@
+"""Label-efficient segmentation from diffusion features: extract once, store, fit small heads, vote.
+
+The four packages follow the data: `tedm.extract` turns images into activations, `tedm.store` keeps them, `tedm.heads` fits and
+predicts, `tedm.show` draws. `tedm.cli` holds the commands. The method is TEDM (Rosnati et al. 2023, arXiv:2311.07421).
+"""
+
+from importlib.metadata import version
+
+__version__ = version("tedm")

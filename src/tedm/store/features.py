@@ -1,0 +1,142 @@
+"""The waist of the hourglass: what a head sees of images, whatever they are kept in.
+
+`Features` is a collection of images with labels that hands out one `Block` of activations an image. A store on disk is one; a
+backbone that computes on the fly is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.store.labels import Labels
+from tedm.store.layout import Floats, native_cells, stored, upsampled_array
+from tedm.store.settings import Arithmetic, FeatureSettings, Layout, StorageType, Upsampling
+
+
+@dataclass(frozen=True)
+class Block:
+    """One image's activations, each level at its own resolution.
+
+    Parameters
+    ----------
+    name : str
+        The image.
+    timesteps : tuple of int
+        What the first axis of the cells counts.
+    cells : tuple of arrays of shape (timesteps, draws, side, side, channels)
+        One for each level, contiguous, in the store's type. Features that can only be had at image resolution (bilinear
+        upsampled stores) are one level of stride 1.
+    size : int
+        Side of the image in pixels.
+    upsampling : {"nearest", "bilinear"}
+        How cells become pixels.
+    """
+
+    name: str
+    timesteps: tuple[int, ...]
+    cells: tuple[Floats, ...]
+    size: int
+    upsampling: Upsampling
+
+    @property
+    def draws(self) -> int:
+        """Draws of noise at each timestep."""
+        return int(self.cells[0].shape[1])
+
+    @property
+    def channels(self) -> int:
+        """Length of a pixel's vector at one timestep."""
+        return sum(int(cells.shape[-1]) for cells in self.cells)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all cells."""
+        return sum(cells.nbytes for cells in self.cells)
+
+    def at_image_resolution(self) -> Floats:
+        """Activations of every pixel: shape (timesteps, draws, size, size, channels), in the store's type."""
+        return upsampled_array(list(self.cells), self.size, self.upsampling, self.cells[0].dtype)
+
+    def at(self, timesteps: Sequence[int]) -> Self:
+        """The block at some of its timesteps, in the order asked for."""
+        if tuple(timesteps) == self.timesteps:
+            return self
+        rows = [self.timesteps.index(timestep) for timestep in timesteps]
+        cells = tuple(np.ascontiguousarray(level[rows]) for level in self.cells)
+        return type(self)(self.name, tuple(timesteps), cells, self.size, self.upsampling)
+
+
+class Features(Protocol):
+    """Images with labels and activations."""
+
+    @property
+    def settings(self) -> FeatureSettings:
+        """What the activations are."""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How they were, or are, computed."""
+
+    @property
+    def storage(self) -> Storage:
+        """How they are rounded and laid out."""
+
+    @property
+    def labels(self) -> Labels:
+        """Names, splits, groups, domains, classes."""
+
+    def image(self, name: str) -> NDArray[np.float32]:
+        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+
+    def mask(self, name: str) -> NDArray[np.uint8]:
+        """Class indices of shape (size, size); `IGNORE` where there is no label."""
+
+    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
+        """One block for each name, in order; all timesteps if None."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How activations are kept.
+
+    Parameters
+    ----------
+    layout : {"upsampled", "native"}
+        At image resolution in one array, or one array a level.
+    dtype : {"float16", "float32"}
+        Type on disk.
+    """
+
+    layout: Layout
+    dtype: StorageType
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"layout": self.layout, "dtype": self.dtype}
+
+    def block(self, name: str, timesteps: Sequence[int], cells: Sequence[Floats], settings: FeatureSettings) -> Block:
+        """The block that a store of this kind would give back for freshly computed cells, without the disk.
+
+        Parameters
+        ----------
+        cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
+            Native levels, float32.
+        """
+        if self.layout == "upsampled" and settings.upsampling == "bilinear":
+            pixels = upsampled_array(list(cells), settings.image_size, "bilinear", np.float32)
+            return self.read_upsampled(name, timesteps, stored(pixels, self.dtype), settings)
+        rounded = tuple(stored(level, self.dtype) for level in cells)
+        return Block(name, tuple(timesteps), rounded, settings.image_size, settings.upsampling)
+
+    def read_upsampled(self, name: str, timesteps: Sequence[int], pixels: Floats, settings: FeatureSettings) -> Block:
+        """A block from activations at image resolution, in native cells where those can be had back."""
+        cells = [pixels]
+        if settings.upsampling == "nearest":
+            levels = settings.levels
+            cells = native_cells(pixels, [level.channels for level in levels], [level.stride for level in levels])
+        return Block(name, tuple(timesteps), tuple(cells), settings.image_size, settings.upsampling)

@@ -1,0 +1,118 @@
+"""Who is in a collection of images and what is known of them: names, splits, groups, domains, classes.
+
+Masks themselves stay where they are (on disk, or in files) and are read one at a time. In memory a mask holds indices into
+`classes`; `IGNORE` marks pixels without a label, and an image without a mask is an image in which every pixel is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from tedm.errors import TedmError
+
+IGNORE = 255
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of each image; all tuples have one entry an image, in the same order.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Unique names.
+    splits : tuple of str
+        "train", "val", "test" or "" (none).
+    groups : tuple of str
+        What must not be torn apart: a patient or a volume.
+    domains : tuple of str
+        Where the image is from.
+    original_sizes : tuple of (int, int)
+        Height and width of the file, in pixels.
+    labelled : tuple of int
+        Number of pixels with a label at feature resolution.
+    classes : tuple of int
+        Mask values in the files, sorted; class k of a head is the k-th. Empty as long as there is no mask.
+    """
+
+    names: tuple[str, ...]
+    splits: tuple[str, ...]
+    groups: tuple[str, ...]
+    domains: tuple[str, ...]
+    original_sizes: tuple[tuple[int, int], ...]
+    labelled: tuple[int, ...]
+    classes: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """Position of an image; a `TedmError` if it is not there."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            raise TedmError(f"there is no image {name} among these {len(self)} images; tedm-inspect STORE lists them") from None
+
+    def group_of(self, names: Sequence[str]) -> list[str]:
+        """Group of each of the named images."""
+        group = dict(zip(self.names, self.groups, strict=True))
+        return [group[name] for name in names]
+
+    def select(self, *, split: str | None = None, domain: str | None = None, labelled: bool = False) -> list[str]:
+        """Names of the images of a split and a domain, in order.
+
+        Parameters
+        ----------
+        split, domain : str or None
+            None takes all.
+        labelled : bool
+            Only images with at least one labelled pixel.
+
+        Raises
+        ------
+        TedmError
+            If nothing is left; the message says what there is.
+        """
+        rows = zip(self.names, self.splits, self.domains, self.labelled, strict=True)
+        names = [
+            name
+            for name, its_split, its_domain, pixels in rows
+            if split in (None, its_split) and domain in (None, its_domain) and (pixels or not labelled)
+        ]
+        if not names:
+            wanted = [f"split {split!r}"] * (split is not None) + [f"domain {domain!r}"] * (domain is not None)
+            kind = "labelled image" if labelled else "image"
+            raise TedmError(
+                f"there is no {kind}{' of ' + ' and '.join(wanted) if wanted else ''}\n  {self.summary()}\n"
+                "Choose another split or domain, or add masks and splits with tedm-label."
+            )
+        return names
+
+    def subset(self, names: Sequence[str]) -> Self:
+        """The labels of some images, in the order asked for."""
+        at = [self.index(name) for name in names]
+        return replace(
+            self,
+            names=tuple(names),
+            splits=tuple(self.splits[i] for i in at),
+            groups=tuple(self.groups[i] for i in at),
+            domains=tuple(self.domains[i] for i in at),
+            original_sizes=tuple(self.original_sizes[i] for i in at),
+            labelled=tuple(self.labelled[i] for i in at),
+        )
+
+    def summary(self) -> str:
+        """Counts of images by domain and split on one line."""
+        counts: dict[tuple[str, str], list[int]] = {}
+        for domain, split, pixels in zip(self.domains, self.splits, self.labelled, strict=True):
+            of = counts.setdefault((domain, split), [0, 0])
+            of[0] += 1
+            of[1] += bool(pixels)
+        parts = [
+            f"{domain or 'no domain'} {split or 'no split'}: {n} ({m} labelled)"
+            for (domain, split), (n, m) in sorted(counts.items())
+        ]
+        return f"{len(self)} images: " + (", ".join(parts) or "none")

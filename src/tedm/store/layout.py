@@ -1,0 +1,134 @@
+"""Reading a level at image resolution, and the transpose of that.
+
+Upsampling is linear and works on channels one by one. Nearest neighbours copy a cell to every pixel of its stride x stride
+patch; the transpose sums over the patch. Bilinear interpolation multiplies both axes by one small matrix; the transpose
+multiplies by the matrix transposed, which is not pooling. A head that wants products with the upsampled features therefore
+never needs to hold them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tedm.store.settings import StorageType, Upsampling
+
+Floats = NDArray[np.floating]
+
+
+def upsample(cells: Floats, size: int, upsampling: Upsampling) -> Floats:
+    """Bring cells to image resolution.
+
+    Parameters
+    ----------
+    cells : array of shape (..., side, side, channels)
+        Activations of one level; `size` is a multiple of `side`.
+    size : int
+        Side of the image in pixels.
+    upsampling : {"nearest", "bilinear"}
+        Copies, or linear interpolation between the centres of cells (`align_corners=False`), constant beyond the outermost
+        centres.
+
+    Returns
+    -------
+    array of shape (..., size, size, channels)
+        Of the cells' type for nearest; at least float32 for bilinear.
+
+    Examples
+    --------
+    >>> upsample(np.array([[[1.0], [2.0]], [[3.0], [4.0]]]), 4, "nearest")[0, :, 0]
+    array([1., 1., 2., 2.])
+    """
+    *lead, side, _, channels = cells.shape
+    if side == size:
+        return cells
+    stride = size // side
+    if upsampling == "nearest":
+        patches = np.broadcast_to(cells[..., :, None, :, None, :], (*lead, side, stride, side, stride, channels))
+        return patches.reshape(*lead, size, size, channels)
+    if cells.dtype == np.float16:
+        cells = cells.astype(np.float32)
+    matrix = bilinear_matrix(side, size).astype(cells.dtype)
+    wide = (matrix @ cells).reshape(*lead, side, size * channels)
+    return (matrix @ wide).reshape(*lead, size, size, channels)
+
+
+def pool(pixels: Floats, side: int, upsampling: Upsampling) -> Floats:
+    """The transpose of `upsample`: what every cell receives from the pixels that it spreads to.
+
+    Parameters
+    ----------
+    pixels : array of shape (..., size, size, channels)
+        Values per pixel, residuals say.
+    side : int
+        Cells along each side of the level.
+    upsampling : {"nearest", "bilinear"}
+        That of `upsample`.
+
+    Returns
+    -------
+    array of shape (..., side, side, channels)
+        `(upsample(c) * p).sum() == (c * pool(p)).sum()` for all cells c.
+    """
+    *lead, size, _, channels = pixels.shape
+    if side == size:
+        return pixels
+    stride = size // side
+    if upsampling == "nearest":
+        patches = pixels.reshape(*lead, side, stride, side, stride, channels)
+        return np.asarray(patches.sum(axis=(-4, -2)))
+    matrix = bilinear_matrix(side, size).T.astype(pixels.dtype)
+    narrow = (matrix @ pixels.reshape(*lead, size, size * channels)).reshape(*lead, side, size, channels)
+    return np.asarray(matrix @ narrow)
+
+
+@lru_cache(maxsize=32)
+def bilinear_matrix(side: int, size: int) -> NDArray[np.float64]:
+    """Weights of shape (size, side) that interpolate `side` cells to `size` pixels along one axis; each row sums to one."""
+    centres = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
+    low = np.floor(centres).astype(int)
+    high = np.minimum(low + 1, side - 1)
+    matrix = np.zeros((size, side))
+    matrix[np.arange(size), low] += 1 - (centres - low)
+    matrix[np.arange(size), high] += centres - low
+    matrix.setflags(write=False)
+    return matrix
+
+
+def upsampled_array(cells: list[Floats], size: int, upsampling: Upsampling, dtype: DTypeLike) -> Floats:
+    """All levels at image resolution, side by side: what an upsampled store holds of an image.
+
+    Parameters
+    ----------
+    cells : list of arrays of shape (timesteps, draws, side, side, channels)
+        One for each level.
+
+    Returns
+    -------
+    array of shape (timesteps, draws, size, size, sum of channels) and type `dtype`
+    """
+    first = cells[0]
+    out = np.empty((*first.shape[:2], size, size, sum(level.shape[-1] for level in cells)), dtype)
+    start = 0
+    for level in cells:
+        stop = start + level.shape[-1]
+        out[..., start:stop] = upsample(level, size, upsampling)
+        start = stop
+    return out
+
+
+def native_cells(upsampled: Floats, channels: list[int], strides: list[int]) -> list[Floats]:
+    """The levels that an array upsampled with nearest neighbours was made from: the strided ones, bit for bit."""
+    cells, start = [], 0
+    for count, stride in zip(channels, strides, strict=True):
+        cells.append(np.ascontiguousarray(upsampled[:, :, ::stride, ::stride, start : start + count]))
+        start += count
+    return cells
+
+
+def stored(cells: Floats, dtype: StorageType) -> Floats:
+    """Activations as a store keeps them: rounded to its type; infinite where they are too large for it."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(cells, dtype=dtype)

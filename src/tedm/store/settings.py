@@ -1,0 +1,209 @@
+"""What makes features comparable.
+
+Two activations may meet in one classifier only if the same network saw the same kind of input: that is `FeatureSettings`.
+How the numbers were computed (`Arithmetic`) decides their last bits, and is recorded so that the bits can be had again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from tedm.errors import TedmError
+
+Layout = Literal["upsampled", "native"]
+Upsampling = Literal["nearest", "bilinear"]
+NoiseMode = Literal["per-image", "shared", "none"]
+Geometry = Literal["pad", "stretch"]
+Precision = Literal["float32", "bfloat16"]
+StorageType = Literal["float16", "float32"]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One decoder level: where a tap sits and what comes out of it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the level, and of its array in a native store.
+    channels : int
+        Length of its activation vectors.
+    stride : int
+        Pixels per cell: the level has (image size / stride) cells along each side.
+    """
+
+    name: str
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What features are: the backbone, its input, its timesteps.
+
+    Parameters
+    ----------
+    checkpoint_sha256 : str
+        SHA-256 of the checkpoint file, hexadecimal.
+    levels : tuple of Level
+        Decoder levels in the order in which the network computes them, coarsest first; also the order of the channels.
+    image_size : int
+        Side of the square images that the backbone sees, in pixels.
+    image_channels : int
+        1 for grey, 3 for RGB.
+    geometry : {"pad", "stretch"}
+        How an image becomes a square.
+    input_range : tuple of two floats
+        What black and white are for the backbone.
+    intensity_range : tuple of two floats, or None
+        What black and white are in the files; None is the file type's range.
+    upsampling : {"nearest", "bilinear"}
+        How a level reaches the image's resolution.
+    noise : {"per-image", "shared", "none"}
+        Whose noise an image gets.
+    noise_seed : int
+        Seed of all draws.
+    timesteps : tuple of int
+        Indices into alphas_cumprod.
+    draws : int
+        Draws of noise per image and timestep.
+    """
+
+    checkpoint_sha256: str
+    levels: tuple[Level, ...]
+    image_size: int
+    image_channels: int
+    geometry: Geometry
+    input_range: tuple[float, float]
+    intensity_range: tuple[float, float] | None
+    upsampling: Upsampling
+    noise: NoiseMode
+    noise_seed: int
+    timesteps: tuple[int, ...]
+    draws: int
+
+    @property
+    def channels(self) -> int:
+        """Length of a pixel's feature vector at one timestep: the sum over levels."""
+        return sum(level.channels for level in self.levels)
+
+    def side(self, level: Level) -> int:
+        """Cells along each side of a level."""
+        return self.image_size // level.stride
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_json`."""
+        intensity = values["intensity_range"]
+        return cls(
+            **{
+                **values,
+                "levels": tuple(Level(**level) for level in values["levels"]),
+                "input_range": tuple(values["input_range"]),
+                "intensity_range": None if intensity is None else tuple(intensity),
+                "timesteps": tuple(values["timesteps"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the numbers were computed: with all of this equal, they are equal bit for bit.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        Kind of device.
+    precision : {"float32", "bfloat16"}
+        Type of the network's arithmetic.
+    channels_last : bool
+        Memory format of the network's tensors.
+    batch_size : int
+        Images in each forward pass; the last batch is padded to it.
+    threads : int
+        Threads of the network on a CPU.
+    torch : str
+        Version of torch.
+    processor : str
+        Name of the processor or of the GPU.
+    """
+
+    device: str
+    precision: Precision
+    channels_last: bool
+    batch_size: int
+    threads: int
+    torch: str
+    processor: str
+
+
+# Features that differ in one of these do not belong in one classifier; all else may differ, and is said.
+MUST_MATCH = {
+    "checkpoint_sha256": "checkpoint (SHA-256)",
+    "levels": "levels",
+    "image_size": "image size",
+    "image_channels": "image channels",
+    "geometry": "geometry",
+    "input_range": "input range",
+    "intensity_range": "intensity range",
+    "upsampling": "upsampling",
+    "noise": "noise",
+}
+MAY_DIFFER = {"noise_seed": "noise seed", "draws": "draws"}
+
+
+def differences(
+    ours: FeatureSettings | Arithmetic, theirs: FeatureSettings | Arithmetic, fields: dict[str, str], *, us: str, them: str
+) -> list[str]:
+    """One line for each named field in which two settings differ."""
+    return [
+        f"{title}: {us} has {_short(getattr(ours, field))}, {them} has {_short(getattr(theirs, field))}"
+        for field, title in fields.items()
+        if getattr(ours, field) != getattr(theirs, field)
+    ]
+
+
+def require_same_features(head: FeatureSettings, features: FeatureSettings, timesteps: tuple[int, ...], *, what: str) -> None:
+    """Refuse features that a head was not made for.
+
+    Parameters
+    ----------
+    head, features : FeatureSettings
+        What the head was fitted on, and what it is asked to predict from.
+    timesteps : tuple of int
+        The timesteps that will be used.
+    what : str
+        The features' name in the message.
+
+    Raises
+    ------
+    TedmError
+        If they differ in anything of `MUST_MATCH`, or a timestep is not there.
+    """
+    problems = differences(head, features, MUST_MATCH, us="the head", them=what)
+    absent = [timestep for timestep in timesteps if timestep not in features.timesteps]
+    if absent:
+        problems.append(f"timesteps: {_listed(absent)} not in {what}, which has {_listed(features.timesteps)}")
+    if problems:
+        raise TedmError(
+            "the head was made for other features\n  "
+            + "\n  ".join(problems)
+            + "\nExtract with the head's settings (tedm-inspect HEAD shows them), or fit a head on these features."
+        )
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple) and value and isinstance(value[0], Level):
+        return ", ".join(f"{level.name} ({level.channels} x 1/{level.stride})" for level in value)
+    text = _listed(value) if isinstance(value, tuple) else str(value)
+    return text if len(text) <= 40 else text[:12] + "..."
+
+
+def _listed(values: object) -> str:
+    return ", ".join(str(value) for value in values) if isinstance(values, (tuple, list)) else str(values)
