@@ -70,8 +70,10 @@ def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> No
 
     Examples
     --------
-    >>> write_records([], "/tmp/records.csv")
-    >>> read_records("/tmp/records.csv")
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_records([], f"{folder}/scores.csv")
+    ...     read_records(f"{folder}/scores.csv")
     []
     """
     path = Path(path)
