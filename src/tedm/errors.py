@@ -1,7 +1,7 @@
 """The one exception that a command turns into a message.
 
-Everything a user can get wrong, and everything the machine can refuse, is raised as a `TedmError` whose text says what is wrong,
-where, and what to do. Any other exception is a defect of ours.
+Everything a user can get wrong, and everything the machine can refuse, is raised as a `TedmError` whose text says what is
+wrong, where, and what to do. Any other exception is a defect of ours.
 """
 
 from __future__ import annotations

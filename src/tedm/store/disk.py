@@ -101,9 +101,9 @@ class FeatureStore:
             "classes": [],
             "provenance": provenance,
         }
-        unfinished: Any = {"tedm": {"state": "being created"}}
+        creating: Any = {"tedm": {"state": "being created"}}
         with _plain_errors(f"cannot create the store {path}"):
-            group = zarr.open_group(path, mode="a", zarr_format=3, attributes=unfinished)
+            group = zarr.open_group(path, mode="a", zarr_format=3, attributes=creating)
             _create_arrays(group, settings, storage)
             group.attrs.update({"tedm": about})
         return cls(path, zarr.open_group(path, mode="r+", zarr_format=3))
@@ -132,8 +132,8 @@ class FeatureStore:
 
     @staticmethod
     def is_store(path: Path) -> bool:
-        """Whether there is a store at `path`, finished or not."""
-        return _state(Path(path)) is not None
+        """Whether there is a store at `path` that can be opened, whole or with images missing."""
+        return _state(Path(path)) == "whole"
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -346,7 +346,7 @@ class FeatureStore:
                     )
 
     def _set_classes(self, classes: Sequence[int]) -> None:
-        self._group.attrs.update({"tedm": {**_about(self._group), "classes": list(map(int, classes))}})
+        self._group.attrs.update({"tedm": {**_about(self._group), "classes": [int(value) for value in classes]}})
 
     def _write_mask(self, index: int, mask: NDArray[np.uint8] | None) -> None:
         size = self.settings.image_size

@@ -1,0 +1,307 @@
+"""The MLP head: Adam on random pixels, or on whole images as in the paper.
+
+TEDM's loss is the mean cross-entropy over images, pixels and timesteps of one shared classifier; concatenated rows give LEDM's.
+Members of an ensemble start from different weights and see different random pixels. All randomness follows from the seed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from tedm.errors import TedmError
+from tedm.heads.network import Committee, gather_rows, hidden_sizes
+from tedm.heads.rows import RowLayout, row_labels
+from tedm.heads.training import Labelled, TrainingData
+from tedm.heads.vote import VotingRule, vote
+from tedm.store import IGNORE, Block
+
+# Points of the recorded loss curve.
+CURVE_POINTS = 100
+# Validation loss is looked at this often while stopping early.
+CHECKS = 50
+
+
+class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A small MLP, or an ensemble of them.
+
+    Parameters
+    ----------
+    members : int
+        Size of the ensemble.
+    hidden : tuple of int or None
+        Widths of the hidden layers; None takes (128, 32), or (256, 128) from 30 classes on.
+    batch : {"pixels", "images"}
+        Random pixels of all images, or whole images (the paper's).
+    pixels_per_batch, images_per_batch : int
+        Size of a batch: pixels (with all their timesteps and draws) for each member, or images (all, where there are fewer).
+    iterations : int
+        Optimiser steps, at least 1.
+    learning_rate : float
+        Adam's.
+    patience : int or None
+        With validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
+        weights. None never stops early.
+    vote : {"soft", "hard", "geometric"}
+        How members merge in `predict_proba`.
+    seed : int
+        Of weights and batches.
+    device : {"cpu", "cuda"}
+        Where to train and predict.
+
+    Attributes
+    ----------
+    classes_ : array of shape (classes,)
+    network_ : Committee
+    loss_curve_ : list of float
+        Mean training loss over each hundredth of the iterations, over all members.
+    validation_curve_ : list of float
+        Losses of the looks, if there was a validation set.
+    n_iter_ : int
+        Iterations behind the weights that were kept.
+    """
+
+    def __init__(
+        self,
+        members: int = 1,
+        *,
+        hidden: tuple[int, ...] | None = None,
+        batch: Literal["pixels", "images"] = "pixels",
+        pixels_per_batch: int = 1024,
+        images_per_batch: int = 16,
+        iterations: int = 2000,
+        learning_rate: float = 1e-3,
+        patience: int | None = None,
+        vote: VotingRule = "soft",
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.members = members
+        self.hidden = hidden
+        self.batch = batch
+        self.pixels_per_batch = pixels_per_batch
+        self.images_per_batch = images_per_batch
+        self.iterations = iterations
+        self.learning_rate = learning_rate
+        self.patience = patience
+        self.vote = vote
+        self.seed = seed
+        self.device = device
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit on rows in memory: X of shape (rows, features), y of shape (rows,) with any labels."""
+        X, y = validate_data(self, X, y, dtype="float32")
+        check_classification_targets(y)
+        self.classes_, indices = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"MLPHead needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
+        rows, labels = torch.from_numpy(X).to(self.device), torch.from_numpy(indices).to(self.device)
+        generator = self._begin(X.shape[1], len(self.classes_))
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            while True:
+                chosen = torch.randint(len(rows), (self.members, self.pixels_per_batch), generator=generator).to(self.device)
+                yield self.network_(rows[chosen]), labels[chosen]
+
+        return self._train(batches(), None, None)
+
+    def fit_blocks(
+        self,
+        data: TrainingData,
+        validation: TrainingData | None = None,
+        progress: Callable[[int, int, float], None] | None = None,
+    ) -> Self:
+        """Fit on features.
+
+        Parameters
+        ----------
+        data : TrainingData
+            Images to learn from. Those that fit its memory budget stay in memory; of more, random groups take turns.
+        validation : TrainingData or None
+            Images that decide when to stop; used if `patience` is set.
+        progress : callable (iteration, iterations, loss) or None
+            Called a hundred times.
+        """
+        self.classes_ = np.arange(len(data.classes))
+        self.n_features_in_ = data.n_features
+        generator = self._begin(data.n_features, len(self.classes_))
+        draw = self._image_batches if self.batch == "images" else self._pixel_batches
+        return self._train(draw(data, generator), validation, progress)
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        """Probabilities of shape (rows, classes), the members merged by `vote`."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype="float32", reset=False)
+        rows = torch.from_numpy(X).to(self.device)
+        with torch.inference_mode():
+            opinions = self.network_.eval()(rows[None]).softmax(dim=-1).cpu().numpy()
+        return vote(opinions, rule=self.vote)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Most probable label of each row."""
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
+        """Probabilities for a block's rows: shape (members, rows, classes)."""
+        check_is_fitted(self)
+        cells = [torch.from_numpy(level).to(self.device).float()[None] for level in block.cells]
+        with torch.inference_mode():
+            product = self.network_.eval().first_on_cells(cells, block.size, block.upsampling, rows)
+            probabilities = self.network_.after_first(product).softmax(dim=-1)
+        return np.asarray(probabilities.cpu().numpy())
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, features: int, classes: int) -> torch.Generator:
+        for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
+            if getattr(self, what) < 1:
+                raise TedmError(f"{what} is {getattr(self, what)}; it must be at least 1")
+        if not self.learning_rate > 0:
+            raise TedmError(f"the learning rate is {self.learning_rate}; it must be above 0")
+        generator = torch.Generator().manual_seed(self.seed)
+        hidden = self.hidden or hidden_sizes(classes)
+        self.network_ = Committee(self.members, features, hidden, classes, generator).to(self.device)
+        return generator
+
+    def _train(
+        self,
+        batches: Iterator[tuple[Tensor, Tensor]],
+        validation: TrainingData | None,
+        progress: Callable[[int, int, float], None] | None,
+    ) -> Self:
+        """Adam until the iterations are used up, or the validation loss has stopped falling."""
+        optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate)
+        stop = _EarlyStop(self.patience) if self.patience is not None and validation is not None else None
+        look_every = max(1, self.iterations // CHECKS)
+        self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], self.iterations
+        running, since = torch.zeros((), device=self.device), 0
+        for iteration in range(1, self.iterations + 1):
+            self.network_.train()
+            logits, labels = next(batches)
+            # The members share no weight: the sum of their mean losses trains each as if it were alone.
+            each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE)
+            optimiser.zero_grad(set_to_none=True)
+            (each * self.members).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            running, since = running + each.detach(), since + 1
+            if iteration * CURVE_POINTS // self.iterations > (iteration - 1) * CURVE_POINTS // self.iterations:
+                self.loss_curve_.append(float(running) / since)
+                running, since = torch.zeros((), device=self.device), 0
+                if not np.isfinite(self.loss_curve_[-1]):
+                    raise TedmError(f"the loss is no longer finite after {iteration} iterations; lower the learning rate")
+                if progress is not None:
+                    progress(iteration, self.iterations, self.loss_curve_[-1])
+            if stop is not None and validation is not None and iteration % look_every == 0:
+                self.validation_curve_.append(self._loss_on(validation))
+                if stop.look(self.validation_curve_[-1], iteration, self.network_):
+                    break
+        if stop is not None and stop.weights is not None:
+            self.network_.load_state_dict(stop.weights)
+            self.n_iter_ = stop.iteration
+        self.network_.eval()
+        return self
+
+    def _pixel_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows of random labelled pixels, each member its own."""
+        upsampling = data.features.settings.upsampling
+        for cells, masks, size in self._groups(data, generator):
+            labels = masks.to(self.device)
+            image, y, x = (masks != IGNORE).nonzero(as_tuple=True)
+            rounds = None if len(masks) == len(data) else max(1, len(image) // self.pixels_per_batch)
+            while rounds is None or rounds > 0:
+                chosen = torch.randint(len(image), (self.members * self.pixels_per_batch,), generator=generator)
+                where = [index[chosen].to(self.device) for index in (image, y, x)]
+                rows = gather_rows(cells, (where[0], where[1], where[2]), size, upsampling, data.rows)
+                per_pixel = len(rows) // len(chosen)
+                its_labels = labels[where[0], where[1], where[2]].repeat_interleave(per_pixel)
+                yield self.network_(rows.reshape(self.members, -1, rows.shape[-1])), its_labels.reshape(self.members, -1)
+                rounds = None if rounds is None else rounds - 1
+
+    def _image_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Whole images, the same for all members, in a new random order for each epoch (what does not fill a batch is left out)."""
+        upsampling = data.features.settings.upsampling
+        for cells, masks, size in self._groups(data, generator):
+            while True:
+                order = torch.randperm(len(masks), generator=generator)
+                whole = max(1, len(order) // self.images_per_batch)
+                for batch in range(whole):
+                    chosen = order[batch * self.images_per_batch : (batch + 1) * self.images_per_batch]
+                    some = [level[chosen.to(self.device)].float() for level in cells]
+                    product = self.network_.first_on_cells(some, size, upsampling, data.rows)
+                    labels = masks[chosen].to(self.device).reshape(len(chosen), 1, -1)
+                    times = product.shape[1] // labels.numel()
+                    labels = labels.expand(-1, times, -1).reshape(1, -1).expand(self.members, -1)
+                    yield self.network_.after_first(product), labels
+                if len(masks) < len(data):
+                    break
+
+    def _groups(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[list[Tensor], Tensor, int]]:
+        """Images as tensors on the device: all of them once, or random groups within the memory budget for ever."""
+        settings = data.features.settings
+        first = next(iter(data.read(data.names[:1])))
+        at_once = max(1, int(data.memory // first.block.nbytes))
+        if at_once >= len(data):
+            yield self._tensors(data.read(data.names), settings.image_size)
+            return
+        while True:
+            order = torch.randperm(len(data), generator=generator).tolist()
+            for start in range(0, len(order), at_once):
+                names = [data.names[index] for index in sorted(order[start : start + at_once])]
+                yield self._tensors(data.read(names), settings.image_size)
+
+    def _tensors(self, images: Iterator[Labelled], size: int) -> tuple[list[Tensor], Tensor, int]:
+        blocks, masks = zip(*((labelled.block, labelled.mask) for labelled in images), strict=True)
+        levels = range(len(blocks[0].cells))
+        # Kept in the store's type: half the memory, converted row by row.
+        cells = [torch.from_numpy(np.stack([block.cells[level] for block in blocks])).to(self.device) for level in levels]
+        return cells, torch.from_numpy(np.stack(masks)).long(), size
+
+    def _loss_on(self, data: TrainingData) -> float:
+        total, count = 0.0, 0
+        for labelled in data:
+            opinions = self.opinions(labelled.block, data.rows)
+            labels = row_labels(labelled.mask, len(labelled.block.timesteps), labelled.block.draws, data.rows)
+            used = np.flatnonzero(labels != IGNORE)
+            own = opinions[:, used, labels[used]]
+            total -= float(np.log(np.maximum(own, 1e-12), dtype=np.float64).mean(axis=0).sum())
+            count += len(used)
+        return total / count
+
+
+@dataclass
+class _EarlyStop:
+    """The best weights so far, and how long ago that was."""
+
+    patience: int
+    best: float = np.inf
+    iteration: int = 0
+    waited: int = 0
+    weights: dict[str, Any] | None = None
+
+    def look(self, loss: float, iteration: int, network: Committee) -> bool:
+        """Take note of a loss; whether to stop."""
+        if loss < self.best:
+            self.best, self.iteration, self.waited = loss, iteration, 0
+            self.weights = copy.deepcopy(network.state_dict())
+            return False
+        self.waited += 1
+        return self.waited >= self.patience
+
+
+def flatness(curve: Sequence[float]) -> float:
+    """How much the training loss still fell: its last tenth against the tenth before, relative; near zero when flat."""
+    tenth = max(1, len(curve) // 10)
+    last, before = float(np.mean(curve[-tenth:])), float(np.mean(curve[-2 * tenth : -tenth] or curve[:1]))
+    return (before - last) / max(before, 1e-12)

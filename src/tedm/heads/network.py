@@ -1,0 +1,196 @@
+"""The MLP as a network: several members side by side, the first layer on native cells or on rows.
+
+C -> 128 -> 32 -> classes (256 -> 128 from 30 classes on), ReLU, then batch normalisation after each hidden layer (TEDM,
+arXiv:2311.07421; LEDM, arXiv:2112.03126). Every tensor has a leading axis of members, so that an ensemble is one network. The
+first layer is linear, and upsampling is too: for whole images it multiplies the levels' own cells and upsamples the product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tedm.heads.rows import RowLayout
+from tedm.store.layout import bilinear_matrix
+from tedm.store.settings import Upsampling
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+MANY_CLASSES = 30
+
+
+def hidden_sizes(classes: int) -> tuple[int, int]:
+    """Widths of the two hidden layers, as LEDM chose them."""
+    return (128, 32) if classes < MANY_CLASSES else (256, 128)
+
+
+class Committee(nn.Module):
+    """Members of one architecture, independent of each other.
+
+    Parameters
+    ----------
+    members : int
+        How many.
+    features : int
+        Length of a row.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    classes : int
+        Outputs.
+    generator : torch.Generator
+        Of the initial weights (torch's defaults for a linear layer), drawn member by member, so that the first members of a
+        larger ensemble are those of a smaller one.
+    """
+
+    def __init__(self, members: int, features: int, hidden: Sequence[int], classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        widths = [features, *hidden, classes]
+        shapes = list(zip(widths[:-1], widths[1:], strict=True))
+        drawn = [[_initial(fan_in, fan_out, generator) for fan_in, fan_out in shapes] for _ in range(members)]
+        self.weights = nn.ParameterList([torch.stack([m[layer][0] for m in drawn]) for layer in range(len(shapes))])
+        self.biases = nn.ParameterList([torch.stack([m[layer][1] for m in drawn]) for layer in range(len(shapes))])
+        self.scales = nn.ParameterList([torch.ones(members, 1, width) for width in hidden])
+        self.shifts = nn.ParameterList([torch.zeros(members, 1, width) for width in hidden])
+        for layer, width in enumerate(hidden):
+            self.register_buffer(f"mean_{layer}", torch.zeros(members, 1, width))
+            self.register_buffer(f"variance_{layer}", torch.ones(members, 1, width))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Logits of shape (members, rows, classes) from rows of shape (members, rows, features) or (1, rows, features)."""
+        return self.after_first(rows @ self.weights[0])
+
+    def after_first(self, product: Tensor) -> Tensor:
+        """Logits from the first layer's product, before its bias: shape (members, rows, width)."""
+        x: Tensor = product + self.biases[0]
+        for layer in range(len(self.scales)):
+            x = self._normalised(torch.relu(x), layer)
+            x = x @ self.weights[layer + 1] + self.biases[layer + 1]
+        return x
+
+    def first_on_cells(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
+        """The first layer's product from native cells.
+
+        Parameters
+        ----------
+        cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
+            One for each level.
+        size : int
+            Side of the image in pixels.
+
+        Returns
+        -------
+        tensor of shape (members, rows, width)
+            Rows of all images, one image after the other, in the order of `tedm.heads.rows`.
+        """
+        first = self.weights[0]
+        members, _, width = first.shape
+        timesteps = cells[0].shape[1]
+        total: Tensor | None = None
+        start = 0
+        for level in cells:
+            channels = level.shape[-1]
+            if rows == "share":
+                weight = first[:, start : start + channels]
+                small = level.reshape(1, -1, channels) @ weight
+                small = small.reshape(members, *level.shape[:-1], width)
+            else:
+                weight = first.reshape(members, timesteps, -1, width)[:, :, start : start + channels]
+                small = torch.einsum("ntdyxc,mtch->mndyxh", level, weight)
+            large = upsample_tensor(small, size, upsampling)
+            total = large if total is None else total + large
+            start += channels
+        assert total is not None  # a block has a level
+        return torch.reshape(total, (members, -1, width))
+
+    def _normalised(self, x: Tensor, layer: int) -> Tensor:
+        mean, variance = self.get_buffer(f"mean_{layer}"), self.get_buffer(f"variance_{layer}")
+        if self.training:
+            now_variance, now_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            with torch.no_grad():
+                unbiased = now_variance * (x.shape[1] / max(x.shape[1] - 1, 1))
+                mean.lerp_(now_mean, MOMENTUM)
+                variance.lerp_(unbiased, MOMENTUM)
+            mean, variance = now_mean, now_variance
+        factor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
+        return x * factor + (self.shifts[layer] - mean * factor)
+
+
+def upsample_tensor(cells: Tensor, size: int, upsampling: Upsampling) -> Tensor:
+    """`tedm.store.layout.upsample` for tensors of shape (..., side, side, channels)."""
+    *lead, side, _, channels = cells.shape
+    if side == size:
+        return cells
+    stride = size // side
+    if upsampling == "nearest":
+        patches = cells[..., :, None, :, None, :].expand(*lead, side, stride, side, stride, channels)
+        return patches.reshape(*lead, size, size, channels)
+    matrix = torch.tensor(bilinear_matrix(side, size), dtype=cells.dtype, device=cells.device)
+    wide = (matrix @ cells).reshape(*lead, side, size * channels)
+    return (matrix @ wide).reshape(*lead, size, size, channels)
+
+
+def gather_rows(
+    cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
+) -> Tensor:
+    """Rows of some pixels, without upsampling the others.
+
+    Parameters
+    ----------
+    cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
+        One for each level.
+    where : three tensors of shape (pixels,)
+        Image, y and x of each pixel.
+
+    Returns
+    -------
+    tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
+        A pixel's rows are neighbours.
+    """
+    image, y, x = where
+    parts = []
+    for level in cells:
+        side = level.shape[3]
+        if upsampling == "nearest" or side == size:
+            stride = size // side
+            part = level[image, :, :, y // stride, x // stride].float()
+        else:
+            part = _between(level, image, y, x, size)
+        parts.append(part)
+    together = torch.cat(parts, dim=-1)
+    if rows == "share":
+        return together.reshape(-1, together.shape[-1])
+    pixels, _, draws, _ = together.shape
+    return together.transpose(1, 2).reshape(pixels * draws, -1)
+
+
+def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
+    """Bilinear interpolation at single pixels from their four cells."""
+    side = level.shape[3]
+    total: Tensor | None = None
+    for dy in (0, 1):
+        for dx in (0, 1):
+            rows, down = _corner(y, side, size, dy)
+            columns, across = _corner(x, side, size, dx)
+            part = level[image, :, :, rows, columns].float() * (down * across)[:, None, None, None]
+            total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def _corner(position: Tensor, side: int, size: int, which: int) -> tuple[Tensor, Tensor]:
+    """The lower or upper cell along one axis, and its weight."""
+    centre = ((position + 0.5) * side / size - 0.5).clamp(0, side - 1)
+    low = centre.floor()
+    upper = centre - low
+    cell = low.long() if which == 0 else (low.long() + 1).clamp(max=side - 1)
+    return cell, upper if which else 1 - upper
+
+
+def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """torch's default for `nn.Linear`: uniform within 1 / sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    weight = (torch.rand(fan_in, fan_out, generator=generator) * 2 - 1) * bound
+    bias = (torch.rand(1, fan_out, generator=generator) * 2 - 1) * bound
+    return weight, bias
