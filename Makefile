@@ -2,6 +2,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
+PIP_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -30,5 +31,5 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("tedm needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install $(PIP_ARGS) --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
