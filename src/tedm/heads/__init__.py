@@ -1,0 +1,36 @@
+"""Small classifiers on features: fitting, voting, scoring, saving."""
+
+from tedm.heads.evaluate import Prediction, evaluate, predict
+from tedm.heads.logistic import LogisticHead
+from tedm.heads.methods import METHODS, Method, method_named
+from tedm.heads.mlp import MLPHead
+from tedm.heads.rows import dask_rows
+from tedm.heads.saved import load_head, save_head
+from tedm.heads.scores import score
+from tedm.heads.segmenter import Segmenter, fit
+from tedm.heads.subsets import first_images
+from tedm.heads.table import Record, read_records, summarise, write_records
+from tedm.heads.vote import vote
+
+__all__ = [
+    "METHODS",
+    "LogisticHead",
+    "MLPHead",
+    "Method",
+    "Prediction",
+    "Record",
+    "Segmenter",
+    "dask_rows",
+    "evaluate",
+    "first_images",
+    "fit",
+    "load_head",
+    "method_named",
+    "predict",
+    "read_records",
+    "save_head",
+    "score",
+    "summarise",
+    "vote",
+    "write_records",
+]

@@ -93,7 +93,7 @@ class FeatureStore:
             if _state(path) != "being created":
                 raise TedmError(f"{path} exists and is not empty; name another folder, or delete it")
             shutil.rmtree(path)  # ours, and it died before its first image
-        about = {
+        about: Any = {
             "format": FORMAT,
             "settings": settings.to_json(),
             "arithmetic": asdict(arithmetic),

@@ -1,0 +1,91 @@
+"""tedm-evaluate: the table of methods, training sizes and domains."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tedm.cli import options
+from tedm.cli.running import plain_errors, progress, say
+from tedm.errors import TedmError
+
+RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
+
+
+@click.command()
+@click.argument("store", type=options.PATH)
+@click.argument("heads", metavar="HEAD...", type=options.PATH, nargs=-1, required=True)
+@click.option("--split", default="test", show_default=True, help="Images to score on.")
+@options.DOMAIN
+@click.option("--by", type=click.Choice(["domain", "none"]), default="domain", show_default=True, help="What a table row is for.")
+@click.option(
+    "--metric", type=click.Choice(["dice", "precision", "recall", "iou"]), default="dice", show_default=True, help="What it shows."
+)
+@options.VOTE
+@options.TIMESTEPS
+@click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
+@click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
+@options.DEVICE
+@options.VERSION
+@plain_errors
+def main(
+    store: Path,
+    heads: tuple[Path, ...],
+    split: str,
+    domain: str | None,
+    by: str,
+    metric: Any,
+    vote: Any,
+    timesteps: Any,
+    out: Path | None,
+    records: Path | None,
+    device: str,
+) -> None:
+    """Score each HEAD on the labelled images of STORE and print the table, with paired tests against the best.
+
+    Scores are Dice (or --metric) per image and class at feature resolution; 0/0 is left out.
+    """
+    if out is not None and out.suffix not in RENDERINGS:
+        raise click.BadParameter(f"{out}: the ending must be one of {', '.join(RENDERINGS)}", param_hint="--out")
+    twice = sorted({str(path) for path in heads if heads.count(path) > 1})
+    if twice:
+        raise TedmError(f"the head {twice[0]} is named twice")
+    from tedm.heads import evaluate, load_head, summarise, write_records
+    from tedm.heads.segmenter import choose_device
+    from tedm.store import FeatureStore
+
+    features = FeatureStore.open(store)
+    loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
+    _say_what_differs(features.settings, features.arithmetic, loaded)
+    with progress("evaluating") as show:
+        scores = evaluate(
+            features, loaded, split=split, domain=domain, rule=vote, timesteps=timesteps, what=str(store), progress=show
+        )
+    if by == "none":
+        scores = [dataclasses.replace(record, domain="all") for record in scores]
+    if records is not None:
+        write_records(scores, records)
+    table = summarise(scores, metric=metric)
+    if out is not None:
+        out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
+    click.echo(table.to_text())
+
+
+def _say_what_differs(settings: Any, arithmetic: Any, heads: dict[str, Any]) -> None:
+    """What may differ between a head's features and these, and does: each difference once."""
+    from tedm.store.settings import MAY_DIFFER, differences
+
+    fields = {"device": "device", "precision": "precision"}
+    lines = {
+        line
+        for head in heads.values()
+        for line in (
+            *differences(head.settings, settings, MAY_DIFFER, us="a head's store", them="this store"),
+            *differences(head.arithmetic, arithmetic, fields, us="a head's store", them="this store"),
+        )
+    }
+    for line in sorted(lines):
+        say(f"note: {line}")

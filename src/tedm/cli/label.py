@@ -1,0 +1,33 @@
+"""tedm-label: masks, splits, groups and domains into a store that is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tedm.cli import options
+from tedm.cli.running import plain_errors
+
+
+@click.command()
+@click.argument("store", type=options.PATH)
+@click.argument("manifest", type=options.PATH)
+@options.CLASSES
+@options.IGNORE
+@options.VERSION
+@plain_errors
+def main(store: Path, manifest: Path, classes: Any, ignore: int | None) -> None:
+    """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
+
+    MANIFEST is what tedm-extract takes. Images of the store that it does not name keep what they have.
+    """
+    from tedm.extract.manifest import read_manifest
+    from tedm.extract.run import registrations
+    from tedm.store import FeatureStore
+
+    features = FeatureStore.open(store)
+    new = read_manifest(manifest, classes=classes, ignore=ignore)
+    features.relabel(registrations(new, features.settings), new.classes or ())
+    click.echo(f"{store}: {len(new.entries)} images relabelled; {features.labels.summary()}")

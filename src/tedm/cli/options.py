@@ -1,0 +1,74 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class IntegerList(click.ParamType):  # type: ignore[type-arg]
+    """`1,50,200` as a tuple of integers."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Parse, or say what is wrong with it."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers; write them with commas between: 1,50,200", param, ctx)
+        if len(set(numbers)) < len(numbers):
+            self.fail(f"{value!r} names a number twice", param, ctx)
+        return numbers
+
+
+class Range(click.ParamType):  # type: ignore[type-arg]
+    """`-1,1` as two floats, the lower first."""
+
+    name = "low,high"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
+        """Parse, or say what is wrong with it."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            low, high = (float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no range; write two numbers with a comma between: 0,1", param, ctx)
+        if not low < high:
+            self.fail(f"{value!r}: the first number must be the lower one", param, ctx)
+        return low, high
+
+
+PATH = click.Path(path_type=Path)
+
+VERSION = click.version_option(package_name="tedm")
+
+DEVICE = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where torch computes."
+)
+
+TIMESTEPS = click.option(
+    "--timesteps", type=IntegerList(), default=None, help="Use these timesteps only, 1,50 say. Default: the method's."
+)
+
+VOTE = click.option(
+    "--vote",
+    type=click.Choice(["soft", "hard", "geometric"]),
+    default=None,
+    help="How opinions merge: mean probability, majority or geometric mean. Default: the method's.",
+)
+
+DOMAIN = click.option("--domain", default=None, help="Only images of this domain. Default: all.")
+
+CLASSES = click.option(
+    "--classes", type=IntegerList(), default=None, help="Mask values that are classes, in order. Default: all values that occur."
+)
+
+IGNORE = click.option("--ignore", type=int, default=None, help="Mask value of pixels without a label. Default: none.")
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

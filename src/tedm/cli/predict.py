@@ -1,0 +1,113 @@
+"""tedm-predict: masks from a head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tedm.cli import options
+from tedm.cli.running import plain_errors, progress, say
+from tedm.errors import TedmError
+
+if TYPE_CHECKING:
+    from tedm.heads import Segmenter
+    from tedm.store import Features
+
+
+@click.command()
+@click.argument("head", type=options.PATH)
+@click.argument("source", metavar="STORE_OR_IMAGES", type=options.PATH)
+@click.argument("out_folder", type=options.PATH)
+@click.option("--checkpoint", type=options.PATH, default=None, help="The DDPM, where images and not a store are given.")
+@options.VOTE
+@options.TIMESTEPS
+@click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
+@options.DOMAIN
+@click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
+@options.DEVICE
+@options.VERSION
+@plain_errors
+def main(
+    head: Path,
+    source: Path,
+    out_folder: Path,
+    checkpoint: Path | None,
+    vote: Any,
+    timesteps: Any,
+    split: str | None,
+    domain: str | None,
+    probabilities: bool,
+    device: Any,
+) -> None:
+    """Segment with HEAD the images of a feature store, or of a manifest or folder of images, and write masks to OUT_FOLDER.
+
+    Masks are PNG files at the images' own size, with the values of the masks that the head was trained on. From images, the
+    backbone runs for the head's timesteps only, with the settings that the head has recorded.
+    """
+    from tedm.extract.masks import write_prediction
+    from tedm.heads import load_head, predict
+    from tedm.heads.saved import require_new
+    from tedm.heads.segmenter import choose_device
+    from tedm.store import FeatureStore
+
+    require_new(out_folder)
+    segmenter = load_head(head, device=choose_device(device))
+    features: Features
+    if FeatureStore.is_store(source):
+        if checkpoint is not None:
+            raise TedmError(f"{source} is a feature store: --checkpoint is for images; leave it out")
+        features = FeatureStore.open(source)
+    else:
+        if checkpoint is None:
+            raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
+        features = _live(segmenter, source, checkpoint, timesteps, device)
+    if split is None and "test" in features.labels.splits:
+        split = "test"
+    names = features.labels.select(split=split, domain=domain)
+    segmenter.require(features, timesteps, what=str(source))
+    out_folder.mkdir(parents=True, exist_ok=True)
+    sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
+    predictions = predict(features, {"head": segmenter}, names, rule=vote, timesteps=timesteps, what=str(source))
+    with progress("predicting") as show:
+        for number, prediction in enumerate(predictions, 1):
+            write_prediction(
+                out_folder,
+                prediction.name,
+                prediction.probabilities,
+                original_size=sizes[prediction.name],
+                geometry=features.settings.geometry,
+                classes=segmenter.classes,
+                keep_probabilities=probabilities,
+            )
+            show(number, len(names))
+    click.echo(f"{out_folder}: {len(names)} masks by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
+
+
+def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, device: Any) -> Features:
+    """Features computed on the fly with the head's settings, in its arithmetic as far as this machine has it."""
+    import dataclasses
+
+    from tedm.extract.arithmetic import FIELDS, on_this_machine
+    from tedm.extract.checkpoint import load_backbone
+    from tedm.extract.live import LiveFeatures
+    from tedm.extract.manifest import read_manifest
+    from tedm.store.settings import differences
+
+    manifest = read_manifest(source, classes=segmenter.classes)
+    manifest.require_intensity_range(segmenter.settings.intensity_range)
+    backbone = load_backbone(checkpoint)
+    if backbone.sha256 != segmenter.settings.checkpoint_sha256:
+        raise TedmError(
+            f"{checkpoint} is not the backbone of this head\n  SHA-256: the head's {segmenter.settings.checkpoint_sha256[:12]}..., "
+            f"this file's {backbone.sha256[:12]}...\nName the checkpoint that its store was extracted with."
+        )
+    backbone = backbone.with_levels([level.name for level in segmenter.settings.levels])
+    arithmetic = on_this_machine(segmenter.arithmetic, device)
+    for line in differences(segmenter.arithmetic, arithmetic, FIELDS, us="the head's store", them="this machine"):
+        say(f"the last bits may differ: {line}")
+    wanted = segmenter.timesteps(timesteps)
+    backbone.schedule.require(wanted)
+    settings = dataclasses.replace(segmenter.settings, timesteps=wanted)
+    return LiveFeatures(manifest, backbone, settings, arithmetic, segmenter.storage)

@@ -1,0 +1,95 @@
+"""How every command runs: one line for a mistake, exit codes, progress.
+
+Exit codes: 0 done, 1 failed with a message, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM. Results go to stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import click
+
+from tedm.errors import TedmError
+
+
+def plain_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn refusals into one message and an exit code; let only our own defects show a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, _terminated)
+        try:
+            command(*args, **options)
+        except TedmError as error:
+            _stop(str(error), 1)
+        except KeyboardInterrupt:
+            _stop("interrupted; what was finished is safe, run the same command again to go on", 130)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read our output has stopped reading; nothing to say
+            raise SystemExit(1) from None
+        except MemoryError:
+            _stop("out of memory; what was finished is safe. Ask for less at once: a smaller batch, fewer images", 1)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _stop(f"{where}{error.strerror or error}", 1)
+
+    return run
+
+
+def say(text: str) -> None:
+    """A remark, on stderr."""
+    click.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[..., None]]:
+    """A bar on a terminal, a line for each tenth in a log.
+
+    Yields
+    ------
+    callable (done, all, loss=None)
+    """
+    if not sys.stderr.isatty():
+        yield _Lines(what)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int, loss: float | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=what + ("" if loss is None else f" (loss {loss:.4f})"))
+
+        yield show
+
+
+class _Lines:
+    """Progress for people who read it later."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._tenths = 0
+
+    def __call__(self, done: int, total: int, loss: float | None = None) -> None:
+        tenths = 10 * done // max(total, 1)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            say(f"{self._what}: {done} of {total} ({10 * tenths} %)" + ("" if loss is None else f", loss {loss:.4f}"))
+
+
+def _terminated(*_: object) -> NoReturn:
+    say("terminated; what was finished is safe, run the same command again to go on")
+    raise SystemExit(143)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    say(f"tedm: {message}")
+    raise SystemExit(code)

@@ -1,0 +1,146 @@
+"""Which arithmetic a backbone runs in: device, precision, memory format, batch and threads.
+
+It follows from what the device can do and from what the user asked for, never from a timing, and it is recorded: with the same
+batch size, threads, precision and memory format an activation is the same bit for bit, whatever its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tedm.errors import TedmError
+from tedm.store import Arithmetic
+from tedm.store.settings import Precision
+
+BATCH_ON_CPU = 8
+BATCH_ON_CUDA = 64
+
+# What must be equal for equal bits, with its name in messages.
+FIELDS = {
+    "device": "device",
+    "precision": "precision",
+    "channels_last": "channels last",
+    "batch_size": "batch size",
+    "threads": "threads",
+    "torch": "torch",
+    "processor": "processor",
+}
+
+
+def choose_arithmetic(
+    *,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+) -> Arithmetic:
+    """Settle every "auto".
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes CUDA where there is one.
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" takes bfloat16 where the processor or the GPU multiplies it in hardware (AVX512-BF16, AMX, compute capability 8),
+        and then also the memory format channels_last.
+    batch_size : int or None
+        None takes 8 on a CPU, 64 on CUDA.
+    threads : int or None
+        Threads on a CPU; None takes as many as the process may use.
+
+    Raises
+    ------
+    TedmError
+        If there is no such device, or a number is not positive.
+    """
+    for what, number in (("--batch-size", batch_size), ("threads", threads)):
+        if number is not None and number < 1:
+            raise TedmError(f"{what} is {number}; it must be at least 1")
+    kind = choose_device(device)
+    if precision == "auto":
+        precision = "bfloat16" if _fast_bfloat16(kind) else "float32"
+    default_batch = BATCH_ON_CUDA if kind == "cuda" else BATCH_ON_CPU
+    return Arithmetic(
+        device=kind,
+        precision=precision,
+        channels_last=precision == "bfloat16",
+        batch_size=batch_size or default_batch,
+        threads=threads or available_cores(),
+        torch=torch.__version__,
+        processor=_processor(kind),
+    )
+
+
+def choose_device(device: str) -> str:
+    """Settle "auto"; refuse CUDA where there is none."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TedmError("there is no CUDA device here (torch sees none); choose --device cpu, or run on a GPU node")
+    return device
+
+
+def on_this_machine(recorded: Arithmetic, device: Literal["auto", "cpu", "cuda"] = "auto") -> Arithmetic:
+    """The recorded arithmetic as far as this machine has it.
+
+    Parameters
+    ----------
+    recorded : Arithmetic
+        That of a store or a head.
+    device : {"auto", "cpu", "cuda"}
+        "auto" takes the recorded device where there is one, else the CPU.
+    """
+    here = "cuda" if recorded.device == "cuda" and torch.cuda.is_available() else "cpu"
+    kind = here if device == "auto" else choose_device(device)
+    return dataclasses.replace(recorded, device=kind, torch=torch.__version__, processor=_processor(kind))
+
+
+@contextmanager
+def running(arithmetic: Arithmetic) -> Iterator[None]:
+    """Set torch up for bit-equal results in this arithmetic; put everything back afterwards."""
+    threads = torch.get_num_threads()
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    deterministic, benchmark = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.set_num_threads(arithmetic.threads)
+    # float32 means float32; and a convolution algorithm chosen by a timing would not be chosen again.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, benchmark
+
+
+def available_cores() -> int:
+    """Cores that this process may use: a SLURM job sees its own, not the node's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _fast_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.get_device_capability()[0] >= 8
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _processor(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.split(":", 1)[1].split())
+    return platform.processor() or platform.machine()

@@ -1,0 +1,87 @@
+"""Features without a disk: activations computed when a head asks for them.
+
+A head cannot tell them from a store's: they pass through the same rounding and the same layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.extract.backbone import Backbone
+from tedm.extract.geometry import to_square_image, to_square_mask
+from tedm.extract.images import read_image
+from tedm.extract.manifest import Manifest, ManifestEntry
+from tedm.extract.pipeline import compute
+from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
+
+
+class LiveFeatures:
+    """Features of a manifest's images; see `tedm.store.Features`.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The images.
+    backbone : Backbone
+        The one that the settings name.
+    settings, arithmetic, storage
+        Those of the store that these features stand for.
+    """
+
+    def __init__(
+        self, manifest: Manifest, backbone: Backbone, settings: FeatureSettings, arithmetic: Arithmetic, storage: Storage
+    ) -> None:
+        self.settings = settings
+        self.arithmetic = arithmetic
+        self.storage = storage
+        self._manifest = manifest
+        self._backbone = backbone
+        self._entries = {entry.name: entry for entry in manifest.entries}
+        self.labels = labels_of(manifest)
+
+    def image(self, name: str) -> NDArray[np.float32]:
+        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+        return square_image(self._entries[name], self.settings)
+
+    def mask(self, name: str) -> NDArray[np.uint8]:
+        """Class indices of shape (size, size); `IGNORE` where there is no label."""
+        mask = square_mask(self._manifest, self._entries[name], self.settings)
+        size = self.settings.image_size
+        return np.full((size, size), IGNORE, np.uint8) if mask is None else mask
+
+    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
+        """One block for each name, in order; the backbone runs for these timesteps only."""
+        timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
+        images = ((name, self.image(name)) for name in names)
+        for computed in compute(self._backbone, self.settings, self.arithmetic, images, timesteps):
+            yield self.storage.block(computed.name, timesteps, computed.cells, self.settings)
+
+
+def labels_of(manifest: Manifest) -> Labels:
+    """What a manifest says of its images. `labelled` counts the file's pixels: nothing is resized for it."""
+    entries = manifest.entries
+    return Labels(
+        names=tuple(entry.name for entry in entries),
+        splits=tuple(entry.split for entry in entries),
+        groups=tuple(entry.group for entry in entries),
+        domains=tuple(entry.domain for entry in entries),
+        original_sizes=tuple(entry.size for entry in entries),
+        labelled=tuple(0 if entry.mask is None else entry.size[0] * entry.size[1] for entry in entries),
+        classes=tuple(manifest.classes or ()),
+    )
+
+
+def square_image(entry: ManifestEntry, settings: FeatureSettings) -> NDArray[np.float32]:
+    """Read an image and bring it to the backbone's square: shape (size, size, channels), in [0, 1]."""
+    image = read_image(entry.image, channels=settings.image_channels, intensity_range=settings.intensity_range)
+    return to_square_image(image, settings.image_size, settings.geometry)
+
+
+def square_mask(manifest: Manifest, entry: ManifestEntry, settings: FeatureSettings) -> NDArray[np.uint8] | None:
+    """Read a mask and bring it to the backbone's square: class indices of shape (size, size); None if there is none."""
+    if entry.mask is None:
+        return None
+    return to_square_mask(manifest.read_mask(entry), settings.image_size, settings.geometry)

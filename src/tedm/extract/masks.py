@@ -1,0 +1,77 @@
+"""Predicted masks back into files, at the images' own size and geometry.
+
+Files hold the mask values that the user's own masks have, not class indices. Each is written aside and renamed when whole.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tedm.errors import TedmError
+from tedm.extract.geometry import from_square_probabilities
+from tedm.store.settings import Geometry
+
+
+def write_prediction(
+    folder: Path,
+    name: str,
+    probabilities: NDArray[np.floating],
+    *,
+    original_size: tuple[int, int],
+    geometry: Geometry,
+    classes: Sequence[int],
+    keep_probabilities: bool = False,
+) -> Path:
+    """Write one image's mask as PNG.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    name : str
+        The image: the file is `name.png`.
+    probabilities : array of shape (size, size, classes)
+        At feature resolution; interpolated before the most probable class is taken, so that edges are smooth.
+    original_size : tuple of int
+        Height and width of the image's file.
+    geometry : {"pad", "stretch"}
+        How the image had become a square.
+    classes : sequence of int
+        Mask value of each class; 8 bits if they fit, else 16.
+    keep_probabilities : bool
+        Also write `name.npy`: float32 of shape (height, width, classes).
+
+    Returns
+    -------
+    Path
+        The PNG.
+    """
+    original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
+    dtype = np.uint8 if max(classes) < 256 else np.uint16
+    values = np.array(classes, dtype)[original.argmax(axis=-1)]
+    picture = io.BytesIO()
+    Image.fromarray(values).save(picture, format="PNG")
+    path = folder / f"{name}.png"
+    _write(path, picture.getvalue())
+    if keep_probabilities:
+        array = io.BytesIO()
+        np.save(array, original)
+        _write(folder / f"{name}.npy", array.getvalue())
+    return path
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    try:
+        aside.write_bytes(content)
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise TedmError(f"cannot write {path}: {error.strerror or error}; what was written before is whole") from error

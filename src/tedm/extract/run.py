@@ -1,0 +1,235 @@
+"""Extraction: every missing image of a manifest into a store, once.
+
+A store that is there is continued if it was made with the same settings and the same arithmetic, and refused otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError, raise_listed
+from tedm.extract.arithmetic import FIELDS, choose_arithmetic
+from tedm.extract.backbone import Backbone
+from tedm.extract.live import square_image, square_mask
+from tedm.extract.manifest import Manifest
+from tedm.extract.pipeline import compute
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Registration, Storage
+from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
+
+TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What an extraction did.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        The store, whole.
+    computed : int
+        Images computed in this run.
+    reused : int
+        Images that were there already.
+    """
+
+    store: FeatureStore
+    computed: int
+    reused: int
+
+
+def extract(
+    manifest: Manifest,
+    path: Path,
+    backbone: Backbone,
+    *,
+    timesteps: Sequence[int] = TEDM_TIMESTEPS,
+    layout: Layout = "upsampled",
+    upsampling: Upsampling = "nearest",
+    dtype: StorageType = "float16",
+    noise: NoiseMode = "per-image",
+    noise_seed: int = 0,
+    draws: int = 1,
+    geometry: Geometry = "pad",
+    input_range: tuple[float, float] | None = None,
+    intensity_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    threads: int | None = None,
+    allow_other_arithmetic: bool = False,
+    provenance: dict[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Extracted:
+    """Write the activations of a manifest's images to a store; continue a store that is there.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Checked images.
+    path : Path
+        The store: a folder that does not exist yet, or a store of the same settings.
+    backbone : Backbone
+        The pretrained denoiser.
+    timesteps : sequence of int
+        Indices into alphas_cumprod; fixed at creation.
+    layout, upsampling, dtype, noise, noise_seed, draws, geometry, intensity_range
+        See `FeatureSettings` and `Storage`.
+    input_range : tuple of two floats or None
+        What black and white are for the backbone; None takes the range that it was trained on.
+    batch_size, device, precision, threads
+        See `choose_arithmetic`; what is left open follows the store that is continued.
+    allow_other_arithmetic : bool
+        Continue a store on another kind of processor or another torch, and give up its promise of equal bytes.
+    provenance : dict or None
+        Plain JSON values to keep in the store beside tedm's version and the backbone's family.
+    progress : callable (done, all) or None
+        Called after each image.
+
+    Returns
+    -------
+    Extracted
+        The store and what was done.
+
+    Raises
+    ------
+    TedmError
+        For settings that the backbone or an existing store contradicts, a disk that is full, images that cannot be decoded
+        (all others are finished first).
+    """
+    settings = FeatureSettings(
+        checkpoint_sha256=backbone.sha256,
+        levels=backbone.levels,
+        image_size=backbone.image_size,
+        image_channels=backbone.image_channels,
+        geometry=geometry,
+        input_range=tuple(map(float, input_range or backbone.training_range)),  # type: ignore[arg-type]
+        intensity_range=intensity_range,
+        upsampling=upsampling,
+        noise=noise,
+        noise_seed=noise_seed,
+        timesteps=tuple(timesteps),
+        draws=draws,
+    )
+    if not settings.timesteps:
+        raise TedmError("there is no timestep; --timesteps takes one or more, 1,50,200 say")
+    backbone.schedule.require(settings.timesteps)
+    manifest.require_intensity_range(intensity_range)
+    if draws < 1:
+        raise TedmError(f"--draws is {draws}; it must be at least 1")
+    path, storage = Path(path), Storage(layout, dtype)
+    if FeatureStore.is_store(path):
+        store = FeatureStore.open(path)
+        arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
+        store.remove_partial_files()
+    else:
+        arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
+        about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
+        store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
+    _register(store, manifest, settings)
+    return _fill(store, manifest, backbone, arithmetic, progress)
+
+
+def _continue(
+    store: FeatureStore,
+    settings: FeatureSettings,
+    storage: Storage,
+    batch_size: int | None,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["auto", "float32", "bfloat16"],
+    threads: int | None,
+    allow_other_arithmetic: bool,
+) -> Arithmetic:
+    """Compare a store with what is asked for; the arithmetic to go on with."""
+    of = {"us": "the store", "them": "this run"}
+    fields = {**MUST_MATCH, **MAY_DIFFER, "timesteps": "timesteps"}
+    problems = differences(store.settings, settings, fields, **of)
+    for what, ours, theirs in (
+        ("layout", store.storage.layout, storage.layout),
+        ("dtype", store.storage.dtype, storage.dtype),
+    ):
+        if ours != theirs:
+            problems.append(f"{what}: the store has {ours}, this run has {theirs}")
+    if problems:
+        raise TedmError(
+            f"cannot continue {store.path}: it was made with other settings\n  "
+            + "\n  ".join(problems)
+            + "\nRepeat the original settings, or write to a new path."
+        )
+    recorded = store.arithmetic
+    same_kind: dict[str, Any] = {
+        "device": recorded.device if device == "auto" else device,
+        "precision": recorded.precision if precision == "auto" else precision,
+        "batch_size": batch_size or recorded.batch_size,
+        "threads": threads or recorded.threads,
+    }
+    arithmetic = choose_arithmetic(**same_kind) if device != "auto" or recorded.device == "cpu" else _recorded_device(same_kind)
+    problems = differences(recorded, arithmetic, FIELDS, **of)
+    if problems and not allow_other_arithmetic:
+        raise TedmError(
+            f"cannot continue {store.path}: here the same image would get other bits\n  "
+            + "\n  ".join(problems)
+            + "\nContinue where the store was made, write to a new path, or accept it with --allow-other-arithmetic."
+        )
+    return arithmetic
+
+
+def _recorded_device(same_kind: dict[str, Any]) -> Arithmetic:
+    """The recorded arithmetic, or the CPU's where its GPU is not: the difference is then reported as such."""
+    try:
+        return choose_arithmetic(**same_kind)
+    except TedmError:
+        return choose_arithmetic(**{**same_kind, "device": "cpu"})
+
+
+def _register(store: FeatureStore, manifest: Manifest, settings: FeatureSettings) -> None:
+    there = set(store.labels.names)
+    store.register(registrations(manifest, settings, skip=there), manifest.classes or ())
+
+
+def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
+    """A manifest's images as a store takes them, their masks at feature resolution."""
+    return [
+        Registration(entry.name, entry.split, entry.group, entry.domain, entry.size, square_mask(manifest, entry, settings))
+        for entry in manifest.entries
+        if entry.name not in (skip or ())
+    ]
+
+
+def _fill(
+    store: FeatureStore,
+    manifest: Manifest,
+    backbone: Backbone,
+    arithmetic: Arithmetic,
+    progress: Callable[[int, int], None] | None,
+) -> Extracted:
+    """Compute and write what is missing; an image that cannot be decoded does not keep the others from it."""
+    entries = {entry.name: entry for entry in manifest.entries}
+    missing = [name for name in store.missing() if name in entries]
+    reused = len(entries) - len(missing)
+    failures: list[str] = []
+
+    def images() -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for name in missing:
+            try:
+                image = square_image(entries[name], store.settings)
+            except TedmError as error:
+                failures.append(str(error))
+                continue
+            yield name, image
+
+    done = 0
+    for computed in compute(backbone, store.settings, arithmetic, images()):
+        store.write(computed.name, computed.image, computed.cells)
+        done += 1
+        if progress is not None:
+            progress(reused + done, len(entries))
+    raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", failures)
+    return Extracted(store, done, reused)

@@ -1,0 +1,101 @@
+"""The published methods as settings of one code path.
+
+A method fixes timesteps, row layout, kind of head, size of the ensemble and voting rule; whatever the user names overrides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tedm.errors import TedmError
+from tedm.heads.rows import RowLayout
+from tedm.heads.vote import VotingRule
+
+TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
+LEDM_TIMESTEPS = (50, 150, 250)
+
+HeadKind = Literal["mlp", "logistic"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What makes a method.
+
+    Parameters
+    ----------
+    name : str
+        Its name in tables.
+    timesteps : tuple of int
+        What it reads.
+    rows : {"share", "concatenate"}
+        How these become rows.
+    head : {"mlp", "logistic"}
+        The classifier.
+    members : int
+        Size of the ensemble.
+    vote : {"soft", "hard", "geometric"}
+        How the opinions merge.
+    """
+
+    name: str
+    timesteps: tuple[int, ...]
+    rows: RowLayout
+    head: HeadKind
+    members: int
+    vote: VotingRule
+
+
+METHODS = {
+    "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421
+    "ledm": Method("ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard"),  # arXiv:2112.03126
+    "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard"),  # arXiv:2311.07421
+}
+
+
+def method_named(
+    name: str,
+    *,
+    timesteps: Sequence[int] | None = None,
+    rows: RowLayout | None = None,
+    head: HeadKind | None = None,
+    members: int | None = None,
+    vote: VotingRule | None = None,
+) -> Method:
+    """A published method, with changes.
+
+    Parameters
+    ----------
+    name : str
+        "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
+    timesteps, rows, head, members, vote
+        What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
+
+    Raises
+    ------
+    TedmError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> method_named("timestep:50").timesteps
+    (50,)
+    """
+    method = METHODS.get(name)
+    if method is None:
+        kind, _, value = name.partition(":")
+        if kind != "timestep" or not value.isdecimal():
+            raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
+        method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
+    if head is not None and head != method.head:
+        method = replace(method, name=f"{method.name}-{head}", head=head, members=1)
+    if method.head == "logistic" and members is not None and members > 1:
+        raise TedmError(f"logistic regression has one solution: {members} members would be equal; use --head mlp for an ensemble")
+    return replace(
+        method,
+        timesteps=method.timesteps if timesteps is None else tuple(timesteps),
+        rows=rows or method.rows,
+        members=members or method.members,
+        vote=vote or method.vote,
+    )
