@@ -1,0 +1,108 @@
+"""The documentation is true: its blocks run, its options, links and modules exist.
+
+A block after the comment `<!-- runs -->` is run in a folder that holds what README.md says a user has: images with masks in
+`lungs/`, and a checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tedm
+from tedm.extract.checkpoint import save_backbone
+from tedm.extract.families.tedm import random_backbone
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+BIN = Path(sys.executable).parent
+COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUNS = re.compile(r"^<!-- runs -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for of, text in RUNS.findall(README.read_text()) if of == language]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, rng) -> Path:
+    """Six images of two patients a clinic, a bright ellipse on noise in each, and an untrained UNet."""
+    lines = ["image,mask,split,group,domain"]
+    for kind in ("images", "masks"):
+        (tmp_path / "lungs" / kind).mkdir(parents=True)
+    for index, (split, clinic) in enumerate(
+        [("train", "a"), ("train", "a"), ("test", "a"), ("test", "a"), ("test", "b"), ("test", "b")]
+    ):
+        y, x = np.mgrid[:22, :18]
+        inside = ((y - 9 - index) / 7) ** 2 + ((x - 8) / (4 + index / 2)) ** 2 < 1
+        grey = np.clip(60 + 110 * inside + rng.normal(0, 12, inside.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(grey).save(tmp_path / f"lungs/images/{index}.png")
+        Image.fromarray((255 * inside).astype(np.uint8)).save(tmp_path / f"lungs/masks/{index}.png")
+        lines.append(f"images/{index}.png,masks/{index}.png,{split},patient{index},clinic-{clinic}")
+    (tmp_path / "lungs/manifest.csv").write_text("\n".join(lines) + "\n")
+    save_backbone(random_backbone(), tmp_path / "ddpm.safetensors")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_readmes_python_runs(folder, capsys):
+    (block,) = blocks("python")
+    exec(compile(block, str(README), "exec"), {"__name__": "readme"})
+    printed = capsys.readouterr().out
+    assert "tedm" in printed
+    assert "timestep:1" in printed
+    assert (folder / "head-2" / "head.json").is_file()
+
+
+def test_the_readmes_commands_run(folder):
+    (block,) = blocks("sh")
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-euc", block], capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "clinic-b" in done.stdout
+    masks = sorted((folder / "masks").rglob("*.png"))
+    assert [path.stem for path in masks] == ["2", "3", "4", "5"]
+    assert all(Image.open(path).size == (18, 22) for path in masks)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_place_in_the_readme(command):
+    assert f"| `{command}` |" in README.read_text()
+
+
+def test_options_in_the_documentation_exist():
+    helps = [
+        subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True).stdout for command in COMMANDS
+    ]
+    known = set(OPTION.findall("".join(helps)))
+    for page in (README, ROOT / "docs" / "design.md"):
+        assert set(OPTION.findall(page.read_text())) - known == set(), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_the_design_names_every_module():
+    """A module that the design does not know is missing there, or should not be."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    modules = [module.name for module in pkgutil.walk_packages(tedm.__path__, "tedm.")]
+    short = {name.split(".")[2] for name in modules if name.count(".") >= 2 and not name.startswith("tedm.cli.")}
+    assert {name for name in short if f"`{name}`" not in text and f"`{name}/`" not in text} == set()
+
+
+def test_the_changelog_has_this_version():
+    assert f"## [{tedm.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
