@@ -1,0 +1,168 @@
+"""Checkpoints: files that hold a backbone, read without trusting them.
+
+A `.pt` file is a pickle, and a pickle is a program. torch's restricted reader runs none of it; beside tensors and plain values
+the one class that it may make is `argparse.Namespace`, the settings in the published files. Our own checkpoints are safetensors
+files with the settings as JSON in the metadata, and hold nothing that could run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+from tedm.errors import TedmError
+
+from .backbone import Backbone
+from .families import FAMILIES, Content
+from .families.family import METADATA_KEY
+
+
+def load_backbone(path: Path) -> Backbone:
+    """Read a checkpoint; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : Path
+        A file of the published code (`.pt`: "model_state_dict", "config", "step"), or one of ours (`.safetensors`). Its
+        bytes are judged, not its name.
+
+    Returns
+    -------
+    Backbone
+        In float32 on the CPU, with all its levels.
+
+    Raises
+    ------
+    TedmError
+        If there is no such file, it is no checkpoint, would run code, is of an architecture that we do not know, or its
+        settings and tensors contradict each other.
+    """
+    content = read_content(path)
+    for family in FAMILIES:
+        if family.recognises(content):
+            return family.build(content)
+    some = ", ".join(list(content.tensors)[:3]) or "no tensors"
+    raise TedmError(
+        f"checkpoint {path} is of an architecture that is not known\n"
+        f"  looked for: {'; '.join(family.LOOKED_FOR for family in FAMILIES)}\n"
+        f"  found: {len(content.tensors)} tensors ({some}, ...)\n"
+        "Use a checkpoint of one of these networks."
+    )
+
+
+def save_backbone(backbone: Backbone, path: Path) -> str:
+    """Write a backbone as a safetensors file, all at once or not at all.
+
+    Equal backbones give equal files; `load_backbone` gives back the same weights, bit for bit, and all levels.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        In float32 (bfloat16 would lose what it has rounded).
+    path : Path
+        The file; one that is there is replaced.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file, hexadecimal.
+
+    Raises
+    ------
+    TedmError
+        If the backbone was cast to bfloat16, or the file cannot be written.
+    """
+    if backbone.precision != "float32":
+        raise TedmError(f"the weights were rounded to {backbone.precision}; save the backbone before preparing it")
+    [family] = [family for family in FAMILIES if backbone.family == family.NAME]
+    data = family.content(backbone).to_bytes()
+    aside = path.with_name(path.name + ".partial")
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise TedmError(f"cannot write the checkpoint {path}: {error.strerror}; choose another path or make room") from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_content(path: Path) -> Content:
+    """The tensors and settings of a checkpoint of any family.
+
+    Raises
+    ------
+    TedmError
+        If there is no such file, it is no checkpoint, or it would run code.
+    """
+    if path.is_dir():
+        raise TedmError(f"{path} is a folder, a checkpoint is a file; name the .pt or .safetensors file in it")
+    if not path.exists():
+        raise TedmError(f"there is no checkpoint {path}; check the path")
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            start = file.read(9)
+    except OSError as error:
+        raise TedmError(f"cannot read the checkpoint {path}: {error.strerror}; check the path and its permissions") from error
+    # safetensors begins with the length of its header and the header's brace; a pickle or zip archive never does
+    if start[8:] == b"{" or path.suffix == ".safetensors":
+        tensors, config, step = _read_safetensors(path)
+    else:
+        tensors, config, step = _read_pickle(path)
+    return Content(name=str(path), sha256=sha256, tensors=tensors, config=config, step=step)
+
+
+def _read_safetensors(path: Path) -> tuple[Mapping[str, Tensor], dict[str, Any], int | None]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is not a mapping)
+        settings = json.loads(metadata.get(METADATA_KEY, "{}"))
+        return tensors, dict(settings.get("config", {})), settings.get("step")
+    except (safetensors.SafetensorError, OSError, ValueError, AttributeError, TypeError) as error:
+        raise _no_checkpoint(path, str(error)) from error
+
+
+def _read_pickle(path: Path) -> tuple[Mapping[str, Tensor], dict[str, Any], int | None]:
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles that it did not write, before it refuses them
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch's text is long and advises to trust the file; the one thing in it that the user needs is the name
+        if refused := re.search(
+            r"(?:GLOBAL |function |class )`?([\w.]+)`?[^\n]*(?:was not an allowed|not allowed|blocked)", str(error)
+        ):
+            raise TedmError(
+                f"checkpoint {path} would run code when read: it asks for {refused[1]}, and only tensors, plain values and "
+                "argparse.Namespace are allowed. Nothing was run. Use a checkpoint that holds weights and settings only."
+            ) from error
+        raise _no_checkpoint(path, "it holds something other than tensors and settings, or is damaged") from error
+    except Exception as error:  # damaged bytes fail in torch's reader in as many ways as there are bytes
+        raise _no_checkpoint(path, f"{type(error).__name__} while reading, so it is damaged or something else") from error
+    if isinstance(loaded, Mapping) and isinstance(loaded.get("model_state_dict"), Mapping):
+        state, settings, step = loaded["model_state_dict"], loaded.get("config", {}), loaded.get("step")
+    else:
+        state, settings, step = loaded, {}, None
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise _no_checkpoint(path, "it has neither a state dictionary nor a `model_state_dict`")
+    config = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    return state, dict(config) if isinstance(config, Mapping) else {}, step if isinstance(step, int) else None
+
+
+def _no_checkpoint(path: Path, reason: str) -> TedmError:
+    return TedmError(
+        f"{path} is no checkpoint that can be read: {reason}. Use a .pt or .safetensors file as its training wrote it."
+    )

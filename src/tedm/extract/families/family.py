@@ -1,0 +1,122 @@
+"""What a family of backbones is: a kind of network, and how its checkpoints are told from others.
+
+A family never touches a file. It gets a `Content`, tensors and settings that `tedm.extract.checkpoint` has read safely, says
+whether they are its own, and builds a `Backbone` from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from tedm.errors import TedmError
+
+from ..backbone import Backbone
+
+METADATA_KEY = "tedm"  # one key only: safetensors does not promise an order of several, and equal content is to be equal bytes
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a checkpoint holds.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, for messages.
+    sha256 : str
+        SHA-256 of the file, hexadecimal.
+    tensors : mapping of str to Tensor
+        The state dictionary, names as in the file.
+    config : mapping of str to plain values
+        The settings that came with it; empty where the format has none.
+    step : int, or None
+        Training iterations that the network has seen.
+    """
+
+    name: str
+    sha256: str
+    tensors: Mapping[str, Tensor]
+    config: Mapping[str, Any]
+    step: int | None
+
+    def to_bytes(self) -> bytes:
+        """The content as a safetensors file: contiguous tensors, and `config` and `step` as JSON in the metadata.
+
+        Equal contents give equal bytes; `name` and `sha256` are not in them.
+        """
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        text = json.dumps({"config": dict(self.config), "step": self.step}, sort_keys=True)
+        return safetensors.torch.save(tensors, metadata={METADATA_KEY: text})
+
+
+class Family(Protocol):
+    """A module of this package that knows one kind of network."""
+
+    NAME: str
+    """Name of the family, also `Backbone.family`."""
+
+    LOOKED_FOR: str
+    """What a checkpoint of this family has, for the message that refuses one of no family."""
+
+    def recognises(self, content: Content) -> bool:
+        """Whether the checkpoint is of this family, judged by the names of its tensors alone."""
+
+    def build(self, content: Content) -> Backbone:
+        """The backbone; `TedmError` if settings and tensors contradict each other."""
+
+    def content(self, backbone: Backbone) -> Content:
+        """The inverse of `build`, for saving."""
+
+
+def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str, checkpoint: str) -> None:
+    """Put a checkpoint's tensors into a network made on the meta device, as float32.
+
+    Parameters
+    ----------
+    network : Module
+        Has the shapes that the settings ask for, and no memory yet: absurd settings cost nothing.
+    tensors : mapping of str to Tensor
+        The checkpoint's; those without `prefix` are not looked at.
+    prefix : str
+        What comes before the network's own names, for example "model.".
+    checkpoint : str
+        Name of the checkpoint, for messages.
+
+    Raises
+    ------
+    TedmError
+        For the first tensor that is missing, too many, of another shape, of no floating-point type, or not finite.
+    """
+    expected = network.state_dict()
+    given = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    def refuse(name: str, problem: str) -> TedmError:
+        return TedmError(
+            f"the settings of checkpoint {checkpoint} contradict its tensors\n  {prefix}{name}: {problem}\n"
+            "Use the file as its training wrote it."
+        )
+
+    for name, ours in expected.items():
+        if name not in given:
+            raise refuse(name, f"the settings ask for shape {tuple(ours.shape)}, the file does not have this tensor")
+        if given[name].shape != ours.shape:
+            raise refuse(name, f"the settings ask for shape {tuple(ours.shape)}, the file has shape {tuple(given[name].shape)}")
+    for name, theirs in given.items():
+        if name not in expected:
+            raise refuse(name, f"the file has shape {tuple(theirs.shape)}, the settings ask for no such tensor")
+        if not theirs.is_floating_point():
+            raise refuse(name, f"expected floating-point numbers, the file has {theirs.dtype}")
+        bad = int((~torch.isfinite(theirs)).sum())
+        if bad:
+            raise TedmError(
+                f"checkpoint {checkpoint} has weights that are not finite: {bad} of {theirs.numel()} in {prefix}{name}; "
+                "its training diverged or the file is damaged. Use another checkpoint."
+            )
+    network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in given.items()}, assign=True)
