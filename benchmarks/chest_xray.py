@@ -26,38 +26,34 @@ SIZES = [(1, seed) for seed in range(3)] + [(n, seed) for n in (3, 6, 12) for se
 PROBED = (1, 10, 25, 50, 200, 400, 600, 800)
 EXTRACTED = (1, 10, 25, 50, 150, 200, 250, 400, 600, 800)
 METHODS = ("tedm", "ledm", "ledme")
+DOMAINS = ("shenzhen", "montgomery", "kermany")
 
 
 def main() -> None:
+    """Extract, fit, score, summarise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--iterations", type=int, default=4000)
-    parser.add_argument("--workers", type=int, default=1, help="processes that fit MLPs")
-    parser.add_argument("--probe-workers", type=int, default=1, help="processes that fit logistic regressions, after these")
+    parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--precision", default="float32", help="of the extraction")
+    parser.add_argument("--threads", type=int, default=None, help="of the extraction")
+    parser.add_argument("--workers", type=int, default=2, help="processes that fit and score, of one thread each")
     parser.add_argument("--limit", type=int, default=None, help="images of each domain and split, for a rehearsal")
-    parser.add_argument("--store", type=Path, default=None, help="the store; default OUT/store")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    options.store = options.store or options.out / "store"
+    (options.out / "heads").mkdir(parents=True, exist_ok=True)
+    options.store = options.out / "store"
     _extract(options)
     sizes = [(n, seed) for n, seed in SIZES if options.limit is None or n <= options.limit]
-    mlps = [(method, n, seed) for n, seed in sizes for method in METHODS]
-    probes = [(f"timestep:{t}", n, seed) for n, seed in reversed(sizes) for t in PROBED]
-    context = multiprocessing.get_context("spawn")
-    # Each worker keeps to one thread: BLAS and torch threads of many processes would fight.
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // (options.workers + options.probe_workers)))
-    with context.Pool(options.workers) as of_mlps, context.Pool(options.probe_workers) as of_probes:
-        waiting = [of_mlps.apply_async(_job, (options, *job)) for job in mlps]
-        if options.workers + options.probe_workers <= (os.cpu_count() or 1):
-            waiting += [of_probes.apply_async(_job, (options, *job)) for job in probes]
-            probes = []
-        for done in waiting:
-            done.get()
-        for later in [of_probes.apply_async(_job, (options, *job)) for job in probes]:
-            later.get()
-    _summarise(options, mlps)
+    names = [*METHODS, *(f"timestep:{t}" for t in PROBED)]
+    # BLAS and torch threads of several processes would fight over the cores.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+        fits = [(options, name, n, seed) for n, seed in reversed(sizes) for name in names]
+        pool.starmap(_fit, fits, chunksize=1)
+        groups = [*METHODS, "timestep", *(f"tedm@{t}" for t in PROBED)]
+        pool.starmap(_score, [(options, group, domain) for domain in DOMAINS for group in groups], chunksize=1)
+    _summarise(options)
 
 
 def _extract(options: argparse.Namespace) -> None:
@@ -70,7 +66,7 @@ def _extract(options: argparse.Namespace) -> None:
     with manifest.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "mask", "split", "patient", "domain"])
-        for domain in ("shenzhen", "montgomery", "kermany"):
+        for domain in DOMAINS:
             folder = (options.shared / "data" / domain).resolve()
             kept: dict[str, int] = {}
             for row in csv.DictReader((folder / "manifest.csv").open()):
@@ -83,7 +79,14 @@ def _extract(options: argparse.Namespace) -> None:
     started = time.perf_counter()
     backbone = load_backbone(options.shared / "checkpoints" / "nih64.pt")
     done = extract(
-        read_manifest(manifest), options.store, backbone, timesteps=EXTRACTED, layout="native", device=options.device
+        read_manifest(manifest),
+        options.store,
+        backbone,
+        timesteps=EXTRACTED,
+        layout="native",
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
     )
     if done.computed:
         arithmetic = done.store.arithmetic
@@ -99,55 +102,64 @@ def _extract(options: argparse.Namespace) -> None:
         print(f"extracted {done.computed} images in {about['seconds']:.1f} s on {arithmetic.processor}", flush=True)
 
 
-def _job(options: argparse.Namespace, name: str, n: int, seed: int) -> None:
-    """Fit one head and score it; leaves a file, or finds it."""
-    from tedm.heads import evaluate, fit, method_named, write_records
+def _fit(options: argparse.Namespace, name: str, n: int, seed: int) -> None:
+    """Fit one head: what `tedm-fit STORE HEAD --method NAME --images N --seed SEED --domain shenzhen` does."""
+    from tedm.heads import fit, method_named, save_head
     from tedm.heads.segmenter import choose_device
     from tedm.store import FeatureStore
 
-    stem = f"{name.replace(':', '')}-{n}-{seed}"
-    result = options.out / f"{stem}.json"
-    if result.exists():
+    folder = options.out / "heads" / f"{name.replace(':', '')}-{n}-{seed}"
+    if folder.exists():
         return
-    store = FeatureStore.open(options.store)
     method = method_named(name)
     mlp = method.head == "mlp"
     started = time.perf_counter()
-    device = choose_device(options.device) if mlp else "cpu"
     head = fit(
-        store, method, images=n, seed=seed, domain="shenzhen", device=device, iterations=options.iterations if mlp else None
+        FeatureStore.open(options.store),
+        method,
+        images=n,
+        seed=seed,
+        domain="shenzhen",
+        device=choose_device(options.device) if mlp else "cpu",
+        iterations=options.iterations if mlp else None,
     )
-    fitted = time.perf_counter()
-    records = evaluate(store, {"head": head})
-    scored = time.perf_counter()
-    if name == "tedm":
-        for timestep in method.timesteps:
-            records += evaluate(store, {"head": head}, timesteps=[timestep])
-    write_records([record for record in records if record.class_value != head.classes[0]], options.out / f"{stem}.csv")
-    about: dict[str, Any] = {
-        "method": name,
-        "n": n,
-        "seed": seed,
-        "device": device,
-        "fit_seconds": fitted - started,
-        "evaluate_seconds": scored - fitted,
-        "peak_memory_mb": _peak(),
-        **{key: value for key, value in head.provenance.items() if key != "validation_curve"},
-    }
-    result.write_text(json.dumps(about))
-    print(f"{stem}: fit {about['fit_seconds']:.1f} s, evaluate {about['evaluate_seconds']:.1f} s", flush=True)
+    seconds = time.perf_counter() - started
+    head.provenance.update(fit_seconds=seconds, fit_peak_memory_mb=_peak())
+    save_head(head, folder)
+    print(f"{folder.name}: {head.provenance['iterations']} iterations, {seconds:.1f} s", flush=True)
 
 
-def _summarise(options: argparse.Namespace, mlps: list[tuple[str, int, int]]) -> None:
+def _score(options: argparse.Namespace, group: str, domain: str) -> None:
+    """Score all heads of a method on one domain, each image read once: `tedm-evaluate STORE HEAD... --domain DOMAIN`."""
+    from tedm.heads import evaluate, load_head, write_records
+    from tedm.store import FeatureStore
+
+    result = options.out / f"{group.replace('@', 'at')}-{domain}.csv"
+    if result.exists():
+        return
+    method, _, timestep = group.partition("@")
+    pattern = f"{method}-*" if method in METHODS else f"{method}*"
+    heads = {path.name: load_head(path) for path in sorted((options.out / "heads").glob(pattern))}
+    started = time.perf_counter()
+    store = FeatureStore.open(options.store)
+    records = evaluate(store, heads, domain=domain, timesteps=[int(timestep)] if timestep else None)
+    seconds = time.perf_counter() - started
+    write_records([record for record in records if record.class_value == 255], result)
+    images = len(store.labels.select(split="test", domain=domain))
+    costs = {"group": group, "domain": domain, "heads": len(heads), "images": images, "seconds": seconds, "peak_mb": _peak()}
+    result.with_suffix(".json").write_text(json.dumps(costs))
+    print(f"{group} on {domain}: {len(heads)} heads, {images} images, {seconds:.1f} s", flush=True)
+
+
+def _summarise(options: argparse.Namespace) -> None:
     """All scores in one file; tables, losses and costs in another."""
-    from tedm.heads import read_records, summarise, write_records
+    from tedm.heads import load_head, read_records, summarise, write_records
 
-    records = [record for path in sorted(options.out.glob("*-*-*.csv")) for record in read_records(path)]
+    records = [record for path in sorted(options.out.glob("*-*.csv")) for record in read_records(path)]
     write_records(records, options.out / "records.csv")
     (options.out / "records.csv.gz").write_bytes(gzip.compress((options.out / "records.csv").read_bytes()))
     (options.out / "records.csv").unlink()
-    jobs = [json.loads(path.read_text()) for path in sorted(options.out.glob("*-*-*.json"))]
-    parts = [f"```\n{(options.out / 'extraction.json').read_text()}\n```"]
+    parts = ["## Extraction", f"```\n{(options.out / 'extraction.json').read_text()}\n```"]
     groups = {
         "Methods": lambda name: name in METHODS,
         "Ridge probes": lambda name: name.startswith("timestep:"),
@@ -157,18 +169,26 @@ def _summarise(options: argparse.Namespace, mlps: list[tuple[str, int, int]]) ->
         chosen = [record for record in records if belongs(record.method)]
         for metric in ("dice", "precision", "recall") if title == "Methods" else ("dice",):
             parts += [f"## {title}: {metric}", summarise(chosen, metric=metric).to_markdown()]  # type: ignore[arg-type]
-    parts.append("## Costs\n\n| method | n | seeds | iterations | last fall of the loss, % | fit, s | evaluate, s | peak, MB |")
-    parts[-1] += "\n|---|---|---|---|---|---|---|---|"
-    for name, n in sorted({(job["method"], job["n"]) for job in jobs}):
-        of = [job for job in jobs if (job["method"], job["n"]) == (name, n)]
+    costs = [
+        "| method | n | seeds | iterations | last fall of the loss, % | fit, s | peak, MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    fitted: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for path in sorted((options.out / "heads").iterdir()):
+        head = load_head(path)
+        fitted.setdefault((head.method.name, len(head.provenance["images"])), []).append(head.provenance)
+    for (name, n), of in sorted(fitted.items()):
         falls = [100 * job.get("relative_fall_of_the_loss_in_its_last_tenth", float("nan")) for job in of]
-        parts[-1] += (
-            f"\n| {name} | {n} | {len(of)} | {_span([job['iterations'] for job in of], 0)} | {_span(falls, 1)} | "
-            f"{_span([job['fit_seconds'] for job in of], 1)} | {_span([job['evaluate_seconds'] for job in of], 1)} | "
-            f"{max(job['peak_memory_mb'] for job in of):.0f} |"
-        )
+        iterations, seconds = _span([job["iterations"] for job in of], 0), _span([job["fit_seconds"] for job in of], 1)
+        peak = max(job["fit_peak_memory_mb"] for job in of)
+        costs.append(f"| {name} | {n} | {len(of)} | {iterations} | {_span(falls, 1)} | {seconds} | {peak:.0f} |")
+    costs += ["", "| scored | domain | heads | images | seconds | peak, MB |", "|---|---|---|---|---|---|"]
+    for path in sorted(options.out.glob("*-*.json")):
+        cost = json.loads(path.read_text())
+        costs.append("| {group} | {domain} | {heads} | {images} | {seconds:.0f} | {peak_mb:.0f} |".format(**cost))
+    parts += ["## Costs", "\n".join(costs)]
     (options.out / "summary.md").write_text("\n\n".join(parts) + "\n")
-    print(f"{len(jobs)} jobs, of which {len(mlps)} MLPs; see {options.out / 'summary.md'}")
+    print(f"see {options.out / 'summary.md'}")
 
 
 def _span(values: list[float], digits: int) -> str:

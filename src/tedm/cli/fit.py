@@ -29,8 +29,9 @@ from tedm.cli.running import plain_errors, progress, say
 @click.option("--iterations", type=int, default=None, help="Optimiser steps of an MLP (2000), or the solver's limit (1000).")
 @click.option("--learning-rate", type=float, default=None, help="Adam's. Default: 0.001.")
 @click.option(
-    "--batch", type=click.Choice(["pixels", "images"]), default=None, help="1024 random pixels (default), or 16 whole images."
+    "--batch", type=click.Choice(["pixels", "images"]), default=None, help="Random pixels (default), or 16 whole images."
 )
+@click.option("--pixels-per-batch", type=int, default=None, help="Of random pixels. Default: the method's.")
 @click.option("--ridge", type=float, default=None, help="Penalty of a logistic regression. Default: 1.")
 @click.option("--patience", type=int, default=None, help="Stop an MLP early by the val split. Default: never.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the training images, the weights and the batches.")

@@ -163,7 +163,9 @@ def _require_fair(key: str, head: Segmenter, features: Features, names: Sequence
         )
     learned = set(head.provenance["images"])
     known_groups = {group for name, group in zip(labels.names, labels.groups, strict=True) if name in learned and group}
-    shared = [name for name, group in zip(names, labels.group_of(names), strict=True) if name in learned or group in known_groups]
+    shared = [
+        name for name, group in zip(names, labels.group_of(names), strict=True) if name in learned or group in known_groups
+    ]
     if shared:
         raise TedmError(
             f"the head {key} was trained on {len(shared)} of these images or on others of their groups (the first: {shared[0]}); "

@@ -37,6 +37,8 @@ class Method:
         Size of the ensemble.
     vote : {"soft", "hard", "geometric"}
         How the opinions merge.
+    pixels_per_batch : int
+        Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
     """
 
     name: str
@@ -45,12 +47,13 @@ class Method:
     head: HeadKind
     members: int
     vote: VotingRule
+    pixels_per_batch: int = 512
 
 
 METHODS = {
     "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421
-    "ledm": Method("ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard"),  # arXiv:2112.03126
-    "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard"),  # arXiv:2311.07421
+    "ledm": Method("ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2112.03126; batches as in its code
+    "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2311.07421
 }
 
 
@@ -91,7 +94,9 @@ def method_named(
     if head is not None and head != method.head:
         method = replace(method, name=f"{method.name}-{head}", head=head, members=1)
     if method.head == "logistic" and members is not None and members > 1:
-        raise TedmError(f"logistic regression has one solution: {members} members would be equal; use --head mlp for an ensemble")
+        raise TedmError(
+            f"logistic regression has one solution: {members} members would be equal; use --head mlp for an ensemble"
+        )
     return replace(
         method,
         timesteps=method.timesteps if timesteps is None else tuple(timesteps),

@@ -78,7 +78,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         hidden: tuple[int, ...] | None = None,
         batch: Literal["pixels", "images"] = "pixels",
-        pixels_per_batch: int = 1024,
+        pixels_per_batch: int = 512,
         images_per_batch: int = 16,
         iterations: int = 2000,
         learning_rate: float = 1e-3,
@@ -156,10 +156,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Probabilities for a block's rows: shape (members, rows, classes)."""
         check_is_fitted(self)
-        cells = [torch.from_numpy(level).to(self.device).float()[None] for level in block.cells]
-        with torch.inference_mode():
-            product = self.network_.eval().first_on_cells(cells, block.size, block.upsampling, rows)
-            probabilities = self.network_.after_first(product).softmax(dim=-1)
+        cells = [torch.from_numpy(level).to(self.device).float() for level in block.cells]
+        probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -182,7 +180,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         progress: Callable[[int, int, float], None] | None,
     ) -> Self:
         """Adam until the iterations are used up, or the validation loss has stopped falling."""
-        optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate)
+        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
+        optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, fused=True)
         stop = _EarlyStop(self.patience) if self.patience is not None and validation is not None else None
         look_every = max(1, self.iterations // CHECKS)
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], self.iterations

@@ -84,7 +84,7 @@ class Committee(nn.Module):
         tensor of shape (members, rows, width)
             Rows of all images, one image after the other, in the order of `tedm.heads.rows`.
         """
-        first = self.weights[0]
+        first: Tensor = self.weights[0]
         members, _, width = first.shape
         timesteps = cells[0].shape[1]
         total: Tensor | None = None
@@ -103,6 +103,72 @@ class Committee(nn.Module):
             start += channels
         assert total is not None  # a block has a level
         return torch.reshape(total, (members, -1, width))
+
+    @torch.inference_mode()
+    def probabilities(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
+        """Class probabilities of one image's rows, for prediction.
+
+        The same as a softmax of `after_first(first_on_cells(...))` in evaluation mode, up to rounding: a member and a timestep at
+        a time, so that what is in flight stays in the processor's cache, and with each normalisation folded into the layer
+        after it.
+
+        Parameters
+        ----------
+        cells : sequence of tensors of shape (timesteps, draws, side, side, channels)
+            One for each level, float32.
+        size, upsampling, rows
+            As in `first_on_cells`.
+
+        Returns
+        -------
+        tensor of shape (members, rows, classes)
+        """
+        layers = self._folded()
+        timesteps, draws = cells[0].shape[:2]
+        members = self.weights[0].shape[0]
+        per_part = draws * size**2
+        parts = timesteps if rows == "share" else 1
+        out = torch.empty(members, parts * per_part, layers[-1][0].shape[-1], device=cells[0].device)
+        for member in range(members):
+            for part in range(parts):
+                taken = slice(part, part + 1) if rows == "share" else slice(None)
+                x = self._first_of_member(member, [level[taken] for level in cells], size, upsampling, rows)
+                for weight, bias in layers:
+                    x = torch.addmm(bias[member], x.relu_(), weight[member])
+                torch.softmax(x, dim=-1, out=out[member, part * per_part : (part + 1) * per_part])
+        return out
+
+    def _first_of_member(
+        self, member: int, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout
+    ) -> Tensor:
+        """One member's first layer, with its bias, for the rows of one part: shape (draws x pixels, width)."""
+        timesteps, draws = cells[0].shape[:2]
+        width = self.weights[0].shape[-1]
+        of_timestep = self.weights[0][member].reshape(timesteps, -1, width)
+        total: Tensor = self.biases[0][member].expand(draws * size**2, width).reshape(draws, size, size, width).clone()
+        start = 0
+        for level in cells:
+            side, channels = level.shape[2], level.shape[-1]
+            small = level[0] @ of_timestep[0, start : start + channels]
+            for timestep in range(1, timesteps):
+                small += level[timestep] @ of_timestep[timestep, start : start + channels]
+            if upsampling == "nearest":
+                stride = size // side
+                total.view(draws, side, stride, side, stride, width).add_(small[:, :, None, :, None, :])
+            else:
+                total.add_(upsample_tensor(small, size, upsampling))
+            start += channels
+        return total.view(-1, width)
+
+    def _folded(self) -> list[tuple[Tensor, Tensor]]:
+        """The layers after the first, each with the normalisation before it."""
+        layers = []
+        for layer in range(len(self.scales)):
+            factor = self.scales[layer] * torch.rsqrt(self.get_buffer(f"variance_{layer}") + EPSILON)
+            offset = self.shifts[layer] - self.get_buffer(f"mean_{layer}") * factor
+            weight = self.weights[layer + 1]
+            layers.append((factor.transpose(1, 2) * weight, offset @ weight + self.biases[layer + 1]))
+        return layers
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         mean, variance = self.get_buffer(f"mean_{layer}"), self.get_buffer(f"variance_{layer}")

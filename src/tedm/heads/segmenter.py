@@ -110,6 +110,7 @@ def fit(
     iterations: int | None = None,
     learning_rate: float | None = None,
     batch: str | None = None,
+    pixels_per_batch: int | None = None,
     ridge: float | None = None,
     patience: int | None = None,
     seed: int = 0,
@@ -132,8 +133,8 @@ def fit(
         None takes all.
     pixels_per_image : int or None
         Labelled pixels used of each image; None takes all.
-    iterations, learning_rate, batch : or None
-        Of an MLP (see `MLPHead`); `iterations` bounds a logistic regression's solver. None takes the head's defaults.
+    iterations, learning_rate, batch, pixels_per_batch : or None
+        Of an MLP (see `MLPHead`); `iterations` bounds a logistic regression's solver. None takes the method's or the head's.
     ridge : float or None
         Strength of a logistic regression's penalty; None takes 1.
     patience : int or None
@@ -171,7 +172,7 @@ def fit(
     }
     estimator: Estimator
     if method.head == "logistic":
-        for option, value in (("--learning-rate", learning_rate), ("--batch", batch), ("--patience", patience)):
+        for option, value in (("--learning-rate", learning_rate), ("--batch", batch), ("--pixels-per-batch", pixels_per_batch), ("--patience", patience)):
             if value is not None:
                 raise TedmError(f"{option} is for --head mlp; a logistic regression is solved exactly")
         logistic = LogisticHead(**_given(ridge=ridge, max_iter=iterations)).fit_blocks(data)
@@ -182,6 +183,7 @@ def fit(
             raise TedmError("--ridge is for --head logistic; an MLP has no penalty")
         mlp = MLPHead(
             method.members,
+            pixels_per_batch=pixels_per_batch or method.pixels_per_batch,
             vote=method.vote,
             seed=seed,
             device=device,
