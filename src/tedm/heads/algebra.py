@@ -1,7 +1,8 @@
 """Products with a design matrix that is never made.
 
 Upsampling is linear and works on channels one by one, so X w = upsample(cells w) and X^T r = cells^T pool(r): both run at the
-levels' own resolution, exact to rounding. This is all that linear models and standardisation need (decision 7 in docs/design.md).
+levels' own resolution, exact to rounding. This is all that linear models and standardisation need (decision 7 in
+docs/design.md).
 """
 
 from __future__ import annotations

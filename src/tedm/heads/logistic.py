@@ -1,8 +1,8 @@
 """Ridge logistic regression on all pixels, exactly.
 
-L-BFGS needs a loss and a gradient; both are sums over blocks, and a block gives them through products with its cells. Nothing is
-sampled and nothing grows with the number of images but the time. The objective is scikit-learn's: the sum of the cross-entropies
-plus ridge / 2 times the squared weights, the intercepts free (C = 1 / ridge).
+L-BFGS needs a loss and a gradient; both are sums over blocks, and a block gives them through products with its cells. Nothing
+is sampled and nothing grows with the number of images but the time. The objective is scikit-learn's: the sum of the
+cross-entropies plus ridge / 2 times the squared weights, the intercepts free (C = 1 / ridge).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     max_iter : int
         L-BFGS iterations at most.
     tol : float
-        Stop when no entry of the mean loss's gradient is larger.
+        Stop when no entry of the mean loss's gradient is larger, by weights of features scaled to a deviation of about one.
     dtype : {"float32", "float64"}
         Type of the products; sums are float64 in either case.
 
@@ -56,6 +56,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     objective_ : float
         The minimum found.
     converged_ : bool
+        Whether the gradient is within ten times `tol`; where it is not, raise `max_iter`.
     """
 
     def __init__(
@@ -118,9 +119,14 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _solve(self, one_pass: Pass, n_features: int, present: NDArray[np.intp]) -> Self:
         """Minimise over the classes that are present; the others get probability zero."""
-        if self.ridge < 0:
+        if not self.ridge >= 0:
             raise TedmError(f"ridge is {self.ridge}; it must be 0 or more")
-        center, scale, total = _scaling(one_pass, n_features, self.standardize)
+        center, variance, total = _moments(one_pass, n_features)
+        # The solver's variables are weights of centred features of deviation one, whatever the penalty is on: of features as
+        # they are, a mean or a spread far from one costs thousands of passes. Weak features take their scale from the penalty.
+        scale = np.sqrt(variance if self.standardize else variance + self.ridge / total)
+        scale = np.where(scale > 0, scale, 1.0)
+        strength = self.ridge if self.standardize else self.ridge / scale[:, None] ** 2
         outputs = 1 if len(present) == 2 else len(present)
         position = np.full(256, IGNORE, np.uint8)
         position[present] = np.arange(len(present))
@@ -136,8 +142,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 loss += block_loss
                 gradient += design.rmatmat(residuals)
                 offset += residuals.sum(axis=0)
-            gradient = (gradient - np.outer(center, offset)) / scale[:, None] + self.ridge * weights
-            loss += 0.5 * self.ridge * float((weights**2).sum())
+            gradient = (gradient - np.outer(center, offset)) / scale[:, None] + strength * weights
+            loss += 0.5 * float((strength * weights**2).sum())
             # Divided by the number of rows, so that the tolerance means the same for one image and for a hundred.
             return loss / total, np.concatenate([gradient.ravel(), offset]) / total
 
@@ -152,8 +158,8 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = found.x[:-outputs].reshape(n_features, outputs) / scale[:, None]
         intercept = found.x[-outputs:] - center @ weights
         self.n_iter_, self.objective_ = int(found.nit), float(found.fun) * total
-        # Products in float32 end in a line search that cannot improve any more; what counts is the gradient.
-        self.converged_ = bool(found.success) or bool(np.abs(found.jac).max() <= 10 * self.tol)
+        # Products in float32 can end in a line search that improves nothing, or in equal losses; what counts is the gradient.
+        self.converged_ = bool(np.abs(found.jac).max() <= 10 * self.tol)
         self.coef_, self.intercept_ = self._all_classes(weights.T, intercept, present)
         return self
 
@@ -169,23 +175,19 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return all_coef, all_intercept
 
 
-def _scaling(one_pass: Pass, n_features: int, standardize: bool) -> tuple[Floats, Floats, int]:
-    """Mean and deviation of each feature over the labelled rows, and the number of these."""
+def _moments(one_pass: Pass, n_features: int) -> tuple[Floats, Floats, int]:
+    """Mean and variance of each feature over the labelled rows, and the number of these."""
     sums, squares, total = np.zeros(n_features), np.zeros(n_features), 0
     for design, labels in one_pass():
         used = labels != IGNORE
         total += int(used.sum())
-        if standardize:
-            first, second = design.moments(used.astype(np.float64))
-            sums += first
-            squares += second
-    if not standardize:
-        return np.zeros(n_features), np.ones(n_features), total
+        first, second = design.moments(used.astype(np.float64))
+        sums += first
+        squares += second
     center = sums / total
     variance = np.maximum(squares / total - center**2, 0)
-    # A feature that does not vary says nothing; scikit-learn leaves its scale at one, too.
-    constant = variance <= 10 * np.finfo(np.float64).eps * np.maximum(squares / total, np.finfo(np.float64).tiny)
-    return center, np.where(constant, 1.0, np.sqrt(variance)), total
+    # A feature that does not vary says nothing; what is left of it is rounding of the sums, below what float32 tells apart.
+    return center, np.where(variance <= 1e-13 * (squares / total), 0.0, variance), total
 
 
 def _loss(logits: NDArray[np.float64], labels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float64]]:

@@ -7,8 +7,9 @@ Members of an ensemble start from different weights and see different random pix
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -31,6 +32,8 @@ from tedm.store import IGNORE, Block
 CURVE_POINTS = 100
 # Validation loss is looked at this often while stopping early.
 CHECKS = 50
+# Rows in memory that are predicted at once.
+ROWS_AT_ONCE = 2**14
 
 
 class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -51,7 +54,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     learning_rate : float
         Adam's.
     patience : int or None
-        With validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
+        Needs validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
         weights. None never stops early.
     vote : {"soft", "hard", "geometric"}
         How members merge in `predict_proba`.
@@ -106,7 +109,9 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"MLPHead needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
-        rows, labels = torch.from_numpy(X).to(self.device), torch.from_numpy(indices).to(self.device)
+        if len(self.classes_) > IGNORE:
+            raise ValueError(f"MLPHead takes {IGNORE} classes at most, got {len(self.classes_)}; is y a regression target?")
+        rows, labels = _tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
         generator = self._begin(X.shape[1], len(self.classes_))
 
         def batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -143,10 +148,10 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities of shape (rows, classes), the members merged by `vote`."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype="float32", reset=False)
-        rows = torch.from_numpy(X).to(self.device)
+        network = self.network_.eval()
         with torch.inference_mode():
-            opinions = self.network_.eval()(rows[None]).softmax(dim=-1).cpu().numpy()
-        return vote(opinions, rule=self.vote)
+            logits = [network(rows[None].to(self.device)).cpu() for rows in torch.split(_tensor(X), ROWS_AT_ONCE)]
+        return vote(torch.cat(logits, dim=1).softmax(dim=-1).numpy(), rule=self.vote)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Most probable label of each row."""
@@ -156,7 +161,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Probabilities for a block's rows: shape (members, rows, classes)."""
         check_is_fitted(self)
-        cells = [torch.from_numpy(level).to(self.device).float() for level in block.cells]
+        cells = [_tensor(level).to(self.device).float() for level in block.cells]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
@@ -166,6 +171,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
             if getattr(self, what) < 1:
                 raise TedmError(f"{what} is {getattr(self, what)}; it must be at least 1")
+        if self.batch not in ("pixels", "images"):
+            raise TedmError(f"there are no batches of {self.batch!r}; choose pixels or images")
         if not self.learning_rate > 0:
             raise TedmError(f"the learning rate is {self.learning_rate}; it must be above 0")
         generator = torch.Generator().manual_seed(self.seed)
@@ -180,9 +187,11 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         progress: Callable[[int, int, float], None] | None,
     ) -> Self:
         """Adam until the iterations are used up, or the validation loss has stopped falling."""
+        if self.patience is not None and validation is None:
+            raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
         # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
         optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, fused=True)
-        stop = _EarlyStop(self.patience) if self.patience is not None and validation is not None else None
+        stop = _EarlyStop(self.patience) if self.patience is not None else None
         look_every = max(1, self.iterations // CHECKS)
         self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], self.iterations
         running, since = torch.zeros((), device=self.device), 0
@@ -215,23 +224,24 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _pixel_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows of random labelled pixels, each member its own."""
         upsampling = data.features.settings.upsampling
-        for cells, masks, size in self._groups(data, generator):
-            labels = masks.to(self.device)
-            image, y, x = (masks != IGNORE).nonzero(as_tuple=True)
-            rounds = None if len(masks) == len(data) else max(1, len(image) // self.pixels_per_batch)
+        size = data.features.settings.image_size
+        for cells, masks, all_of_them in self._groups(data, generator):
+            labels = masks.reshape(-1)
+            labelled = (labels != IGNORE).nonzero()[:, 0]
+            rounds = None if all_of_them else max(1, len(labelled) // self.pixels_per_batch)
             while rounds is None or rounds > 0:
-                chosen = torch.randint(len(image), (self.members * self.pixels_per_batch,), generator=generator)
-                where = [index[chosen].to(self.device) for index in (image, y, x)]
-                rows = gather_rows(cells, (where[0], where[1], where[2]), size, upsampling, data.rows)
-                per_pixel = len(rows) // len(chosen)
-                its_labels = labels[where[0], where[1], where[2]].repeat_interleave(per_pixel)
+                pixels = labelled[torch.randint(len(labelled), (self.members * self.pixels_per_batch,), generator=generator)]
+                at = pixels.to(self.device)
+                rows = gather_rows(cells, (at // size**2, at // size % size, at % size), size, upsampling, data.rows)
+                its_labels = labels[pixels].repeat_interleave(len(rows) // len(pixels)).to(self.device)
                 yield self.network_(rows.reshape(self.members, -1, rows.shape[-1])), its_labels.reshape(self.members, -1)
                 rounds = None if rounds is None else rounds - 1
 
     def _image_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Whole images, the same for all members, in a new random order for each epoch (what does not fill a batch is left out)."""
+        """Whole images, the same for all members, in a new random order each epoch; what does not fill a batch is left out."""
         upsampling = data.features.settings.upsampling
-        for cells, masks, size in self._groups(data, generator):
+        size = data.features.settings.image_size
+        for cells, masks, all_of_them in self._groups(data, generator):
             while True:
                 order = torch.randperm(len(masks), generator=generator)
                 whole = max(1, len(order) // self.images_per_batch)
@@ -243,29 +253,42 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     times = product.shape[1] // labels.numel()
                     labels = labels.expand(-1, times, -1).reshape(1, -1).expand(self.members, -1)
                     yield self.network_.after_first(product), labels
-                if len(masks) < len(data):
+                if not all_of_them:
                     break
 
-    def _groups(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[list[Tensor], Tensor, int]]:
-        """Images as tensors on the device: all of them once, or random groups within the memory budget for ever."""
-        settings = data.features.settings
-        first = next(iter(data.read(data.names[:1])))
-        at_once = max(1, int(data.memory // first.block.nbytes))
-        if at_once >= len(data):
-            yield self._tensors(data.read(data.names), settings.image_size)
-            return
-        while True:
-            order = torch.randperm(len(data), generator=generator).tolist()
-            for start in range(0, len(order), at_once):
-                names = [data.names[index] for index in sorted(order[start : start + at_once])]
-                yield self._tensors(data.read(names), settings.image_size)
+    def _groups(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[list[Tensor], Tensor, bool]]:
+        """Cells, masks and whether these are all images: all of them once, or random groups within the memory budget for ever.
 
-    def _tensors(self, images: Iterator[Labelled], size: int) -> tuple[list[Tensor], Tensor, int]:
-        blocks, masks = zip(*((labelled.block, labelled.mask) for labelled in images), strict=True)
-        levels = range(len(blocks[0].cells))
+        A group lies where the one before lay: two at once would not fit the budget.
+        """
+        names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
+        first = next(iter(data.read(names[:1])))
+        at_once = min(len(names), max(1, int(data.memory // first.block.nbytes)))
         # Kept in the store's type: half the memory, converted row by row.
-        cells = [torch.from_numpy(np.stack([block.cells[level] for block in blocks])).to(self.device) for level in levels]
-        return cells, torch.from_numpy(np.stack(masks)).long(), size
+        cells = [
+            torch.empty((at_once, *level.shape), dtype=_tensor(level).dtype, device=self.device) for level in first.block.cells
+        ]
+        masks = torch.empty((at_once, *first.mask.shape), dtype=torch.long)
+
+        def load(images: Iterable[Labelled]) -> int:
+            count = 0
+            for slot, labelled in enumerate(images):
+                for tensor, level in zip(cells, labelled.block.cells, strict=True):
+                    tensor[slot] = _tensor(level)
+                masks[slot] = _tensor(labelled.mask)
+                count = slot + 1
+            return count
+
+        if at_once == len(names):
+            load(chain([first], data.read(names[1:])))
+            yield cells, masks, True
+            return
+        del first
+        while True:
+            order = torch.randperm(len(names), generator=generator).tolist()
+            for start in range(0, len(order), at_once):
+                count = load(data.read([names[index] for index in sorted(order[start : start + at_once])]))
+                yield [level[:count] for level in cells], masks[:count], False
 
     def _loss_on(self, data: TrainingData) -> float:
         total, count = 0.0, 0
@@ -302,5 +325,13 @@ class _EarlyStop:
 def flatness(curve: Sequence[float]) -> float:
     """How much the training loss still fell: its last tenth against the tenth before, relative; near zero when flat."""
     tenth = max(1, len(curve) // 10)
-    last, before = float(np.mean(curve[-tenth:])), float(np.mean(curve[-2 * tenth : -tenth] or curve[:1]))
+    last, before = (
+        float(np.mean(curve[-tenth:])),
+        float(np.mean(curve[-2 * tenth : -tenth] if len(curve) > tenth else curve[:1])),
+    )
     return (before - last) / max(before, 1e-12)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """The array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -8,6 +8,7 @@ first layer is linear, and upsampling is too: for whole images it multiplies the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class Committee(nn.Module):
     def __init__(self, members: int, features: int, hidden: Sequence[int], classes: int, generator: torch.Generator) -> None:
         super().__init__()
         widths = [features, *hidden, classes]
-        shapes = list(zip(widths[:-1], widths[1:], strict=True))
+        shapes = list(pairwise(widths))
         drawn = [[_initial(fan_in, fan_out, generator) for fan_in, fan_out in shapes] for _ in range(members)]
         self.weights = nn.ParameterList([torch.stack([m[layer][0] for m in drawn]) for layer in range(len(shapes))])
         self.biases = nn.ParameterList([torch.stack([m[layer][1] for m in drawn]) for layer in range(len(shapes))])
@@ -108,8 +109,8 @@ class Committee(nn.Module):
     def probabilities(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
         """Class probabilities of one image's rows, for prediction.
 
-        The same as a softmax of `after_first(first_on_cells(...))` in evaluation mode, up to rounding: a member and a timestep at
-        a time, so that what is in flight stays in the processor's cache, and with each normalisation folded into the layer
+        The same as a softmax of `after_first(first_on_cells(...))` in evaluation mode, up to rounding: a member and a timestep
+        at a time, so that what is in flight stays in the processor's cache, and with each normalisation folded into the layer
         after it.
 
         Parameters
@@ -179,8 +180,9 @@ class Committee(nn.Module):
                 mean.lerp_(now_mean, MOMENTUM)
                 variance.lerp_(unbiased, MOMENTUM)
             mean, variance = now_mean, now_variance
-        factor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
-        return x * factor + (self.shifts[layer] - mean * factor)
+        factor: Tensor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
+        normalised: Tensor = x * factor + (self.shifts[layer] - mean * factor)
+        return normalised
 
 
 def upsample_tensor(cells: Tensor, size: int, upsampling: Upsampling) -> Tensor:

@@ -1,8 +1,9 @@
 """How an image's activations become the rows of a classifier.
 
 `share`: a row is a pixel at one timestep and draw, with C features; one classifier serves all timesteps (TEDM,
-arXiv:2311.07421). `concatenate`: a row is a pixel with its timesteps side by side, with T x C features (LEDM, arXiv:2112.03126).
-Rows are ordered by timestep (if shared), draw, y, x; features by timestep (if concatenated), level, channel.
+arXiv:2311.07421). `concatenate`: a row is a pixel with its timesteps side by side, with T x C features (LEDM,
+arXiv:2112.03126). Rows are ordered by timestep (if shared), draw, y, x; features by timestep (if concatenated), level,
+channel.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def dask_rows(
     def read_labels(name: str) -> NDArray[np.uint8]:
         return row_labels(features.mask(name), len(timesteps), settings.draws, rows)
 
-    lazy, lazy_labels = delayed(read, pure=True), delayed(read_labels, pure=True)
+    # Not pure: Dask would pickle the features to name the tasks, and not see that masks were replaced.
+    lazy, lazy_labels = delayed(read, pure=False), delayed(read_labels, pure=False)
     x = [da.from_delayed(lazy(name), (n_rows, n_features), dtype=features.storage.dtype) for name in names]
     y = [da.from_delayed(lazy_labels(name), (n_rows,), dtype=np.uint8) for name in names]
     return da.concatenate(x), da.concatenate(y)

@@ -96,13 +96,13 @@ class TrainingData:
 
     def __iter__(self) -> Iterator[Labelled]:
         """One pass, image by image, in order."""
-        absent = [name for name in self.names if name not in self._kept]
-        fresh = self.features.blocks(absent, self.timesteps)
+        kept = dict(self._kept)  # as it is now: another pass may add to it while this one is under way
+        fresh = self.features.blocks([name for name in self.names if name not in kept], self.timesteps)
         for name in self.names:
-            block = self._kept.get(name)
+            block = kept.get(name)
             if block is None:
                 block = next(fresh)
-                if self._kept_bytes + block.nbytes <= self.memory:
+                if name not in self._kept and self._kept_bytes + block.nbytes <= self.memory:
                     self._kept[name] = block
                     self._kept_bytes += block.nbytes
             yield Labelled(block, self.masks[name])
