@@ -28,7 +28,8 @@ from tedm.errors import TedmError, raise_listed
 
 from .backbone import Backbone, require_device, require_size
 from .checkpoint import load_backbone, save_backbone
-from .families.tedm import TedmUNet, as_backbone, random_network
+from .families.tedm import as_backbone, random_network
+from .families.tedm_unet import TedmUNet
 from .schedule import Schedule
 
 # an average over the last 2000 iterations or so; a short run's is warmed up to it

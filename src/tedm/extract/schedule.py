@@ -111,9 +111,9 @@ class Schedule:
 
         Examples
         --------
-        >>> one = torch.ones(2, 1, 1, 1)
-        >>> Schedule.cosine(1000).x_t(one, 0 * one, torch.tensor([0, 999])).flatten()
-        tensor([1.0000e+00, 4.9288e-05])
+        >>> white = torch.ones(2, 1, 1, 1)
+        >>> Schedule.linear(1000).x_t(white, 0 * white, torch.tensor([0, 500])).flatten()
+        tensor([0.9999, 0.2789])
         """
         self._require_inside([int(timestep) for timestep in timesteps.tolist()])
         image, rest = (
