@@ -51,12 +51,12 @@ def _make(
     names: tuple[str, ...] = NAMES,
     values: tuple[int, ...] = (0, 255),
     shown: tuple[int, ...] | None = None,
-    unlabelled: tuple[str, ...] = (),
 ) -> FeatureStore:
     """A store whose activations carry some of the mask, the more the smaller the timestep; `shown`: class indices in masks."""
     settings = _settings(timesteps, draws, upsampling)
     store = FeatureStore.create(path, settings, Arithmetic("cpu", "float32", False, 4, 1, "2", "p"), Storage(layout, dtype), {})  # type: ignore[arg-type]
     shown = tuple(range(len(values))) if shown is None else shown
+    registrations, of_image = [], {}
     for number, name in enumerate(names):
         rng = np.random.default_rng(number)
         mask = _mask(number, len(shown), rng)
@@ -69,20 +69,31 @@ def _make(
             seen = signal.reshape(side, stride, side, stride).mean(axis=(1, 3))[None, None, :, :, None]
             strength = np.linspace(1.5, 0.3, len(timesteps)).reshape(-1, 1, 1, 1, 1)
             cells.append((noise + strength * seen * np.arange(1, level.channels + 1) + 0.5).astype(np.float32))
-        given = None if name in unlabelled else mask
-        store.register([Registration(name, "train", name, "here", (10, 12), given)], values)
-        store.write(name, rng.random((SIZE, SIZE, 1), dtype=np.float32), cells)
+        registrations.append(Registration(name, "train", name, "here", (10, 12), mask))
+        of_image[name] = (rng.random((SIZE, SIZE, 1), dtype=np.float32), cells)
+    store.register(registrations, values)
+    for name, (image, cells) in of_image.items():
+        store.write(name, image, cells)
     return store
 
 
-@pytest.fixture
-def make_store(tmp_path: Path) -> Callable[..., FeatureStore]:
-    """Make a store of two levels, 8 x 8 pixels, four images; a folder of its own for each."""
-    made: list[FeatureStore] = []
+@pytest.fixture(scope="session")
+def _stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, FeatureStore]]:
+    return tmp_path_factory.mktemp("stores"), {}
 
-    def make(**changes: Any) -> FeatureStore:
-        made.append(_make(tmp_path / f"store{len(made)}", **changes))
-        return made[-1]
+
+@pytest.fixture
+def make_store(_stores: tuple[Path, dict[str, FeatureStore]], tmp_path: Path) -> Callable[..., FeatureStore]:
+    """A store of two levels, 8 x 8 pixels, four images; the same one for the same settings, unless a test will write to it."""
+    folder, made = _stores
+
+    def make(*, own: bool = False, **changes: Any) -> FeatureStore:
+        if own:
+            return _make(tmp_path / "own", **changes)
+        key = repr(sorted(changes.items()))
+        if key not in made:
+            made[key] = _make(folder / str(len(made)), **changes)
+        return made[key]
 
     return make
 

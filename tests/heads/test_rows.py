@@ -48,7 +48,7 @@ def test_dask_equals_numpy(make_store, rows, layout):
 
 
 def test_dask_rows_see_masks_that_were_replaced(make_store):
-    store = make_store()
+    store = make_store(own=True)
     _, before = dask_rows(store, ["one"])
     store.relabel([Registration("one", "", "", "", (10, 12), 1 - np.eye(8, dtype=np.uint8))], (0, 255))
     _, after = dask_rows(store, ["one"])
