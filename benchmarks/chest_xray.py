@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("shared", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--iterations", type=int, default=3000)
+    parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--precision", default="float32", help="of the extraction")
     parser.add_argument("--threads", type=int, default=None, help="of the extraction")
     parser.add_argument("--workers", type=int, default=2, help="processes that fit and score, of one thread each")

@@ -1,11 +1,14 @@
-"""Small real parts that many tests share: settings, activations, images."""
+"""Small real parts that many tests share: images with masks, an untrained backbone, a store."""
 
 from __future__ import annotations
 
+import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -21,3 +24,50 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+def tree(path: Path) -> dict[str, str]:
+    """Every file below a folder and the hash of its bytes."""
+    return {str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(path.rglob("*")) if f.is_file()}
+
+
+def write_dataset(folder: Path, *, train: int = 4, test: int = 3, classes: tuple[int, ...] = (0, 255)) -> Path:
+    """Images with a bright blob each, of sizes that are no squares, and the blobs' masks; the path of their manifest."""
+    rng = np.random.default_rng(5)
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rows = []
+    for number in range(train + test):
+        height, width = 20 + number, 26 - number
+        y, x = np.mgrid[:height, :width]
+        mask = np.zeros((height, width), np.uint8)
+        for index, value in enumerate(classes[1:]):
+            centre = height * (0.3 + 0.3 * index) + rng.uniform(-2, 2), width * 0.4 + rng.uniform(-3, 3)
+            mask[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 20 + 6 * index] = value
+        image = 60 + 1.5 * y + 90.0 * (mask > 0) + 25.0 * (mask == classes[-1]) + rng.normal(0, 12, mask.shape)
+        name = f"scan {number}"
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{name}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
+        split = "train" if number < train else "test"
+        rows.append([f"images/{name}.png", f"masks/{name}.png", split, f"p{number}", "here" if number % 2 else "there"])
+    manifest = folder / "manifest.csv"
+    with manifest.open("w", newline="") as file:
+        csv.writer(file).writerows([["image", "mask", "split", "patient", "domain"], *rows])
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of seven small images, four of them to train on."""
+    return write_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained two-level UNet for images of 16 x 16."""
+    from tedm.extract.checkpoint import save_backbone
+    from tedm.extract.families.tedm import random_backbone
+
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    save_backbone(random_backbone(), path)
+    return path

@@ -12,6 +12,7 @@ class IntegerList(click.ParamType):  # type: ignore[type-arg]
     """`1,50,200` as a tuple of integers."""
 
     name = "n,n,..."
+    may_repeat = False
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         """Parse, or say what is wrong with it."""
@@ -21,9 +22,15 @@ class IntegerList(click.ParamType):  # type: ignore[type-arg]
             numbers = tuple(int(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no list of whole numbers; write them with commas between: 1,50,200", param, ctx)
-        if len(set(numbers)) < len(numbers):
+        if not self.may_repeat and len(set(numbers)) < len(numbers):
             self.fail(f"{value!r} names a number twice", param, ctx)
         return numbers
+
+
+class Multipliers(IntegerList):
+    """`1,2,2,4` as a tuple: numbers may repeat."""
+
+    may_repeat = True
 
 
 class Range(click.ParamType):  # type: ignore[type-arg]

@@ -200,7 +200,7 @@ class Backbone:
 
         On a CPU torch gives each thread an equal share of the whole batch's numbers, and the numbers at a share's border go
         another way (a sum in another order, a scalar exponential in place of a vector's): their last bits would depend on the
-        place in the batch. An entry alone is always cut alike, and takes no longer (measured at sides 64 and 128).
+        place in the batch. An entry alone is always cut alike, and costs about the same time.
         """
         if x_t.ndim != 4 or x_t.shape[1] != self.image_channels:
             raise TedmError(

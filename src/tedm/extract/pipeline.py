@@ -1,7 +1,8 @@
 """Images in, activations out: every forward pass that the rest of tedm needs happens here.
 
 An entry is one image at one timestep with one draw of noise. Entries are taken in order, filled into batches of the recorded
-size (the last one padded with copies of its first entry) and put together again image by image.
+size (on a GPU the last one is padded with copies of its first entry; a CPU computes entry by entry and needs none) and put
+together again image by image.
 """
 
 from __future__ import annotations
@@ -121,8 +122,8 @@ def _forward(
     inputs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
     timesteps: Sequence[int],
 ) -> list[Floats]:
-    """One forward pass over a batch padded to the recorded size; channels last, float32, without the padding."""
-    padding = arithmetic.batch_size - len(inputs)
+    """One forward pass over a batch; channels last, float32, without the padding."""
+    padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
     padded = [*inputs, *[inputs[0]] * padding]
     x_0 = torch.from_numpy(np.stack([image for image, _ in padded]))
     noise = torch.from_numpy(np.stack([noise for _, noise in padded]))
