@@ -12,6 +12,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND
 .PHONY: demo test test-all lint clean
 
 demo: $(INSTALLED)
+	rm -rf demo-out
 	$(BIN)/tedm-demo demo-out
 
 test: $(INSTALLED)

@@ -28,7 +28,9 @@ def rng() -> np.random.Generator:
 
 def tree(path: Path) -> dict[str, str]:
     """Every file below a folder and the hash of its bytes."""
-    return {str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(path.rglob("*")) if f.is_file()}
+    return {
+        str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(path.rglob("*")) if f.is_file()
+    }
 
 
 def write_dataset(folder: Path, *, train: int = 4, test: int = 3, classes: tuple[int, ...] = (0, 255)) -> Path:

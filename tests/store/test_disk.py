@@ -172,6 +172,17 @@ def test_zeros_are_not_missing(tmp_path):
     assert store.missing() == []
     assert not store.block("dark").cells[0].any()
     assert not store.mask("dark").any()
+    assert not store.image("dark").any()
+
+
+def test_an_image_without_a_mask_is_all_ignored(tmp_path):
+    store = FeatureStore.create(tmp_path / "s", SETTINGS, ARITHMETIC, Storage("upsampled", "float16"), {})
+    store.register(registrations(["unlabelled"], mask=None), ())
+    store = FeatureStore.open(tmp_path / "s")
+    assert (store.mask("unlabelled") == IGNORE).all()
+    assert store.labels.labelled == (0,)
+    store.relabel(registrations(["unlabelled"], mask=np.eye(SIZE, dtype=np.uint8)), (0, 9))
+    assert FeatureStore.open(tmp_path / "s").labels.classes == (0, 9)
 
 
 def test_an_overflow_names_image_and_level(tmp_path):

@@ -432,8 +432,9 @@ def _create(
 
 
 def _writable(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array of the group that writes chunks of zeros too: an absent one would read as missing."""
-    return zarr.open_array(group.store, path=name, mode="r+", zarr_format=3, config={"write_empty_chunks": True})
+    """An array of the group that writes chunks of nothing but the fill value too: an absent one would read as missing."""
+    array: Any = group[name]
+    return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]
 
 
 def _about(group: zarr.Group) -> dict[str, Any]:
