@@ -175,7 +175,7 @@ def test_what_a_fit_cannot_do_is_said(store, tmp_path):
         fit(store, method_named("timestep:1"), images=9)
     with pytest.raises(TedmError, match="no labelled image of split 'val'"):
         fit(store, method_named("timestep:1"), split="val")
-    with pytest.raises(TedmError, match="timesteps: 200, 400 not in the store"):
+    with pytest.raises(TedmError, match="reads timesteps that are not there: 200, 400; the features have 1, 10, 50"):
         fit(store, method_named("tedm", timesteps=(1, 200, 400)))
     with pytest.raises(TedmError, match="--ridge is for --head logistic"):
         fit(store, method_named("tedm", timesteps=TIMESTEPS), ridge=2.0)

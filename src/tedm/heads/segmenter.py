@@ -156,7 +156,13 @@ def fit(
     TedmError
         If timesteps, images, labels or classes are not there.
     """
-    require_same_features(features.settings, features.settings, method.timesteps, what="the store")
+    absent = [timestep for timestep in method.timesteps if timestep not in features.settings.timesteps]
+    if absent:
+        raise TedmError(
+            f"{method.name} reads timesteps that are not there: {_listed(absent)}; the features have "
+            f"{_listed(features.settings.timesteps)}\n"
+            "Choose among these with --timesteps, or extract the others to a new store (a store's timesteps are fixed)."
+        )
     candidates = features.labels.select(split=split, domain=domain, labelled=True)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
     of_rows: dict[str, Any] = {"rows": method.rows, "timesteps": method.timesteps, "memory": memory}
