@@ -109,7 +109,9 @@ def test_a_backbone_is_pretrained_and_used(dataset, tmp_path):
     run("pretrain", dataset, tmp_path / "own.safetensors", *small, "--iterations", 3)
     assert "training iterations  3" in run("inspect", tmp_path / "own.safetensors").output
     run("extract", dataset, tmp_path / "store", "--checkpoint", tmp_path / "own.safetensors", "--timesteps", "1", *QUICK)
-    assert "is there already" in run("pretrain", dataset, tmp_path / "own.safetensors", *small, "--iterations", 3, code=1).output
+    assert (
+        "is there already" in run("pretrain", dataset, tmp_path / "own.safetensors", *small, "--iterations", 3, code=1).output
+    )
 
 
 @pytest.fixture

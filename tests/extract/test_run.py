@@ -147,7 +147,9 @@ def test_draws_and_seeds_and_noise_modes_differ(run):
 def test_the_last_level_needed_ends_the_pass(dataset, checkpoint, tmp_path):
     backbone = load_backbone(checkpoint)
     whole = extract(read_manifest(dataset), tmp_path / "whole", backbone, **SETTINGS, layout="native").store
-    coarse = extract(read_manifest(dataset), tmp_path / "coarse", backbone.with_levels(["level0"]), **SETTINGS, layout="native").store
+    coarse = extract(
+        read_manifest(dataset), tmp_path / "coarse", backbone.with_levels(["level0"]), **SETTINGS, layout="native"
+    ).store
     assert [level.name for level in coarse.settings.levels] == ["level0"]
     for name in whole.labels.names:
         assert coarse.block(name).cells[0].tobytes() == whole.block(name).cells[0].tobytes()

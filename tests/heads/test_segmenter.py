@@ -93,7 +93,9 @@ def test_prediction_from_images_equals_the_stores_in_bits(heads, store, dataset,
     live = LiveFeatures(read_manifest(dataset), load_backbone(checkpoint), settings, head.arithmetic, head.storage)
     names = store.labels.names[2:5]
     pairs = zip(
-        predict(live, {"h": head}, names, timesteps=timesteps), predict(store, {"h": head}, names, timesteps=timesteps), strict=True
+        predict(live, {"h": head}, names, timesteps=timesteps),
+        predict(store, {"h": head}, names, timesteps=timesteps),
+        strict=True,
     )
     for ours, theirs in pairs:
         assert ours.name == theirs.name

@@ -20,9 +20,15 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @click.argument("heads", metavar="HEAD...", type=options.PATH, nargs=-1, required=True)
 @click.option("--split", default="test", show_default=True, help="Images to score on.")
 @options.DOMAIN
-@click.option("--by", type=click.Choice(["domain", "none"]), default="domain", show_default=True, help="What a table row is for.")
 @click.option(
-    "--metric", type=click.Choice(["dice", "precision", "recall", "iou"]), default="dice", show_default=True, help="What it shows."
+    "--by", type=click.Choice(["domain", "none"]), default="domain", show_default=True, help="What a table row is for."
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["dice", "precision", "recall", "iou"]),
+    default="dice",
+    show_default=True,
+    help="What it shows.",
 )
 @options.VOTE
 @options.TIMESTEPS

@@ -15,10 +15,15 @@ from tedm.cli.running import plain_errors, progress, say
 @click.argument("store", type=options.PATH)
 @click.argument("head", type=options.PATH)
 @click.option("--method", default="tedm", show_default=True, help="tedm, ledm, ledme or timestep:T; other options override it.")
-@click.option("--head", "kind", type=click.Choice(["mlp", "logistic"]), default=None, help="The classifier. Default: the method's.")
+@click.option(
+    "--head", "kind", type=click.Choice(["mlp", "logistic"]), default=None, help="The classifier. Default: the method's."
+)
 @options.TIMESTEPS
 @click.option(
-    "--rows", type=click.Choice(["share", "concatenate"]), default=None, help="How timesteps become rows. Default: the method's."
+    "--rows",
+    type=click.Choice(["share", "concatenate"]),
+    default=None,
+    help="How timesteps become rows. Default: the method's.",
 )
 @click.option("--members", type=int, default=None, help="Size of the ensemble. Default: the method's.")
 @options.VOTE
@@ -39,7 +44,16 @@ from tedm.cli.running import plain_errors, progress, say
 @options.VERSION
 @plain_errors
 def main(
-    store: Path, head: Path, method: str, kind: Any, timesteps: Any, rows: Any, members: Any, vote: Any, device: str, **of_fit: Any
+    store: Path,
+    head: Path,
+    method: str,
+    kind: Any,
+    timesteps: Any,
+    rows: Any,
+    members: Any,
+    vote: Any,
+    device: str,
+    **of_fit: Any,
 ) -> None:
     """Fit a head on the labelled images of STORE and write it to the folder HEAD."""
     from tedm.heads import fit, method_named, save_head

@@ -73,7 +73,10 @@ VOTE = click.option(
 DOMAIN = click.option("--domain", default=None, help="Only images of this domain. Default: all.")
 
 CLASSES = click.option(
-    "--classes", type=IntegerList(), default=None, help="Mask values that are classes, in order. Default: all values that occur."
+    "--classes",
+    type=IntegerList(),
+    default=None,
+    help="Mask values that are classes, in order. Default: all values that occur.",
 )
 
 IGNORE = click.option("--ignore", type=int, default=None, help="Mask value of pixels without a label. Default: none.")

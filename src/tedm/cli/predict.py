@@ -98,10 +98,12 @@ def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, 
     manifest = read_manifest(source, classes=segmenter.classes)
     manifest.require_intensity_range(segmenter.settings.intensity_range)
     backbone = load_backbone(checkpoint)
-    if backbone.sha256 != segmenter.settings.checkpoint_sha256:
+    expected = segmenter.settings.checkpoint_sha256
+    if backbone.sha256 != expected:
         raise TedmError(
-            f"{checkpoint} is not the backbone of this head\n  SHA-256: the head's {segmenter.settings.checkpoint_sha256[:12]}..., "
-            f"this file's {backbone.sha256[:12]}...\nName the checkpoint that its store was extracted with."
+            f"{checkpoint} is not the backbone of this head\n"
+            f"  SHA-256: the head's {expected[:12]}..., this file's {backbone.sha256[:12]}...\n"
+            "Name the checkpoint that its store was extracted with."
         )
     backbone = backbone.with_levels([level.name for level in segmenter.settings.levels])
     arithmetic = on_this_machine(segmenter.arithmetic, device)

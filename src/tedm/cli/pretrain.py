@@ -45,9 +45,9 @@ def main(
     CHECKPOINT is a safetensors file with its settings inside. After an interruption, run the same command with --resume.
     """
     from tedm.extract.arithmetic import choose_device
-    from tedm.extract.squares import read_squares
     from tedm.extract.manifest import read_manifest
     from tedm.extract.pretrain import pretrain
+    from tedm.extract.squares import read_squares
 
     manifest = read_manifest(images)
     manifest.require_intensity_range(intensity_range)

@@ -18,7 +18,6 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.store import Arithmetic
-from tedm.store.settings import Precision
 
 BATCH_ON_CPU = 8
 BATCH_ON_CUDA = 64

@@ -6,7 +6,6 @@ Files hold the mask values that the user's own masks have, not class indices. Ea
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def _write(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.partial")
     try:
         aside.write_bytes(content)
-        os.replace(aside, path)
+        aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise TedmError(f"cannot write {path}: {error.strerror or error}; what was written before is whole") from error

@@ -168,6 +168,6 @@ def _require_fair(key: str, head: Segmenter, features: Features, names: Sequence
     ]
     if shared:
         raise TedmError(
-            f"the head {key} was trained on {len(shared)} of these images or on others of their groups (the first: {shared[0]}); "
+            f"the head {key} was trained on {len(shared)} of these images or their groups (the first: {shared[0]}); "
             "a score on them would mean nothing: choose another --split"
         )

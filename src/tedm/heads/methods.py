@@ -52,7 +52,9 @@ class Method:
 
 METHODS = {
     "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421
-    "ledm": Method("ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2112.03126; batches as in its code
+    "ledm": Method(
+        "ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64
+    ),  # arXiv:2112.03126; batches as in its code
     "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2311.07421
 }
 

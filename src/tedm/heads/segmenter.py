@@ -86,8 +86,8 @@ class Segmenter:
             return self.method.timesteps
         if self.method.rows == "concatenate":
             raise TedmError(
-                f"a {self.method.name} head reads its timesteps {_listed(self.method.timesteps)} side by side and cannot do with "
-                f"{_listed(asked)}; leave --timesteps out, or use a head of shared rows (tedm)"
+                f"a {self.method.name} head reads its timesteps {_listed(self.method.timesteps)} side by side "
+                f"and cannot do with {_listed(asked)}; leave --timesteps out, or use a head of shared rows (tedm)"
             )
         if not asked:
             raise TedmError("there is no timestep to vote; --timesteps takes one or more of the head's")
@@ -178,7 +178,12 @@ def fit(
     }
     estimator: Estimator
     if method.head == "logistic":
-        for option, value in (("--learning-rate", learning_rate), ("--batch", batch), ("--pixels-per-batch", pixels_per_batch), ("--patience", patience)):
+        for option, value in (
+            ("--learning-rate", learning_rate),
+            ("--batch", batch),
+            ("--pixels-per-batch", pixels_per_batch),
+            ("--patience", patience),
+        ):
             if value is not None:
                 raise TedmError(f"{option} is for --head mlp; a logistic regression is solved exactly")
         logistic = LogisticHead(**_given(ridge=ridge, max_iter=iterations)).fit_blocks(data)
