@@ -40,7 +40,10 @@ from tedm.cli.running import plain_errors, progress, say
 @click.option("--batch-size", type=int, default=None, show_default="8 on a CPU, 64 on CUDA", help="Images in a forward pass.")
 @options.DEVICE
 @click.option(
-    "--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", help="The network's arithmetic."
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    help="The network's arithmetic; auto is bfloat16 on recent GPUs.",
 )
 @click.option("--threads", type=int, default=None, show_default="all cores of the process", help="Threads on a CPU.")
 @options.CLASSES
