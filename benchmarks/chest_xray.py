@@ -104,8 +104,8 @@ def _extract(options: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace, name: str, n: int, seed: int) -> None:
     """Fit one head: what `tedm-fit STORE HEAD --method NAME --images N --seed SEED --domain shenzhen` does."""
+    from tedm.devices import choose_device
     from tedm.heads import fit, method_named, save_head
-    from tedm.heads.segmenter import choose_device
     from tedm.store import FeatureStore
 
     folder = options.out / "heads" / f"{name.replace(':', '')}-{n}-{seed}"

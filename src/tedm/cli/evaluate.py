@@ -59,8 +59,8 @@ def main(
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
+    from tedm.devices import choose_device
     from tedm.heads import evaluate, load_head, summarise, write_records
-    from tedm.heads.segmenter import choose_device
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)

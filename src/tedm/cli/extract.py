@@ -56,6 +56,7 @@ def main(images: Path, store: Path, checkpoint: Path, classes: Any, ignore: int 
 
     IMAGES is a CSV manifest with a column `image` and optionally name, mask, split, group or patient, domain; or a folder of
     images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
+    What is known of images that are in STORE already stays as it is: tedm-label replaces masks and splits.
     """
     from tedm.extract.checkpoint import load_backbone
     from tedm.extract.manifest import read_manifest

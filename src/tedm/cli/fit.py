@@ -56,9 +56,9 @@ def main(
     **of_fit: Any,
 ) -> None:
     """Fit a head on the labelled images of STORE and write it to the folder HEAD."""
+    from tedm.devices import choose_device
     from tedm.heads import fit, method_named, save_head
     from tedm.heads.saved import require_new
-    from tedm.heads.segmenter import choose_device
     from tedm.store import FeatureStore
 
     require_new(head)

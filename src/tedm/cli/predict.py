@@ -46,10 +46,10 @@ def main(
     Masks are PNG files at the images' own size, with the values of the masks that the head was trained on. From images, the
     backbone runs for the head's timesteps only, with the settings that the head has recorded.
     """
+    from tedm.devices import choose_device
     from tedm.extract.masks import write_prediction
     from tedm.heads import load_head, predict
     from tedm.heads.saved import require_new
-    from tedm.heads.segmenter import choose_device
     from tedm.store import FeatureStore
 
     require_new(out_folder)
@@ -95,7 +95,7 @@ def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, 
     from tedm.extract.manifest import read_manifest
     from tedm.store.settings import differences
 
-    manifest = read_manifest(source, classes=segmenter.classes)
+    manifest = read_manifest(source)
     manifest.require_intensity_range(segmenter.settings.intensity_range)
     backbone = load_backbone(checkpoint)
     expected = segmenter.settings.checkpoint_sha256

@@ -44,7 +44,7 @@ def main(
 
     CHECKPOINT is a safetensors file with its settings inside. After an interruption, run the same command with --resume.
     """
-    from tedm.extract.arithmetic import choose_device
+    from tedm.devices import choose_device
     from tedm.extract.manifest import read_manifest
     from tedm.extract.pretrain import pretrain
     from tedm.extract.squares import read_squares

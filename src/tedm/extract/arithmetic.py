@@ -16,6 +16,7 @@ from typing import Literal
 
 import torch
 
+from tedm.devices import choose_device
 from tedm.errors import TedmError
 from tedm.store import Arithmetic
 
@@ -76,15 +77,6 @@ def choose_arithmetic(
         torch=torch.__version__,
         processor=_processor(kind),
     )
-
-
-def choose_device(device: str) -> str:
-    """Settle "auto"; refuse CUDA where there is none."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TedmError("there is no CUDA device here (torch sees none); choose --device cpu, or run on a GPU node")
-    return device
 
 
 def on_this_machine(recorded: Arithmetic, device: Literal["auto", "cpu", "cuda"] = "auto") -> Arithmetic:

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
@@ -215,13 +214,6 @@ def fit(
     return Segmenter(
         method, estimator, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
     )
-
-
-def choose_device(device: str) -> str:
-    """Settle "auto" for a head: it takes CUDA where there is one, and refuses it where there is none."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TedmError("there is no CUDA device here (torch sees none); choose --device cpu, or run on a GPU node")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _given(**options: Any) -> dict[str, Any]:
