@@ -126,40 +126,23 @@ class Committee(nn.Module):
         """
         layers = self._folded()
         timesteps, draws = cells[0].shape[:2]
-        members = self.weights[0].shape[0]
+        members, _, width = self.weights[0].shape
         per_part = draws * size**2
-        parts = timesteps if rows == "share" else 1
-        out = torch.empty(members, parts * per_part, layers[-1][0].shape[-1], device=cells[0].device)
+        if rows == "share":
+            parts = [[level[timestep] for level in cells] for timestep in range(timesteps)]
+            side_by_side = 1
+        else:  # one product a level for all timesteps, not one each
+            parts = [[level.permute(1, 2, 3, 0, 4).flatten(3) for level in cells]]
+            side_by_side = timesteps
+        out = torch.empty(members, len(parts) * per_part, layers[-1][0].shape[-1], device=cells[0].device)
         for member in range(members):
-            for part in range(parts):
-                taken = slice(part, part + 1) if rows == "share" else slice(None)
-                x = self._first_of_member(member, [level[taken] for level in cells], size, upsampling, rows)
+            first = self.weights[0][member].reshape(side_by_side, -1, width)
+            for number, part in enumerate(parts):
+                x = _first_layer(part, first, self.biases[0][member], size, upsampling)
                 for weight, bias in layers:
                     x = torch.addmm(bias[member], x.relu_(), weight[member])
-                torch.softmax(x, dim=-1, out=out[member, part * per_part : (part + 1) * per_part])
+                torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
         return out
-
-    def _first_of_member(
-        self, member: int, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout
-    ) -> Tensor:
-        """One member's first layer, with its bias, for the rows of one part: shape (draws x pixels, width)."""
-        timesteps, draws = cells[0].shape[:2]
-        width = self.weights[0].shape[-1]
-        of_timestep = self.weights[0][member].reshape(timesteps, -1, width)
-        total: Tensor = self.biases[0][member].expand(draws * size**2, width).reshape(draws, size, size, width).clone()
-        start = 0
-        for level in cells:
-            side, channels = level.shape[2], level.shape[-1]
-            small = level[0] @ of_timestep[0, start : start + channels]
-            for timestep in range(1, timesteps):
-                small += level[timestep] @ of_timestep[timestep, start : start + channels]
-            if upsampling == "nearest":
-                stride = size // side
-                total.view(draws, side, stride, side, stride, width).add_(small[:, :, None, :, None, :])
-            else:
-                total.add_(upsample_tensor(small, size, upsampling))
-            start += channels
-        return total.view(-1, width)
 
     def _folded(self) -> list[tuple[Tensor, Tensor]]:
         """The layers after the first, each with the normalisation before it."""
@@ -183,6 +166,36 @@ class Committee(nn.Module):
         factor: Tensor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
         normalised: Tensor = x * factor + (self.shifts[layer] - mean * factor)
         return normalised
+
+
+def _first_layer(cells: Sequence[Tensor], weight: Tensor, bias: Tensor, size: int, upsampling: Upsampling) -> Tensor:
+    """One member's first layer for the rows of one part.
+
+    Parameters
+    ----------
+    cells : sequence of tensors of shape (draws, side, side, timesteps x channels)
+        One for each level, of the timesteps that are side by side in a row.
+    weight : tensor of shape (timesteps, channels of all levels, width)
+    bias : tensor of shape (1, width)
+
+    Returns
+    -------
+    tensor of shape (draws x size x size, width)
+    """
+    timesteps, _, width = weight.shape
+    draws = cells[0].shape[0]
+    total = bias.expand(draws * size**2, width).reshape(draws, size, size, width).clone()
+    start = 0
+    for level in cells:
+        side, channels = level.shape[1], level.shape[-1] // timesteps
+        small = level @ weight[:, start : start + channels].reshape(-1, width)
+        if upsampling == "nearest":
+            stride = size // side
+            total.view(draws, side, stride, side, stride, width).add_(small[:, :, None, :, None, :])
+        else:
+            total.add_(upsample_tensor(small, size, upsampling))
+        start += channels
+    return total.view(-1, width)
 
 
 def upsample_tensor(cells: Tensor, size: int, upsampling: Upsampling) -> Tensor:
