@@ -99,8 +99,7 @@ def _draw(store: FeatureStore, heads: dict[str, Segmenter], path: Path) -> None:
         dice.setdefault(title, []).append(float(scores.dice[1:].mean()))
     images = [store.image(name)[..., 0] for name in names]
     truths = [masks[name] for name in names]
-    titles = [f"{domain}\n{name}" for domain, name in zip(domains, names, strict=True)]
-    figure = overlay_figure(images, truths, predictions, titles, ["background", "grey matter", "white matter"], dice=dice)  # type: ignore[arg-type]
+    figure = overlay_figure(images, truths, predictions, names, ["background", "grey matter", "white matter"], dice=dice)  # type: ignore[arg-type]
     save(figure, path)
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
@@ -210,6 +211,8 @@ def fit(
             "loss_curve": mlp.loss_curve_,
             "validation_curve": mlp.validation_curve_,
             "relative_fall_of_the_loss_in_its_last_tenth": flatness(mlp.loss_curve_),
+            "device": device,
+            "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
         }
     return Segmenter(
         method, estimator, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
