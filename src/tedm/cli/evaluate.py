@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import plain_errors, progress, say_what_differs
 from tedm.errors import TedmError
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
@@ -65,7 +65,7 @@ def main(
 
     features = FeatureStore.open(store)
     loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
-    _say_what_differs(features.settings, features.arithmetic, loaded)
+    say_what_differs(features, loaded.values())
     with progress("evaluating") as show:
         scores = evaluate(
             features, loaded, split=split, domain=domain, rule=vote, timesteps=timesteps, what=str(store), progress=show
@@ -78,20 +78,3 @@ def main(
     if out is not None:
         out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
     click.echo(table.to_text())
-
-
-def _say_what_differs(settings: Any, arithmetic: Any, heads: dict[str, Any]) -> None:
-    """What may differ between a head's features and these, and does: each difference once."""
-    from tedm.store.settings import MAY_DIFFER, differences
-
-    fields = {"device": "device", "precision": "precision"}
-    lines = {
-        line
-        for head in heads.values()
-        for line in (
-            *differences(head.settings, settings, MAY_DIFFER, us="a head's store", them="this store"),
-            *differences(head.arithmetic, arithmetic, fields, us="a head's store", them="this store"),
-        )
-    }
-    for line in sorted(lines):
-        say(f"note: {line}")

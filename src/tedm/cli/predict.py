@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import plain_errors, progress, say, say_what_differs
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def main(
         if checkpoint is not None:
             raise TedmError(f"{source} is a feature store: --checkpoint is for images; leave it out")
         features = FeatureStore.open(source)
+        say_what_differs(features, [segmenter])
     else:
         if checkpoint is None:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")

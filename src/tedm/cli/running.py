@@ -9,12 +9,16 @@ import contextlib
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from tedm.errors import TedmError
+
+if TYPE_CHECKING:
+    from tedm.heads import Segmenter
+    from tedm.store import Features
 
 
 def plain_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,6 +49,24 @@ def plain_errors(command: Callable[..., None]) -> Callable[..., None]:
 def say(text: str) -> None:
     """A remark, on stderr."""
     click.echo(text, err=True)
+
+
+def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:
+    """What may differ between the features of a head and those that it is used on, and does: each difference once."""
+    from tedm.store.settings import MAY_DIFFER, differences
+
+    fields = {"device": "device", "precision": "precision"}
+    names = {"us": "the head's store", "them": "these features"}
+    lines = {
+        line
+        for head in heads
+        for line in (
+            *differences(head.settings, features.settings, MAY_DIFFER, **names),
+            *differences(head.arithmetic, features.arithmetic, fields, **names),
+        )
+    }
+    for line in sorted(lines):
+        say(f"note: {line}")
 
 
 @contextlib.contextmanager
