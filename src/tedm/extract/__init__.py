@@ -1,0 +1,9 @@
+"""Images to activations: manifests, geometry, noise, backbones, every forward pass."""
+
+from tedm.extract.backbone import Backbone
+from tedm.extract.checkpoint import load_backbone, save_backbone
+from tedm.extract.live import LiveFeatures
+from tedm.extract.manifest import Manifest, read_manifest
+from tedm.extract.run import extract
+
+__all__ = ["Backbone", "LiveFeatures", "Manifest", "extract", "load_backbone", "read_manifest", "save_backbone"]
