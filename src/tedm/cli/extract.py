@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import counted, plain_errors, progress, say
 
 
 @click.command(context_settings={"show_default": True})
@@ -72,4 +72,4 @@ def main(images: Path, store: Path, checkpoint: Path, classes: Any, ignore: int 
         + ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in backbone.levels)
         + f"; {arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
     )
-    click.echo(f"{store}: {done.computed} images extracted, {done.reused} were there; {done.store.labels.summary()}")
+    click.echo(f"{store}: {counted(done.computed, 'image')} extracted, {done.reused} were there; {done.store.labels.summary()}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import counted, plain_errors, progress, say
 
 
 @click.command()
@@ -73,6 +73,6 @@ def main(
     fall = about.get("relative_fall_of_the_loss_in_its_last_tenth")
     loss = "" if fall is None else f", loss {about['loss_curve'][-1]:.4f} (falling by {100 * fall:.1f} % in its last tenth)"
     click.echo(
-        f"{head}: {chosen.name} ({chosen.head}, rows {chosen.rows}, {len(chosen.timesteps)} timesteps) from "
-        f"{len(about['images'])} images, {about['iterations']} iterations{loss}"
+        f"{head}: {chosen.name} ({chosen.head}, rows {chosen.rows}, {counted(len(chosen.timesteps), 'timestep')}) from "
+        f"{counted(len(about['images']), 'image')}, {counted(about['iterations'], 'iteration')}{loss}"
     )

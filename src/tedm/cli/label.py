@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors
+from tedm.cli.running import counted, plain_errors
 
 
 @click.command()
@@ -30,4 +30,4 @@ def main(store: Path, manifest: Path, classes: Any, ignore: int | None) -> None:
     features = FeatureStore.open(store)
     new = read_manifest(manifest, classes=classes, ignore=ignore)
     features.relabel(registrations(new, features.settings), new.classes or ())
-    click.echo(f"{store}: {len(new.entries)} images relabelled; {features.labels.summary()}")
+    click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")

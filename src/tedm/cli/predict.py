@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say, say_what_differs
+from tedm.cli.running import counted, plain_errors, progress, say, say_what_differs
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def main(
                 keep_probabilities=probabilities,
             )
             show(number, len(names))
-    click.echo(f"{out_folder}: {len(names)} masks by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
+    click.echo(f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
 
 
 def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, device: Any) -> Features:

@@ -51,6 +51,11 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:
     """What may differ between the features of a head and those that it is used on, and does: each difference once."""
     from tedm.store.settings import MAY_DIFFER, differences
