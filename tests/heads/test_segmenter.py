@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tedm.extract.run import extract
 from tedm.heads import evaluate, fit, load_head, method_named, predict, save_head, score, summarise, vote
 from tedm.heads.mlp import MLPHead
 from tedm.heads.network import Committee, hidden_sizes
-from tedm.store import FeatureStore
+from tedm.store import FeatureStore, Registration
 
 TIMESTEPS = (1, 10, 50)
 QUICK = {"iterations": 30}
@@ -137,7 +138,7 @@ def test_scores_are_those_of_the_predicted_masks(heads, store):
         key = next(key for key, head in heads.items() if head.method.name == record.method)
         by_hand = score(store.mask(record.image), predictions[key, record.image], 2)
         np.testing.assert_equal(record.dice, by_hand.dice[store.labels.classes.index(record.class_value)])
-        assert record.domain == store.labels.subset([record.image]).domains[0]
+        assert record.domain == store.labels.domains[store.labels.index(record.image)]
         assert (record.split, record.resolution) == ("test", "feature")
 
 
@@ -159,6 +160,28 @@ def test_one_timestep_may_vote_alone(heads, store):
 def test_nothing_is_scored_that_was_learned_from(heads, store):
     with pytest.raises(TedmError, match="would mean nothing"):
         evaluate(store, heads, split="train")
+    stopped = {**heads["tedm"].provenance, "validation_images": ["scan 5"]}
+    with pytest.raises(TedmError, match=r"1 of these images .*\(the first: scan 5\)"):
+        evaluate(store, {"h": dataclasses.replace(heads["tedm"], provenance=stopped)})
+
+
+def test_the_images_that_stop_a_fit_are_recorded(store, dataset, tmp_path):
+    shutil.copytree(store.path, tmp_path / "store")
+    copy = FeatureStore.open(tmp_path / "store")
+    copy.relabel([Registration("scan 3", "val", "", "", (0, 0), None)], copy.labels.classes)
+    head = fit(copy, method_named("tedm", timesteps=TIMESTEPS), images=2, patience=3, **QUICK)
+    assert head.provenance["validation_images"] == ["scan 3"]
+    assert head.provenance["labels_used"] == 3
+    with pytest.raises(TedmError, match="would mean nothing"):
+        evaluate(copy, {"h": head}, split="val")
+
+
+def test_a_mask_is_read_once_for_all_heads(heads, store, monkeypatch):
+    read = []
+    mask = FeatureStore.mask
+    monkeypatch.setattr(FeatureStore, "mask", lambda self, name: (read.append(name), mask(self, name))[1])
+    evaluate(store, heads)
+    assert read == store.labels.select(split="test")
 
 
 def test_a_head_for_other_features_is_refused(heads, store):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tedm.heads.rows import RowLayout, dense_rows
+from tedm.heads.rows import RowLayout
 from tedm.store import Block
 from tedm.store.layout import Floats, pool, upsample
 
@@ -147,10 +147,6 @@ class BlockDesign:
                     sums.append((part * pixels).sum(axis=axes))
                     squares.append((part**2 * pixels).sum(axis=axes))
         return np.concatenate(sums, axis=-1).ravel(), np.concatenate(squares, axis=-1).ravel()
-
-    def dense(self) -> Floats:
-        """The matrix after all."""
-        return dense_rows(self.block, self.rows)
 
     def _of(self, level: int) -> slice:
         return slice(int(self._edges[level]), int(self._edges[level + 1]))

@@ -125,10 +125,13 @@ def evaluate(
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
     splits = dict(zip(features.labels.names, features.labels.splits, strict=True))
     records: list[Record] = []
+    scored, truth = "", np.empty(0, np.uint8)
     voters = "" if timesteps is None else "@" + ",".join(map(str, timesteps))
     for number, prediction in enumerate(predict(features, heads, names, rule=rule, timesteps=timesteps, what=what), 1):
         head, name = heads[prediction.head], prediction.name
-        scores = score(features.mask(name), prediction.mask, len(head.classes))
+        if name != scored:  # the predictions of an image follow each other: its mask is read once
+            scored, truth = name, features.mask(name)
+        scores = score(truth, prediction.mask, len(head.classes))
         for index, value in enumerate(head.classes):
             records.append(
                 Record(
@@ -161,7 +164,8 @@ def _require_fair(key: str, head: Segmenter, features: Features, names: Sequence
             f"the head {key} knows the mask values {list(head.classes)}, the features have {list(labels.classes)}; "
             "relabel with tedm-label --classes, or fit a head on these labels"
         )
-    learned = set(head.provenance["images"])
+    # What decided when to stop was learned from, too.
+    learned = {*head.provenance["images"], *head.provenance.get("validation_images", [])}
     known_groups = {group for name, group in zip(labels.names, labels.groups, strict=True) if name in learned and group}
     shared = [
         name for name, group in zip(names, labels.group_of(names), strict=True) if name in learned or group in known_groups

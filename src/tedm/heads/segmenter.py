@@ -205,6 +205,7 @@ def fit(
             val = features.labels.select(split="val", domain=domain, labelled=True)
             validation = TrainingData(features, val, **of_rows)
             provenance["labels_used"] += len(val)
+            provenance["validation_images"] = val
         estimator = mlp = mlp.fit_blocks(data, validation, progress)
         provenance |= {
             "iterations": mlp.n_iter_,

@@ -7,8 +7,7 @@ Masks themselves stay where they are (on disk, or in files) and are read one at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 from tedm.errors import TedmError
 
@@ -90,19 +89,6 @@ class Labels:
                 "Choose another split or domain, or add masks and splits with tedm-label."
             )
         return names
-
-    def subset(self, names: Sequence[str]) -> Self:
-        """The labels of some images, in the order asked for."""
-        at = [self.index(name) for name in names]
-        return replace(
-            self,
-            names=tuple(names),
-            splits=tuple(self.splits[i] for i in at),
-            groups=tuple(self.groups[i] for i in at),
-            domains=tuple(self.domains[i] for i in at),
-            original_sizes=tuple(self.original_sizes[i] for i in at),
-            labelled=tuple(self.labelled[i] for i in at),
-        )
 
     def summary(self) -> str:
         """Counts of images by domain and split on one line."""
