@@ -13,9 +13,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 from tedm.errors import TedmError
+from tedm.heads.budget import Budget
 from tedm.heads.mlp import MLPHead, flatness
-from tedm.heads.network import Committee, gather_rows, hidden_sizes, upsample_tensor
-from tedm.heads.rows import dense_rows, row_labels
+from tedm.heads.network import Committee, hidden_sizes, upsample_tensor
+from tedm.heads.rows import dense_rows, gather_rows, row_labels
 from tedm.heads.training import TrainingData
 from tedm.store import IGNORE
 from tedm.store.layout import upsample
@@ -287,7 +288,7 @@ def test_a_memory_budget_below_the_data_ends_near_the_same_loss(make_store, batc
         "learning_rate": 1e-2,
     }
     whole = MLPHead(**of).fit_blocks(data_of(store))
-    head = MLPHead(**of).fit_blocks(data_of(store, memory=images * store.block("one").nbytes))
+    head = MLPHead(**of).fit_blocks(data_of(store, memory=Budget(kept=images * store.block("one").nbytes)))
     assert not same(state(whole), state(head))
     ours, expected = (np.mean(curve.loss_curve_[-40:]) for curve in (head, whole))
     assert ours == pytest.approx(expected, rel=0.15)
@@ -295,14 +296,14 @@ def test_a_memory_budget_below_the_data_ends_near_the_same_loss(make_store, batc
 
 def test_whole_images_one_by_one_are_the_same_in_bits_without_any_memory(make_store):
     of = {"hidden": (8, 4), "images_per_batch": 1, "batch": "images", "iterations": 12}
-    whole, one_by_one = (MLPHead(**of).fit_blocks(data_of(make_store(), memory=memory)) for memory in (None, 0))
+    whole, one_by_one = (MLPHead(**of).fit_blocks(data_of(make_store(), memory=memory)) for memory in (None, Budget(kept=0)))
     assert same(state(whole), state(one_by_one))
 
 
 @pytest.mark.parametrize("batch", ["pixels", "images"])
 def test_groups_lie_in_the_same_memory_and_turns_reach_every_image(make_store, batch):
     store = make_store()
-    data = data_of(store, memory=3 * store.block("one").nbytes)
+    data = data_of(store, memory=Budget(kept=3 * store.block("one").nbytes))
     groups = MLPHead(batch=batch)._groups(data, torch.Generator().manual_seed(0))
     names = {store.block(name).cells[0].tobytes(): name for name in data.names}
     for _ in range(3):
@@ -319,14 +320,21 @@ def test_groups_lie_in_the_same_memory_and_turns_reach_every_image(make_store, b
         assert len(places) == 1
 
 
+class WithoutLabels:
+    """Features of which one image has no labelled pixel."""
+
+    def __init__(self, store, name):
+        self.settings, self.storage, self.labels, self.blocks = store.settings, store.storage, store.labels, store.blocks
+        self.mask = lambda other: np.full((8, 8), IGNORE, np.uint8) if other == name else store.mask(other)
+
+
 @pytest.mark.parametrize("batch", ["pixels", "images"])
-@pytest.mark.parametrize("memory", [None, 0])
-def test_an_image_without_labels_changes_nothing(make_store, batch, memory):
-    store = make_store()
+@pytest.mark.parametrize("kept", [None, 0])
+def test_an_image_without_labels_changes_nothing(make_store, batch, kept):
+    store = WithoutLabels(make_store(), "two")
     of = {**SMALL, "batch": batch, "images_per_batch": 1, "iterations": 12}
-    labelled = MLPHead(**of).fit_blocks(data_of(store, names=["one", "three", "four"], memory=memory))
-    data = data_of(store, memory=memory)
-    data.masks["two"] = np.full((8, 8), IGNORE, np.uint8)
+    labelled = MLPHead(**of).fit_blocks(data_of(store, names=["one", "three", "four"], memory=Budget(kept=kept)))
+    data = data_of(store, memory=Budget(kept=kept))
     assert same(state(MLPHead(**of).fit_blocks(data)), state(labelled))
 
 

@@ -56,7 +56,7 @@ def test_methods_are_the_papers():
     for wrong in ("unet", "timestep", "timestep:-1", "timestep:x"):
         with pytest.raises(TedmError, match="there is no method"):
             method_named(wrong)
-    with pytest.raises(TedmError, match="members would be equal"):
+    with pytest.raises(TedmError, match="5 members of logistic would be equal; --members is for --head mlp"):
         method_named("tedm", head="logistic", members=5)
 
 

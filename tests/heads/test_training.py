@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
+from tedm.heads.budget import Budget
+from tedm.heads.logistic import _designs
 from tedm.heads.rows import dense_rows
 from tedm.heads.training import TrainingData
 from tedm.store import IGNORE
@@ -17,7 +19,8 @@ class Counted:
     """Features that count how often each image is read."""
 
     def __init__(self, store):
-        self.settings, self.labels, self.mask, self._store = store.settings, store.labels, store.mask, store
+        self.settings, self.storage, self.labels, self.mask = store.settings, store.storage, store.labels, store.mask
+        self._store = store
         self.reads = Counter()
 
     def blocks(self, names, timesteps=None):
@@ -52,7 +55,7 @@ def test_a_pass_gives_images_in_order_with_their_masks(make_store):
 def test_designs_are_the_rows_and_their_labels(make_store, rows):
     store = make_store(draws=2)
     data = TrainingData(store, store.labels.names, rows=rows)
-    for (design, labels), name in zip(data.designs("float64"), store.labels.names, strict=True):
+    for (design, labels), name in zip(_designs(data, "float64"), store.labels.names, strict=True):
         dense = dense_rows(store.block(name), rows)
         assert design.shape == dense.shape == (len(labels), data.n_features)
         assert np.array_equal(labels[: 2 * 64], np.tile(store.mask(name).ravel(), 2))
@@ -94,7 +97,7 @@ def test_images_in_memory_are_read_once_and_others_at_every_pass(make_store):
     nbytes = store.block("one").nbytes
     for memory, reads in ((4 * nbytes, [1, 1, 1, 1]), (2 * nbytes + 1, [1, 1, 3, 3]), (0, [3, 3, 3, 3])):
         counted = Counted(store)
-        data = TrainingData(counted, store.labels.names, rows="share", memory=memory)
+        data = TrainingData(counted, store.labels.names, rows="share", memory=Budget(kept=memory))
         for _ in range(3):
             assert [labelled.block.name for labelled in data] == list(store.labels.names)
         assert [counted.reads[name] for name in store.labels.names] == reads
@@ -103,7 +106,7 @@ def test_images_in_memory_are_read_once_and_others_at_every_pass(make_store):
 @pytest.mark.parametrize("names", [["one", "two", "three"], ["one", "two", "one", "three"]])
 def test_passes_that_overlap_keep_masks_and_blocks_together(make_store, names):
     store = make_store()
-    data = TrainingData(store, names, rows="share", memory=2 * store.block("one").nbytes)
+    data = TrainingData(store, names, rows="share", memory=Budget(kept=2 * store.block("one").nbytes))
     first, second = iter(data), iter(data)
     next(first)
     met = [next(second), next(first), next(first), *second, *first]

@@ -7,11 +7,13 @@ cross-entropies plus ridge / 2 times the squared weights, the intercepts free (C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -20,10 +22,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.algebra import ArrayDesign, BlockDesign, Design
-from tedm.heads.rows import RowLayout
+from tedm.heads.kinds import Progress
+from tedm.heads.rows import RowLayout, row_labels
 from tedm.heads.training import TrainingData
 from tedm.store import IGNORE, Block
 from tedm.store.layout import Floats
+
+WEIGHTS = "weights.safetensors"
 
 Pass = Callable[[], Iterable[tuple[Design, NDArray[np.uint8]]]]
 
@@ -88,11 +93,11 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         design, labels = ArrayDesign(X), indices.astype(np.uint8)
         return self._solve(lambda: [(design, labels)], X.shape[1], np.arange(len(self.classes_)))
 
-    def fit_blocks(self, data: TrainingData) -> Self:
+    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
         """Fit on features, out of core: one pass over the blocks for each evaluation of the loss."""
         self.n_features_in_ = data.n_features
         self.classes_ = np.arange(len(data.classes))
-        return self._solve(lambda: data.designs(self.dtype), data.n_features, np.flatnonzero(data.class_counts()))
+        return self._solve(lambda: _designs(data, self.dtype), data.n_features, np.flatnonzero(data.class_counts()))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of shape (rows, classes)."""
@@ -110,6 +115,25 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
         return self._probabilities(BlockDesign(block, rows, self.dtype))[None]
+
+    def account(self) -> dict[str, Any]:
+        """What came of the fit."""
+        return {"iterations": self.n_iter_, "objective": self.objective_, "converged": self.converged_}
+
+    def constructor(self) -> dict[str, Any]:
+        """Arguments that make an unfitted head like this one."""
+        return dict(self.get_params())
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        arrays = {"coef": np.ascontiguousarray(self.coef_), "intercept": np.ascontiguousarray(self.intercept_)}
+        save_file(arrays, folder / WEIGHTS)
+
+    def restore(self, folder: Path, *, features: int, classes: int) -> None:
+        """Read the weights."""
+        arrays = load_file(folder / WEIGHTS)
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.classes_, self.n_features_in_ = np.arange(classes), features
 
     def _probabilities(self, design: Design) -> NDArray[np.float64]:
         logits = design.matmat(self.coef_.T).astype(np.float64) + self.intercept_
@@ -174,6 +198,13 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         all_coef, all_intercept = np.zeros((classes, coef.shape[1])), np.full(classes, -1e9)
         all_coef[present], all_intercept[present] = coef, intercept
         return all_coef, all_intercept
+
+
+def _designs(data: TrainingData, dtype: str) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
+    for labelled in data:
+        block = labelled.block
+        labels = row_labels(labelled.mask, len(block.timesteps), block.draws, data.rows)
+        yield BlockDesign(block, data.rows, dtype), labels
 
 
 def _moments(one_pass: Pass, n_features: int) -> tuple[Floats, Floats, int]:

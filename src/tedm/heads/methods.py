@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from tedm.errors import TedmError
+from tedm.heads.kinds import kind_of
 from tedm.heads.rows import RowLayout
 from tedm.heads.vote import VotingRule
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 LEDM_TIMESTEPS = (50, 150, 250)
-
-HeadKind = Literal["mlp", "logistic"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,8 @@ class Method:
         What it reads.
     rows : {"share", "concatenate"}
         How these become rows.
-    head : {"mlp", "logistic"}
-        The classifier.
+    head : str
+        The classifier: "mlp", "logistic", "xgboost" or "sklearn:module.Class".
     members : int
         Size of the ensemble.
     vote : {"soft", "hard", "geometric"}
@@ -44,7 +42,7 @@ class Method:
     name: str
     timesteps: tuple[int, ...]
     rows: RowLayout
-    head: HeadKind
+    head: str
     members: int
     vote: VotingRule
     pixels_per_batch: int = 512
@@ -64,7 +62,7 @@ def method_named(
     *,
     timesteps: Sequence[int] | None = None,
     rows: RowLayout | None = None,
-    head: HeadKind | None = None,
+    head: str | None = None,
     members: int | None = None,
     vote: VotingRule | None = None,
 ) -> Method:
@@ -94,11 +92,10 @@ def method_named(
             raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
         method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
     if head is not None and head != method.head:
-        method = replace(method, name=f"{method.name}-{head}", head=head, members=1)
-    if method.head == "logistic" and members is not None and members > 1:
-        raise TedmError(
-            f"logistic regression has one solution: {members} members would be equal; use --head mlp for an ensemble"
-        )
+        kind_of(head)
+        method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    if method.head != "mlp" and members is not None and members > 1:
+        raise TedmError(f"{members} members of {method.head} would be equal; --members is for --head mlp")
     return replace(
         method,
         timesteps=method.timesteps if timesteps is None else tuple(timesteps),

@@ -10,11 +10,13 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,12 +24,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tedm.errors import TedmError
-from tedm.heads.network import Committee, gather_rows, hidden_sizes
-from tedm.heads.rows import RowLayout, row_labels
+from tedm.heads.network import Committee, hidden_sizes
+from tedm.heads.rows import RowLayout, gather_rows, row_labels
 from tedm.heads.training import Labelled, TrainingData
 from tedm.heads.vote import VotingRule, vote
 from tedm.store import IGNORE, Block
 
+WEIGHTS = "weights.safetensors"
 # Points of the recorded loss curve.
 CURVE_POINTS = 100
 # Validation loss is looked at this often while stopping early.
@@ -166,6 +169,35 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
+    def account(self) -> dict[str, Any]:
+        """What came of the fit."""
+        return {
+            "iterations": self.n_iter_,
+            "loss_curve": self.loss_curve_,
+            "validation_curve": self.validation_curve_,
+            "relative_fall_of_the_loss_in_its_last_tenth": flatness(self.loss_curve_),
+            "device": self.device,
+            "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
+        }
+
+    def constructor(self) -> dict[str, Any]:
+        """Arguments that make an unfitted head like this one; where it was trained is not what it is."""
+        return {name: value for name, value in self.get_params().items() if name != "device"}
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        state = self.network_.state_dict()
+        save_file({name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in state.items()}, folder / WEIGHTS)
+
+    def restore(self, folder: Path, *, features: int, classes: int) -> None:
+        """Read the weights."""
+        if self.hidden is not None:
+            self.hidden = tuple(self.hidden)  # JSON knows lists only
+        network = Committee(self.members, features, self.hidden or hidden_sizes(classes), classes, torch.Generator())
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in load_file(folder / WEIGHTS).items()})
+        self.network_ = network.to(self.device).eval()
+        self.classes_, self.n_features_in_ = np.arange(classes), features
+
     # -- training ----------------------------------------------------------------------------------------------------
 
     def _begin(self, features: int, classes: int) -> torch.Generator:
@@ -263,8 +295,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A group lies where the one before lay: two at once would not fit the budget.
         """
         names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
-        first = next(iter(data.read(names[:1])))
-        at_once = min(len(names), max(1, int(data.memory // first.block.nbytes)))
+        at_once = min(len(names), max(1, data.budget.keepable() // data.block_bytes))
+        first = next(iter(data.read(names[:1], keep=False)))
         # Kept in the store's type: half the memory, converted row by row.
         cells = [
             torch.empty((at_once, *level.shape), dtype=_tensor(level).dtype, device=self.device) for level in first.block.cells
@@ -281,14 +313,14 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return count
 
         if at_once == len(names):
-            load(chain([first], data.read(names[1:])))
+            load(chain([first], data.read(names[1:], keep=False)))
             yield cells, masks, True
             return
         del first
         while True:
             order = torch.randperm(len(names), generator=generator).tolist()
             for start in range(0, len(order), at_once):
-                count = load(data.read([names[index] for index in sorted(order[start : start + at_once])]))
+                count = load(data.read([names[index] for index in sorted(order[start : start + at_once])], keep=False))
                 yield [level[:count] for level in cells], masks[:count], False
 
     def _loss_on(self, data: TrainingData) -> float:

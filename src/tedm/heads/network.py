@@ -212,63 +212,6 @@ def upsample_tensor(cells: Tensor, size: int, upsampling: Upsampling) -> Tensor:
     return (matrix @ wide).reshape(*lead, size, size, channels)
 
 
-def gather_rows(
-    cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
-) -> Tensor:
-    """Rows of some pixels, without upsampling the others.
-
-    Parameters
-    ----------
-    cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
-        One for each level.
-    where : three tensors of shape (pixels,)
-        Image, y and x of each pixel.
-
-    Returns
-    -------
-    tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
-        A pixel's rows are neighbours.
-    """
-    image, y, x = where
-    parts = []
-    for level in cells:
-        side = level.shape[3]
-        if upsampling == "nearest" or side == size:
-            stride = size // side
-            part = level[image, :, :, y // stride, x // stride].float()
-        else:
-            part = _between(level, image, y, x, size)
-        parts.append(part)
-    together = torch.cat(parts, dim=-1)
-    if rows == "share":
-        return together.reshape(-1, together.shape[-1])
-    pixels, _, draws, _ = together.shape
-    return together.transpose(1, 2).reshape(pixels * draws, -1)
-
-
-def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
-    """Bilinear interpolation at single pixels from their four cells."""
-    side = level.shape[3]
-    total: Tensor | None = None
-    for dy in (0, 1):
-        for dx in (0, 1):
-            rows, down = _corner(y, side, size, dy)
-            columns, across = _corner(x, side, size, dx)
-            part = level[image, :, :, rows, columns].float() * (down * across)[:, None, None, None]
-            total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def _corner(position: Tensor, side: int, size: int, which: int) -> tuple[Tensor, Tensor]:
-    """The lower or upper cell along one axis, and its weight."""
-    centre = ((position + 0.5) * side / size - 0.5).clamp(0, side - 1)
-    low = centre.floor()
-    upper = centre - low
-    cell = low.long() if which == 0 else (low.long() + 1).clamp(max=side - 1)
-    return cell, upper if which else 1 - upper
-
-
 def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """torch's default for `nn.Linear`: uniform within 1 / sqrt(fan_in)."""
     bound = fan_in**-0.5

@@ -13,11 +13,14 @@ from typing import Literal
 
 import dask.array as da
 import numpy as np
+import torch
 from dask.delayed import delayed
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tedm.store import Block, Features
 from tedm.store.layout import Floats
+from tedm.store.settings import Upsampling
 
 RowLayout = Literal["share", "concatenate"]
 
@@ -44,9 +47,90 @@ def dense_rows(block: Block, rows: RowLayout) -> Floats:
     return np.moveaxis(pixels, 0, 3).reshape(draws * size * size, timesteps * channels)
 
 
+def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[np.float32]:
+    """The rows of some pixels, without upsampling the others.
+
+    Parameters
+    ----------
+    block : Block
+        Activations of one image.
+    pixels : array of shape (pixels,)
+        Positions in the flattened image.
+    rows : {"share", "concatenate"}
+        The layout.
+
+    Returns
+    -------
+    array of shape (pixels x timesteps x draws, channels) if shared; (pixels x draws, timesteps x channels) if not
+        Float32. A pixel's rows are neighbours, unlike those of `dense_rows`.
+    """
+    cells = [torch.from_numpy(level)[None] for level in block.cells]
+    at = torch.from_numpy(np.asarray(pixels))
+    where = (torch.zeros_like(at), at // block.size, at % block.size)
+    gathered: NDArray[np.float32] = gather_rows(cells, where, block.size, block.upsampling, rows).numpy()
+    return gathered
+
+
 def row_labels(mask: NDArray[np.uint8], timesteps: int, draws: int, rows: RowLayout) -> NDArray[np.uint8]:
     """The mask's class indices for every row: repeated for each draw, and for each timestep where those are rows."""
     return np.tile(mask.ravel(), draws * (timesteps if rows == "share" else 1))
+
+
+def gather_rows(
+    cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
+) -> Tensor:
+    """Rows of some pixels, without upsampling the others.
+
+    Parameters
+    ----------
+    cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
+        One for each level.
+    where : three tensors of shape (pixels,)
+        Image, y and x of each pixel.
+
+    Returns
+    -------
+    tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
+        A pixel's rows are neighbours.
+    """
+    image, y, x = where
+    parts = []
+    for level in cells:
+        side = level.shape[3]
+        if upsampling == "nearest" or side == size:
+            stride = size // side
+            part = level[image, :, :, y // stride, x // stride].float()
+        else:
+            part = _between(level, image, y, x, size)
+        parts.append(part)
+    together = torch.cat(parts, dim=-1)
+    if rows == "share":
+        return together.reshape(-1, together.shape[-1])
+    pixels, _, draws, _ = together.shape
+    return together.transpose(1, 2).reshape(pixels * draws, -1)
+
+
+def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
+    """Bilinear interpolation at single pixels from their four cells."""
+    side = level.shape[3]
+    total: Tensor | None = None
+    for dy in (0, 1):
+        for dx in (0, 1):
+            rows, down = _corner(y, side, size, dy)
+            columns, across = _corner(x, side, size, dx)
+            part = level[image, :, :, rows, columns].float() * (down * across)[:, None, None, None]
+            total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def _corner(position: Tensor, side: int, size: int, which: int) -> tuple[Tensor, Tensor]:
+    """The lower or upper cell along one axis, and its weight."""
+    centre = ((position + 0.5) * side / size - 0.5).clamp(0, side - 1)
+    low = centre.floor()
+    upper = centre - low
+    cell = low.long() if which == 0 else (low.long() + 1).clamp(max=side - 1)
+    return cell, upper if which else 1 - upper
 
 
 def dask_rows(

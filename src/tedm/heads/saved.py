@@ -1,6 +1,7 @@
-"""A head as a folder: `head.json` says what it is, `weights.safetensors` holds its numbers.
+"""A head as a folder: `head.json` says what it is, a file beside it holds its numbers.
 
-Both are plain data: nothing in them is executed, and no backbone is inside. A folder is written aside and renamed when whole.
+That file is `weights.safetensors`, XGBoost's `model.ubj` or a scikit-learn estimator's `estimator.skops`. All are plain data:
+nothing in them is executed, and no backbone is inside. A folder is written aside and renamed when whole.
 """
 
 from __future__ import annotations
@@ -8,27 +9,20 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from tedm.errors import TedmError
-from tedm.heads.logistic import LogisticHead
+from tedm.heads.kinds import KINDS, Head
 from tedm.heads.methods import Method
-from tedm.heads.mlp import MLPHead
-from tedm.heads.network import Committee, hidden_sizes
-from tedm.heads.segmenter import Estimator, Segmenter
+from tedm.heads.segmenter import Segmenter
 from tedm.store import Arithmetic, FeatureSettings, Storage
 
 FORMAT = 1
 DESCRIPTION = "head.json"
-WEIGHTS = "weights.safetensors"
-# Constructor arguments that say where a head was trained, not what it is.
-_NOT_SAVED = ("device",)
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -45,7 +39,7 @@ def save_head(head: Segmenter, folder: Path) -> None:
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        save_file(_weights(head.estimator), aside / WEIGHTS)
+        head.estimator.save(aside)
         (aside / DESCRIPTION).write_text(json.dumps(_description(head), indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rmdir()
@@ -77,8 +71,8 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
         about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
             raise TedmError(f"the head {folder} has a format that this version of tedm does not know; install a newer tedm")
-        arrays = load_file(folder / WEIGHTS)
-        estimator = _estimator(about, arrays, device)
+        estimator = _estimator(about, device)
+        estimator.restore(folder, features=about["features"], classes=len(about["classes"]))
         method = about["method"]
         return Segmenter(
             method=Method(**{**method, "timesteps": tuple(method["timesteps"])}),
@@ -103,7 +97,7 @@ def _description(head: Segmenter) -> dict[str, Any]:
         "method": asdict(head.method),
         "classes": list(head.classes),
         "estimator": type(estimator).__name__,
-        "parameters": {name: value for name, value in estimator.get_params().items() if name not in _NOT_SAVED},
+        "parameters": estimator.constructor(),
         "features": estimator.n_features_in_,
         "settings": head.settings.to_json(),
         "arithmetic": asdict(head.arithmetic),
@@ -112,27 +106,11 @@ def _description(head: Segmenter) -> dict[str, Any]:
     }
 
 
-def _weights(estimator: Estimator) -> dict[str, np.ndarray[Any, Any]]:
-    if isinstance(estimator, LogisticHead):
-        return {"coef": np.ascontiguousarray(estimator.coef_), "intercept": np.ascontiguousarray(estimator.intercept_)}
-    state = estimator.network_.state_dict()
-    return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in state.items()}
-
-
-def _estimator(about: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], device: str) -> Estimator:
-    parameters, features, classes = about["parameters"], about["features"], len(about["classes"])
-    if about["estimator"] == "LogisticHead":
-        logistic = LogisticHead(**parameters)
-        logistic.coef_, logistic.intercept_ = arrays["coef"], arrays["intercept"]
-        logistic.classes_, logistic.n_features_in_ = np.arange(classes), features
-        return logistic
-    if about["estimator"] != "MLPHead":
-        raise TedmError(f"there is no head of kind {about['estimator']!r} in this version of tedm; install a newer tedm")
-    if parameters["hidden"] is not None:
-        parameters["hidden"] = tuple(parameters["hidden"])
-    mlp = MLPHead(**parameters, device=device)
-    network = Committee(mlp.members, features, mlp.hidden or hidden_sizes(classes), classes, torch.Generator())
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    mlp.network_ = network.to(device).eval()
-    mlp.classes_, mlp.n_features_in_ = np.arange(classes), features
-    return mlp
+def _estimator(about: dict[str, Any], device: str) -> Head:
+    """Unfitted, of the class and with the arguments that the folder names."""
+    for kind in KINDS.values():
+        if kind.name == about["estimator"]:
+            cls = kind.load()
+            where = {"device": device} if "device" in signature(cls).parameters else {}
+            return cls(**{**about["parameters"], **where})
+    raise TedmError(f"there is no head of kind {about['estimator']!r} in this version of tedm; install a newer tedm")

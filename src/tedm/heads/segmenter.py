@@ -6,26 +6,25 @@ classes are called, how the opinions vote, and what it was made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.logistic import LogisticHead
+from tedm.heads.budget import Budget
+from tedm.heads.kinds import Head, Progress, make_head
 from tedm.heads.methods import Method
-from tedm.heads.mlp import MLPHead, flatness
+from tedm.heads.sampling import Sampling
 from tedm.heads.subsets import first_images
 from tedm.heads.training import TrainingData
 from tedm.heads.vote import VotingRule, vote
+from tedm.heads.workers import HERE, Workers
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Storage
 from tedm.store.settings import require_same_features
-
-Estimator = LogisticHead | MLPHead
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Segmenter:
     ----------
     method : Method
         Timesteps, row layout, vote.
-    estimator : LogisticHead or MLPHead
+    estimator : Head
         Fitted.
     settings, arithmetic, storage
         Those of the features that it was fitted on.
@@ -47,7 +46,7 @@ class Segmenter:
     """
 
     method: Method
-    estimator: Estimator
+    estimator: Head
     settings: FeatureSettings
     arithmetic: Arithmetic
     storage: Storage
@@ -107,16 +106,14 @@ def fit(
     domain: str | None = None,
     images: int | None = None,
     pixels_per_image: int | None = None,
-    iterations: int | None = None,
-    learning_rate: float | None = None,
-    batch: str | None = None,
-    pixels_per_batch: int | None = None,
-    ridge: float | None = None,
-    patience: int | None = None,
+    sampling: Sampling = "uniform",
+    params: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: str = "cpu",
     memory: int | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    workers: Workers = HERE,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Segmenter:
     """Fit a method's head on labelled images of some features.
 
@@ -133,19 +130,23 @@ def fit(
         None takes all.
     pixels_per_image : int or None
         Labelled pixels used of each image; None takes all.
-    iterations, learning_rate, batch, pixels_per_batch : or None
-        Of an MLP (see `MLPHead`); `iterations` bounds a logistic regression's solver. None takes the method's or the head's.
-    ridge : float or None
-        Strength of a logistic regression's penalty; None takes 1.
-    patience : int or None
-        Let an MLP stop early by the loss on the images of split "val" of the same domain; their labels count as used.
+    sampling : {"uniform", "balanced", "boundary"}
+        How pixels are drawn, where pixels are drawn.
+    params : mapping or None
+        Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
     seed : int
         Of the subset, the weights and the batches.
     device : str
-        Where an MLP is trained.
+        Where an MLP is trained, or XGBoost.
     memory : int or None
-        Bytes of activations that may stay in memory; None takes half of what is free.
-    progress : callable (iteration, iterations, loss) or None
+        Bytes that this process may have resident; None takes half of what is free.
+    workers : Workers
+        A cluster that computes image by image, or this process.
+    progress : callable (done, all, loss) or None
+    **options
+        iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight: what the
+        head's kind takes (`tedm.heads.kinds.KINDS`). None takes the method's or the head's own. With `patience`, or `select` of
+        "val", the images of split "val" of the same domain decide; their labels count as used.
 
     Returns
     -------
@@ -154,7 +155,7 @@ def fit(
     Raises
     ------
     TedmError
-        If timesteps, images, labels or classes are not there.
+        If timesteps, images, labels or classes are not there, the head does not take an option, or the budget is too small.
     """
     absent = [timestep for timestep in method.timesteps if timestep not in features.settings.timesteps]
     if absent:
@@ -163,9 +164,21 @@ def fit(
             f"{_listed(features.settings.timesteps)}\n"
             "Choose among these with --timesteps, or extract the others to a new store (a store's timesteps are fixed)."
         )
+    fixed: dict[str, Any] = {}
+    if method.head == "mlp":
+        fixed = {"members": method.members, "vote": method.vote, "pixels_per_batch": method.pixels_per_batch}
+    if options.get("class_weight") is not None:
+        options["class_weight"] = _by_index(options["class_weight"], features.labels.classes)
+    head = make_head(method.head, options, params or {}, seed=seed, device=device, **fixed)
     candidates = features.labels.select(split=split, domain=domain, labelled=True)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
-    of_rows: dict[str, Any] = {"rows": method.rows, "timesteps": method.timesteps, "memory": memory}
+    of_rows: dict[str, Any] = {
+        "rows": method.rows,
+        "timesteps": method.timesteps,
+        "sampling": sampling,
+        "memory": Budget(memory),
+        "workers": workers,
+    }
     data = TrainingData(features, names, pixels_per_image=pixels_per_image, seed=seed, **of_rows)
     provenance: dict[str, Any] = {
         "tedm": version("tedm"),
@@ -174,55 +187,31 @@ def fit(
         "domain": domain or "",
         "seed": seed,
         "pixels_per_image": pixels_per_image,
+        "sampling": sampling,
         "labels_used": len(names),
     }
-    estimator: Estimator
-    if method.head == "logistic":
-        for option, value in (
-            ("--learning-rate", learning_rate),
-            ("--batch", batch),
-            ("--pixels-per-batch", pixels_per_batch),
-            ("--patience", patience),
-        ):
-            if value is not None:
-                raise TedmError(f"{option} is for --head mlp; a logistic regression is solved exactly")
-        logistic = LogisticHead(**_given(ridge=ridge, max_iter=iterations)).fit_blocks(data)
-        estimator = logistic
-        provenance |= {"iterations": logistic.n_iter_, "objective": logistic.objective_, "converged": logistic.converged_}
-    else:
-        if ridge is not None:
-            raise TedmError("--ridge is for --head logistic; an MLP has no penalty")
-        mlp = MLPHead(
-            method.members,
-            pixels_per_batch=pixels_per_batch or method.pixels_per_batch,
-            vote=method.vote,
-            seed=seed,
-            device=device,
-            **_given(iterations=iterations, learning_rate=learning_rate, batch=batch, patience=patience),
-        )
-        validation = None
-        if patience is not None:
-            val = features.labels.select(split="val", domain=domain, labelled=True)
-            validation = TrainingData(features, val, **of_rows)
-            provenance["labels_used"] += len(val)
-            provenance["validation_images"] = val
-        estimator = mlp = mlp.fit_blocks(data, validation, progress)
-        provenance |= {
-            "iterations": mlp.n_iter_,
-            "loss_curve": mlp.loss_curve_,
-            "validation_curve": mlp.validation_curve_,
-            "relative_fall_of_the_loss_in_its_last_tenth": flatness(mlp.loss_curve_),
-            "device": device,
-            "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
-        }
+    validation = None
+    if options.get("patience") is not None or options.get("select") == "val":
+        val = features.labels.select(split="val", domain=domain, labelled=True)
+        validation = TrainingData(features, val, **of_rows)
+        provenance["labels_used"] += len(val)
+        provenance["validation_images"] = val
+    head.fit_blocks(data, validation, progress)
+    provenance |= head.account()
     return Segmenter(
-        method, estimator, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
+        method, head, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
     )
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    """Only the options that were named."""
-    return {name: value for name, value in options.items() if value is not None}
+def _by_index(wanted: Any, classes: Sequence[int]) -> Any:
+    """Class weights by mask value as weights by class index, which is what heads know."""
+    if not isinstance(wanted, Mapping):
+        return wanted
+    index = {str(value): str(position) for position, value in enumerate(classes)}
+    unknown = [value for value in wanted if str(value) not in index]
+    if unknown:
+        raise TedmError(f"--class-weight is for {unknown[0]}, which is no mask value here; these are {_listed(classes)}")
+    return {index[str(value)]: weight for value, weight in wanted.items()}
 
 
 def _listed(values: Sequence[int]) -> str:

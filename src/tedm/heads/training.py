@@ -1,22 +1,27 @@
 """What a head is fitted on: images of some features, their labels, and the rows that these become.
 
-Blocks are read again for every pass; those that fit the memory budget stay in memory. Pixels without a label, and pixels that
-were not drawn where only some an image are wanted, are ignored.
+Blocks are read again for every pass, the next while this one is computed on; those that fit a fixed part of the memory budget
+stay in memory. Pixels without a label, and pixels that were not drawn where only some an image are wanted, are ignored.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.algebra import BlockDesign
-from tedm.heads.rows import RowLayout, row_labels
+from tedm.heads.ahead import read_ahead
+from tedm.heads.budget import Budget
+from tedm.heads.rows import RowLayout, rows_at
+from tedm.heads.sampling import Sampling, draw_pixels
+from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE, Block, Features
+from tedm.store.layout import Floats
 
 
 @dataclass(frozen=True)
@@ -43,22 +48,26 @@ class TrainingData:
     features : Features
         Activations and masks.
     names : sequence of str
-        The images, each with at least one labelled pixel.
+        The images; those without a labelled pixel are left out.
     rows : {"share", "concatenate"}
         How activations become rows.
     timesteps : sequence of int or None
         None takes all.
     pixels_per_image : int or None
-        Labelled pixels that are used of each image, drawn at random; None takes all.
+        Labelled pixels that are used of each image, drawn by `sampling`; None takes all.
+    sampling : {"uniform", "balanced", "boundary"}
+        How pixels are drawn, here and by heads that draw batches of pixels.
     seed : int
         Of that draw.
-    memory : int or None
-        Bytes of activations that may stay in memory between passes; None takes half of what is free.
+    memory : Budget, int or None
+        What the process may take: bytes in all, or a budget that is shared with others; None takes half of what is free.
+    workers : Workers
+        Who computes what is computed image by image.
 
     Raises
     ------
     TedmError
-        If no pixel has a label, or all have the same.
+        If no pixel has a label, all have the same, or the budget does not hold a block.
     """
 
     def __init__(
@@ -69,78 +78,153 @@ class TrainingData:
         rows: RowLayout,
         timesteps: Sequence[int] | None = None,
         pixels_per_image: int | None = None,
+        sampling: Sampling = "uniform",
         seed: int = 0,
-        memory: int | None = None,
+        memory: Budget | int | None = None,
+        workers: Workers = HERE,
     ) -> None:
         self.features = features
-        self.names = list(names)
         self.rows: RowLayout = rows
         self.timesteps = features.settings.timesteps if timesteps is None else tuple(timesteps)
         self.classes = features.labels.classes
-        self.memory = psutil.virtual_memory().available // 2 if memory is None else memory
-        self.masks = {name: _drawn(features.mask(name), pixels_per_image, seed, name) for name in self.names}
+        self.sampling: Sampling = sampling
+        self.budget = memory if isinstance(memory, Budget) else Budget(memory)
+        self.workers = workers
+        self.masks: dict[str, NDArray[np.uint8]] = {}
+        for name in names:
+            mask = features.mask(name)
+            if pixels_per_image is not None:
+                mask = draw_pixels(mask, pixels_per_image, sampling, seed, name)
+            if (mask != IGNORE).any():
+                self.masks[name] = mask
+        # A name may come twice: a bootstrap's images do.
+        self.names = [name for name in names if name in self.masks]
         self._kept: dict[str, Block] = {}
-        self._kept_bytes = 0
-        present = self.class_counts()
-        if not present.any():
-            raise TedmError(f"no pixel of these {len(self.names)} images has a label; add masks with tedm-label STORE MANIFEST")
-        if (present > 0).sum() < 2:
-            only = self.classes[int(present.argmax())]
-            raise TedmError(
-                f"all labelled pixels of these {len(self.names)} images have one class (mask value {only}); "
-                "a head needs at least two: add images or labels that show another"
-            )
+        self._lock = threading.Lock()
+        self._require_two_classes(len(names))
+        self.budget.require(
+            self.block_bytes + self.reading_bytes,
+            f"an image's activations ({self.block_bytes / 1e6:.0f} MB, and {self.reading_bytes / 1e6:.0f} MB to read them)",
+        )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[Labelled]:
         """One pass, image by image, in order."""
-        kept = dict(self._kept)  # as it is now: another pass may add to it while this one is under way
-        fresh = self.features.blocks([name for name in self.names if name not in kept], self.timesteps)
-        for name in self.names:
+        return self.read(self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: without what is in memory here, and computing for themselves."""
+        state = self.__dict__.copy()
+        del state["_lock"]
+        return state | {"_kept": {}, "workers": HERE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        # Another process has memory of its own: as much as was granted here, or half of what is free there.
+        self.budget = Budget(self.budget.total if self.budget.was_given else None)
+
+    def read(self, names: Sequence[str], *, working: int = 0, keep: bool = True) -> Iterator[Labelled]:
+        """Some of the images, in the order asked for.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Some of `self.names`.
+        working : int
+            Bytes that the caller will take besides: where they leave no room for another block, none is read ahead.
+        keep : bool
+            Whether blocks may stay in memory for the next pass.
+        """
+        with self._lock:
+            kept = dict(self._kept)  # as it is now: another pass may add to it while this one is under way
+        missing = [name for name in names if name not in kept]
+        room = self.budget.left() >= 2 * self.block_bytes + self.reading_bytes + working
+        fresh = read_ahead(self.features.blocks(missing, self.timesteps), ahead=1 if room and len(missing) > 1 else 0)
+        for name in names:
             block = kept.get(name)
             if block is None:
                 block = next(fresh)
-                if name not in self._kept and self._kept_bytes + block.nbytes <= self.memory:
-                    self._kept[name] = block
-                    self._kept_bytes += block.nbytes
+                with self._lock:
+                    if keep and name not in self._kept and self.budget.keep(block.nbytes):
+                        self._kept[name] = block
             yield Labelled(block, self.masks[name])
+            del block
 
-    def read(self, names: Sequence[str]) -> Iterator[Labelled]:
-        """Some of the images, in the order asked for, past the memory."""
-        for block in self.features.blocks(names, self.timesteps):
-            yield Labelled(block, self.masks[block.name])
+    def row_chunks(self, names: Sequence[str], chunk_bytes: int) -> Iterator[tuple[str, Floats, NDArray[np.uint8]]]:
+        """Labelled rows, a part of an image at a time.
 
-    def designs(self, dtype: str) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
-        """One pass of design matrices and row labels, for linear solvers."""
-        for labelled in self:
-            block = labelled.block
-            labels = row_labels(labelled.mask, len(block.timesteps), block.draws, self.rows)
-            yield BlockDesign(block, self.rows, dtype), labels
+        Parameters
+        ----------
+        names : sequence of str
+            Some of `self.names`.
+        chunk_bytes : int
+            Size of a part as float32, at most (one pixel at least).
+
+        Yields
+        ------
+        name : str
+        rows : array of shape (rows, features), float32
+        labels : array of shape (rows,)
+            Class indices.
+        """
+        at_once = max(1, chunk_bytes // (self.rows_per_pixel * self.n_features * 4))
+        for labelled in self.read(names, working=chunk_bytes):
+            pixels = np.flatnonzero(labelled.mask.ravel() != IGNORE)
+            for start in range(0, len(pixels), at_once):
+                some = pixels[start : start + at_once]
+                rows = rows_at(labelled.block, some, self.rows)
+                yield labelled.block.name, rows, np.repeat(labelled.mask.ravel()[some], self.rows_per_pixel)
 
     @property
     def n_features(self) -> int:
         """Length of a row."""
         return self.features.settings.channels * (1 if self.rows == "share" else len(self.timesteps))
 
+    @property
+    def rows_per_pixel(self) -> int:
+        """Draws, times timesteps where those are rows."""
+        return self.features.settings.draws * (len(self.timesteps) if self.rows == "share" else 1)
+
+    @property
+    def block_bytes(self) -> int:
+        """An image's activations in memory."""
+        settings, storage = self.features.settings, self.features.storage
+        if storage.layout == "upsampled" and settings.upsampling == "bilinear":
+            return self._upsampled_bytes()
+        cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels)
+        return cells * len(self.timesteps) * settings.draws * np.dtype(storage.dtype).itemsize
+
+    @property
+    def reading_bytes(self) -> int:
+        """What reading one takes besides: its chunks as they lie on the disk, and pixels that cells are taken out of."""
+        return self.block_bytes if self.features.storage.layout == "native" else self._upsampled_bytes()
+
     def class_counts(self) -> NDArray[np.int64]:
         """Labelled pixels of each class."""
         counts = np.zeros(256, np.int64)
-        for mask in self.masks.values():
-            counts += np.bincount(mask.ravel(), minlength=256)
+        for name in self.names:
+            counts += np.bincount(self.masks[name].ravel(), minlength=256)
         return counts[: max(len(self.classes), 1)]
 
+    def labelled_pixels(self, name: str) -> int:
+        """Pixels of an image that are used."""
+        return int((self.masks[name] != IGNORE).sum())
 
-def _drawn(mask: NDArray[np.uint8], pixels: int | None, seed: int, name: str) -> NDArray[np.uint8]:
-    """The mask with all but some random labelled pixels ignored; the draw depends on the seed and the name alone."""
-    if pixels is None:
-        return mask
-    if pixels < 1:
-        raise TedmError(f"--pixels-per-image is {pixels}; it must be at least 1")
-    labelled = np.flatnonzero(mask.ravel() != IGNORE)
-    order = np.random.default_rng([seed, *name.encode()]).random(len(labelled)).argsort(kind="stable")
-    drawn = np.full(mask.size, IGNORE, np.uint8)
-    chosen = labelled[order[:pixels]]
-    drawn[chosen] = mask.ravel()[chosen]
-    return drawn.reshape(mask.shape)
+    def _upsampled_bytes(self) -> int:
+        settings = self.features.settings
+        pixels = len(self.timesteps) * settings.draws * settings.image_size**2
+        return pixels * settings.channels * np.dtype(self.features.storage.dtype).itemsize
+
+    def _require_two_classes(self, images: int) -> None:
+        present = self.class_counts()
+        if not present.any():
+            raise TedmError(f"no pixel of these {images} images has a label; add masks with tedm-label STORE MANIFEST")
+        if (present > 0).sum() < 2:
+            only = self.classes[int(present.argmax())]
+            raise TedmError(
+                f"all labelled pixels of these {images} images have one class (mask value {only}); "
+                "a head needs at least two: add images or labels that show another"
+            )

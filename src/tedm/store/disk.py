@@ -130,6 +130,10 @@ class FeatureStore:
                 raise TedmError(f"{path} has a format that this version of tedm does not know; install a newer tedm")
             return cls(path, group)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the store anew; the path has to mean the same there."""
+        return type(self).open, (self.path.absolute(),)
+
     @staticmethod
     def is_store(path: Path) -> bool:
         """Whether there is a store at `path` that can be opened, whole or with images missing."""

@@ -1,0 +1,129 @@
+"""How much memory a fit or an evaluation may take, and whether what it needs fits.
+
+A budget is the most that the whole process may have resident: Python, libraries and all. Every algorithm states what it will
+need before it starts, so that an impossible budget is refused and not discovered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from tedm.errors import TedmError
+
+# This part of a budget may hold decoded activations between passes. It is bounded so that the peak does not follow the number
+# of images, and small because the other parts are what a computation stands on.
+KEPT_SHARE = 1 / 8
+# What the allocator, interpreter and libraries take beyond what we can count.
+SLACK = 1.05
+
+
+class Budget:
+    """Bytes that this process may have resident.
+
+    Parameters
+    ----------
+    memory : int or None
+        Bytes in all; None takes half of what is free now, on top of what the process has already.
+    kept : int or None
+        Bytes of decoded activations that may stay in memory between passes; None takes an eighth of the budget.
+
+    Raises
+    ------
+    TedmError
+        If `memory` is not above zero.
+    """
+
+    def __init__(self, memory: int | None = None, *, kept: int | None = None) -> None:
+        if memory is not None and memory <= 0:
+            raise TedmError(f"--memory is {memory} bytes; it must be more than nothing, 4GB say")
+        self.total = resident() + free() // 2 if memory is None else memory
+        self.was_given = memory is not None
+        self._unkept = int(self.total * KEPT_SHARE) if kept is None else kept
+
+    def left(self) -> int:
+        """Bytes that may still be taken."""
+        return max(0, self.total - resident())
+
+    def keep(self, nbytes: int) -> bool:
+        """Whether that much more may stay in memory between passes; if so, it counts as taken from now on."""
+        if nbytes > self._unkept:
+            return False
+        self._unkept -= nbytes
+        return True
+
+    def keepable(self) -> int:
+        """Bytes that `keep` would still grant."""
+        return self._unkept
+
+    def require(self, needed: int, what: str, remedy: str = "") -> None:
+        """Refuse work that needs more than is left.
+
+        Parameters
+        ----------
+        needed : int
+            Bytes on top of what the process has now.
+        what : str
+            The work, as the end of "is not enough for ...".
+        remedy : str
+            What else could be done, a clause.
+
+        Raises
+        ------
+        TedmError
+            With the least budget that would do.
+        """
+        least = resident() + int(needed * SLACK)
+        if least <= self.total:
+            return
+        name = "--memory" if self.was_given else "half of the free memory,"
+        raise TedmError(
+            f"{name} {gigabytes(self.total)} is not enough for {what}: "
+            f"the least that would do is --memory {_megabytes_up(least)}" + (f"; or {remedy}" if remedy else "")
+        )
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def free() -> int:
+    """Bytes that are free on this machine, or in the control group (a SLURM job, a container) that holds this process."""
+    available = int(psutil.virtual_memory().available)
+    for folder in _control_groups():
+        for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+            try:
+                most, used = (folder / limit).read_text().strip(), int((folder / usage).read_text())
+            except (OSError, ValueError):
+                continue
+            if most.isdecimal():
+                available = min(available, max(0, int(most) - used))
+    return available
+
+
+def gigabytes(nbytes: int) -> str:
+    """`3.2 GB`, in powers of ten as on a disk's label."""
+    return f"{nbytes / 1e9:.3g} GB"
+
+
+def _megabytes_up(nbytes: int) -> str:
+    """Rounded up, so that what the message names will do."""
+    return f"{-(-nbytes // 10**7) * 10}MB"
+
+
+def _control_groups() -> list[Path]:
+    """This process's control groups and their parents, where Linux shows them."""
+    root, found = Path("/sys/fs/cgroup"), []
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        folder = (root / "memory" if controllers else root) / path.lstrip("/")
+        found += [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+    return found
