@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tedm.heads.algebra import CHANNELS_AT_ONCE, ArrayDesign, BlockDesign
+from tedm.heads.algebra import ArrayDesign, BlockDesign, Scratch
 from tedm.heads.rows import dense_rows
 
 LAYOUTS = ["share", "concatenate"]
@@ -31,7 +31,7 @@ def assert_products_are_dense_products(block, rows, outputs, seed):
     np.testing.assert_allclose(design.matmat(weights), dense.matmat(weights), rtol=0, atol=1e-10)
     residuals = rng.normal(size=(dense.shape[0], outputs))
     np.testing.assert_allclose(design.rmatmat(residuals), dense.rmatmat(residuals), rtol=1e-12, atol=1e-10)
-    used = rng.integers(0, 2, dense.shape[0]).astype(float)
+    used = rng.integers(0, 2, dense.shape[0]) * rng.random(dense.shape[0])
     for ours, theirs in zip(design.moments(used), dense.moments(used), strict=True):
         assert ours.shape == (dense.shape[1],)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-10)
@@ -55,9 +55,26 @@ def test_products_of_a_store_equal_dense_products(make_store, rows, upsampling, 
 
 
 @pytest.mark.parametrize("rows", LAYOUTS)
-def test_moments_of_many_channels_equal_dense_moments(random_block, rows):
-    block = random_block(2, 1, [(2, CHANNELS_AT_ONCE + 3), (4, 2)], 4, "bilinear", 3)
-    assert_products_are_dense_products(block, rows, 1, 4)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parts_are_the_rows_one_after_the_other_whoever_used_the_scratch_before(random_block, rows, dtype):
+    scratch = Scratch()
+    for seed in range(3):
+        wide = random_block(3, 2, [(2, 4), (4, 3), (4, 1)], 8, "bilinear", seed)
+        block = type(wide)("one", wide.timesteps, tuple(c.astype(np.float16) for c in wide.cells), 8, "bilinear")
+        dense = dense_rows(type(wide)("one", wide.timesteps, tuple(c.astype(float) for c in block.cells), 8, "bilinear"), rows)
+        weights = np.random.default_rng(seed).normal(size=(dense.shape[1], 2))
+        design = BlockDesign(block, rows, dtype, scratch=scratch)
+        parts = list(design.parts())
+        assert len(parts) == (3 if rows == "share" else 1)
+        got, back, edge = [], 0.0, 0
+        for part in parts:
+            got.append(part.matmat(weights))
+            back = back + part.rmatmat(got[-1])
+            edge += len(got[-1])
+        tolerance = 1e-12 if dtype == "float64" else 1e-4
+        np.testing.assert_allclose(np.concatenate(got), dense @ weights, atol=tolerance * 10)
+        np.testing.assert_allclose(back, dense.T @ (dense @ weights), rtol=tolerance, atol=tolerance * 1000)
+        np.testing.assert_allclose(sum(p.moments(np.ones(p.shape[0]))[1] for p in parts), (dense**2).sum(axis=0), rtol=1e-6)
 
 
 def test_array_design_is_the_dense_matrix(rng):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
+from tedm.heads.algebra import Scratch
 from tedm.heads.budget import Budget
-from tedm.heads.logistic import _designs
 from tedm.heads.rows import dense_rows
 from tedm.heads.training import TrainingData
 from tedm.store import IGNORE
@@ -55,11 +55,15 @@ def test_a_pass_gives_images_in_order_with_their_masks(make_store):
 def test_designs_are_the_rows_and_their_labels(make_store, rows):
     store = make_store(draws=2)
     data = TrainingData(store, store.labels.names, rows=rows)
-    for (design, labels), name in zip(_designs(data, "float64"), store.labels.names, strict=True):
-        dense = dense_rows(store.block(name), rows)
-        assert design.shape == dense.shape == (len(labels), data.n_features)
-        assert np.array_equal(labels[: 2 * 64], np.tile(store.mask(name).ravel(), 2))
-        np.testing.assert_allclose(design.matmat(np.eye(data.n_features)), dense, rtol=1e-12)
+    for name in store.labels.names:
+        dense, met = dense_rows(store.block(name), rows), []
+        (image,) = data.images([name])
+        assert image.name == name
+        for design, labels in image.parts("float64", Scratch()):
+            assert np.array_equal(labels, np.tile(store.mask(name).ravel(), 2))
+            met.append(design.matmat(np.eye(data.n_features)))
+            assert design.shape == met[-1].shape == (len(labels), data.n_features)
+        np.testing.assert_allclose(np.concatenate(met), dense, rtol=1e-12)
 
 
 def test_drawn_pixels_depend_on_seed_and_name_alone(make_store):
@@ -106,12 +110,12 @@ def test_images_in_memory_are_read_once_and_others_at_every_pass(make_store):
 @pytest.mark.parametrize("names", [["one", "two", "three"], ["one", "two", "one", "three"]])
 def test_passes_that_overlap_keep_masks_and_blocks_together(make_store, names):
     store = make_store()
-    data = TrainingData(store, names, rows="share", memory=Budget(kept=2 * store.block("one").nbytes))
-    first, second = iter(data), iter(data)
+    data = TrainingData(store, sorted(set(names)), rows="share", memory=Budget(kept=2 * store.block("one").nbytes))
+    first, second = data.read(names), data.read(names)
     next(first)
     met = [next(second), next(first), next(first), *second, *first]
     assert len(met) == 2 * len(names) - 1
     for labelled in met:
         assert np.array_equal(labelled.mask, store.mask(labelled.block.name))
         assert np.array_equal(labelled.block.cells[0], store.block(labelled.block.name).cells[0])
-    assert [labelled.block.name for labelled in data] == names
+    assert [labelled.block.name for labelled in data.read(names)] == names

@@ -1,22 +1,21 @@
 """Products with a design matrix that is never made.
 
 Upsampling is linear and works on channels one by one, so X w = upsample(cells w) and X^T r = cells^T pool(r): both run at the
-levels' own resolution, exact to rounding. This is all that linear models and standardisation need (decision 7 in
-docs/design.md).
+levels' own resolution, exact to rounding. This is all that linear models, standardisation and principal components need
+(decision 7 in docs/design.md). Levels of one stride are added up before they are upsampled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from tedm.heads.rows import RowLayout
 from tedm.store import Block
-from tedm.store.layout import Floats, pool, upsample
-
-# Channels that are upsampled at once where a sum of squares cannot be had from cells.
-CHANNELS_AT_ONCE = 64
+from tedm.store.layout import Floats, bilinear_matrix, pool, upsample
 
 
 class Design(Protocol):
@@ -63,6 +62,30 @@ class ArrayDesign:
         return weights @ self._rows, weights @ np.square(self._rows, dtype=np.float64)
 
 
+class Scratch:
+    """Room for cells in the type of the products, used again and again: fresh memory costs more than the conversion.
+
+    One design at a time may use it.
+    """
+
+    def __init__(self) -> None:
+        self._rooms: dict[tuple[int, str], tuple[Floats, object]] = {}
+
+    def converted(self, cells: Floats, level: int, dtype: np.dtype[np.floating], of: object) -> Floats:
+        """Cells in another type; what was converted last for that level, if it was `of` the same."""
+        if cells.dtype == dtype:
+            return cells
+        key = (level, dtype.name)
+        room, whose = self._rooms.get(key, (None, None))
+        if room is None or room.size < cells.size:
+            room, whose = np.empty(cells.size, dtype), None
+        here: Floats = room[: cells.size].reshape(cells.shape)
+        if whose != of:
+            torch.from_numpy(here).copy_(torch.from_numpy(cells))  # several times faster than NumPy from float16
+            self._rooms[key] = (room, of)
+        return here
+
+
 class BlockDesign:
     """The rows of one image, held as native cells.
 
@@ -74,79 +97,155 @@ class BlockDesign:
         The layout.
     dtype : {"float32", "float64"}
         Type of the products.
+    scratch : Scratch or None
+        Room that other designs have used and are done with; None makes some.
+    timestep : int or None
+        Position of the only timestep whose rows are meant, if they are shared; None takes all.
+    whose : object
+        What marks cells in the scratch as this block's; None is a mark of its own.
     """
 
-    def __init__(self, block: Block, rows: RowLayout, dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        block: Block,
+        rows: RowLayout,
+        dtype: str = "float32",
+        *,
+        scratch: Scratch | None = None,
+        timestep: int | None = None,
+        whose: object = None,
+    ) -> None:
         self.block = block
         self.rows = rows
-        self._cells = [cells.astype(dtype) for cells in block.cells]
-        self._dtype = np.dtype(dtype)
-        self._timesteps, self._draws = len(block.timesteps), block.draws
-        self._edges = np.cumsum([0, *(cells.shape[-1] for cells in self._cells)])
+        self._dtype: np.dtype[np.floating] = np.dtype(dtype)
+        self._scratch = scratch or Scratch()
+        self._whose = whose or object()
+        self._at = range(len(block.timesteps)) if timestep is None else range(timestep, timestep + 1)
+        self._edges = np.cumsum([0, *(cells.shape[-1] for cells in block.cells)])
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and features."""
-        pixels = self._draws * self.block.size**2
+        pixels = self.block.draws * self.block.size**2
         channels = int(self._edges[-1])
         if self.rows == "share":
-            return self._timesteps * pixels, channels
-        return pixels, self._timesteps * channels
+            return len(self._at) * pixels, channels
+        return pixels, len(self._at) * channels
+
+    def parts(self) -> Iterator[BlockDesign]:
+        """Designs that have these rows one after the other, as small as they can be: what is in flight stays in the cache."""
+        if self.rows == "concatenate":
+            yield self
+            return
+        for timestep in self._at:
+            yield BlockDesign(
+                self.block, self.rows, self._dtype.name, scratch=self._scratch, timestep=timestep, whose=self._whose
+            )
 
     def matmat(self, weights: Floats) -> Floats:
         """X @ weights, upsampled after the product."""
-        size, outputs = self.block.size, weights.shape[1]
+        outputs = weights.shape[1]
         weights = weights.astype(self._dtype, copy=False)
+        if self.rows == "share":
+            lead = (len(self._at), self.block.draws)
+            small = {side: np.zeros((*lead, side, side, outputs), self._dtype) for side in self._sides()}
+            for timestep in self._at:
+                for level, cells in self._cells(timestep):
+                    small[cells.shape[1]][timestep - self._at[0]] += cells @ weights[self._of(level)]
+        else:
+            per_timestep = weights.reshape(len(self._at), -1, outputs)
+            small = {side: np.zeros((self.block.draws, side, side, outputs), self._dtype) for side in self._sides()}
+            for timestep in self._at:
+                for level, cells in self._cells(timestep):
+                    small[cells.shape[1]] += cells @ per_timestep[timestep][self._of(level)]
         total: Floats | None = None
-        for level, cells in enumerate(self._cells):
-            if self.rows == "share":
-                small = cells @ weights[self._of(level)]
-            else:
-                per_timestep = weights.reshape(self._timesteps, -1, outputs)[:, self._of(level)]
-                small = cells[0] @ per_timestep[0]
-                for timestep in range(1, self._timesteps):
-                    small += cells[timestep] @ per_timestep[timestep]
-            large = upsample(small, size, self.block.upsampling)
-            total = large if total is None else total + large
+        for part in small.values():
+            large = upsample(part, self.block.size, self.block.upsampling)
+            total = large if total is None else np.add(total, large, out=total)
         assert total is not None  # a block has a level
         return total.reshape(-1, outputs)
 
     def rmatmat(self, residuals: Floats) -> Floats:
         """X.T @ residuals, pooled before the product."""
-        size, outputs = self.block.size, residuals.shape[1]
-        lead = (self._timesteps, self._draws) if self.rows == "share" else (self._draws,)
-        pixels = residuals.astype(self._dtype, copy=False).reshape(*lead, size, size, outputs)
-        parts = []
-        for cells in self._cells:
-            channels = cells.shape[-1]
-            small = pool(pixels, cells.shape[2], self.block.upsampling).reshape(-1, outputs)
-            if self.rows == "share":
-                parts.append(cells.reshape(-1, channels).T @ small)
-            else:
-                parts.append(np.stack([cells[t].reshape(-1, channels).T @ small for t in range(self._timesteps)]))
+        outputs = residuals.shape[1]
+        small = self._pooled(residuals.astype(self._dtype, copy=False))
         if self.rows == "share":
-            return np.concatenate(parts)
-        return np.concatenate(parts, axis=1).reshape(-1, outputs)
+            total = np.zeros((int(self._edges[-1]), outputs), self._dtype)
+            for timestep in self._at:
+                for level, cells in self._cells(timestep):
+                    total[self._of(level)] += self._flat(cells).T @ self._flat(small[cells.shape[1]][timestep - self._at[0]])
+            return total
+        stacked = np.empty((len(self._at), int(self._edges[-1]), outputs), self._dtype)
+        for timestep in self._at:
+            for level, cells in self._cells(timestep):
+                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[1]]), out=stacked[timestep, self._of(level)])
+        return stacked.reshape(-1, outputs)
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums of x and x**2; for bilinear upsampling the squares need the pixels, a few channels at a time."""
+        """Weighted sums of x and x**2; for bilinear upsampling, the squares need neighbouring cells too."""
+        features = self.shape[1]
+        sums, squares = np.zeros((2, 1 if self.rows == "share" else len(self._at), features // self._repeats()))
+        pooled = self._pooled(weights.astype(np.float64)[:, None])
+        pairs = {side: self._pairs(weights.astype(np.float64), side) for side in self._sides()}
+        for timestep in self._at:
+            row = 0 if self.rows == "share" else timestep
+            for level, cells in self._cells(timestep, np.dtype(np.float64)):
+                side, of = cells.shape[1], self._of(level)
+                spread = pooled[side][timestep - self._at[0]] if self.rows == "share" else pooled[side]
+                sums[row, of] += self._flat(cells).T @ spread.ravel()
+                for (down, across), weight in pairs[side]:
+                    one = cells[:, : side - down, max(0, -across) : side - max(0, across)]
+                    other = cells[:, down:, max(0, across) : side + min(0, across)]
+                    at = weight[timestep - self._at[0]] if self.rows == "share" else weight
+                    squares[row, of] += self._flat(one * other).T @ at.ravel()
+        return sums.ravel(), squares.ravel()
+
+    # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def _pooled(self, pixels: Floats) -> dict[int, Floats]:
+        """Values per row summed over the pixels of each cell, for every side that a level has."""
+        lead = (len(self._at), self.block.draws) if self.rows == "share" else (self.block.draws,)
         size = self.block.size
-        lead = (self._timesteps, self._draws) if self.rows == "share" else (1, self._draws)
-        pixels = weights.astype(np.float64).reshape(*lead, size, size, 1)
-        sums, squares = [], []
-        for cells in self._cells:
-            if self.block.upsampling == "nearest" or cells.shape[2] == size:
-                spread = pool(pixels, cells.shape[2], self.block.upsampling)
-                axes = (0, 1, 2, 3) if self.rows == "share" else (1, 2, 3)
-                sums.append((cells * spread).sum(axis=axes))
-                squares.append((np.square(cells, dtype=np.float64) * spread).sum(axis=axes))
-            else:
-                for start in range(0, cells.shape[-1], CHANNELS_AT_ONCE):
-                    part = upsample(cells[..., start : start + CHANNELS_AT_ONCE].astype(np.float64), size, "bilinear")
-                    axes = (0, 1, 2, 3) if self.rows == "share" else (1, 2, 3)
-                    sums.append((part * pixels).sum(axis=axes))
-                    squares.append((part**2 * pixels).sum(axis=axes))
-        return np.concatenate(sums, axis=-1).ravel(), np.concatenate(squares, axis=-1).ravel()
+        square = pixels.reshape(*lead, size, size, pixels.shape[-1])
+        return {side: np.ascontiguousarray(pool(square, side, self.block.upsampling)) for side in self._sides()}
+
+    def _pairs(self, weights: Floats, side: int) -> list[tuple[tuple[int, int], Floats]]:
+        """Which cells multiply into the weighted squares of pixels: how far the second is down and across, and the weights.
+
+        A pixel is a sum over cells, sum_c B_pc x_c, its square one over pairs of cells: the weight of a pair is what all pixels
+        put on it, sum_p w_p B_pc B_pd. Only neighbours share pixels; with nearest neighbours, only a cell and itself.
+        """
+        size = self.block.size
+        lead = (len(self._at), self.block.draws) if self.rows == "share" else (self.block.draws,)
+        square = weights.reshape(*lead, size, size)
+        if side == size or self.block.upsampling == "nearest":
+            return [((0, 0), pool(square[..., None], side, self.block.upsampling)[..., 0])]
+        matrix = bilinear_matrix(side, size)
+        own, next_one = matrix**2, matrix[:, :-1] * matrix[:, 1:]
+        return [
+            ((0, 0), own.T @ square @ own),
+            # Each of the other pairs is met twice.
+            ((0, 1), 2 * own.T @ square @ next_one),
+            ((1, 0), 2 * next_one.T @ square @ own),
+            ((1, 1), 2 * next_one.T @ square @ next_one),
+            ((1, -1), 2 * next_one.T @ square @ next_one),
+        ]
+
+    def _cells(self, timestep: int, dtype: np.dtype[np.floating] | None = None) -> Iterator[tuple[int, Floats]]:
+        """Each level's cells at one timestep, shape (draws, side, side, channels), in the type of the products."""
+        for level, cells in enumerate(self.block.cells):
+            mark = (self._whose, timestep)
+            yield level, self._scratch.converted(cells[timestep], level, dtype or self._dtype, mark)
+
+    def _sides(self) -> list[int]:
+        return sorted({int(cells.shape[2]) for cells in self.block.cells}, reverse=True)
+
+    def _repeats(self) -> int:
+        return 1 if self.rows == "share" else len(self._at)
+
+    @staticmethod
+    def _flat(cells: Floats) -> Floats:
+        return cells.reshape(-1, cells.shape[-1])
 
     def _of(self, level: int) -> slice:
         return slice(int(self._edges[level]), int(self._edges[level + 1]))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.ahead import read_ahead
+from tedm.heads.algebra import BlockDesign, Scratch
 from tedm.heads.budget import Budget
 from tedm.heads.rows import RowLayout, rows_at
 from tedm.heads.sampling import Sampling, draw_pixels
@@ -40,6 +41,25 @@ class Labelled:
     mask: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image to learn from, as a linear solver sees it."""
+
+    labelled: Labelled
+    rows: RowLayout
+
+    @property
+    def name(self) -> str:
+        """The image."""
+        return self.labelled.block.name
+
+    def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
+        """Design matrices, as small as they can be, and the class index of each row; good until the next is asked for."""
+        mask = self.labelled.mask
+        for part in BlockDesign(self.labelled.block, self.rows, dtype, scratch=scratch).parts():
+            yield part, np.tile(mask.ravel(), part.shape[0] // mask.size)
+
+
 class TrainingData:
     """Labelled images of some features; iterating makes one pass over them.
 
@@ -48,7 +68,7 @@ class TrainingData:
     features : Features
         Activations and masks.
     names : sequence of str
-        The images; those without a labelled pixel are left out.
+        The images, distinct; those without a labelled pixel are left out.
     rows : {"share", "concatenate"}
         How activations become rows.
     timesteps : sequence of int or None
@@ -97,8 +117,9 @@ class TrainingData:
                 mask = draw_pixels(mask, pixels_per_image, sampling, seed, name)
             if (mask != IGNORE).any():
                 self.masks[name] = mask
-        # A name may come twice: a bootstrap's images do.
-        self.names = [name for name in names if name in self.masks]
+        if len(set(names)) < len(names):
+            raise TedmError(f"an image is named twice: {next(name for name in names if list(names).count(name) > 1)}")
+        self.names = list(self.masks)
         self._kept: dict[str, Block] = {}
         self._lock = threading.Lock()
         self._require_two_classes(len(names))
@@ -152,6 +173,11 @@ class TrainingData:
                         self._kept[name] = block
             yield Labelled(block, self.masks[name])
             del block
+
+    def images(self, names: Sequence[str], *, working: int = 0) -> Iterator[LabelledImage]:
+        """`read`, for linear solvers."""
+        for labelled in self.read(names, working=working):
+            yield LabelledImage(labelled, self.rows)
 
     def row_chunks(self, names: Sequence[str], chunk_bytes: int) -> Iterator[tuple[str, Floats, NDArray[np.uint8]]]:
         """Labelled rows, a part of an image at a time.
