@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.heads.ahead import read_ahead
+from tedm.heads.budget import Budget
 from tedm.heads.records import Record
-from tedm.heads.scores import score
+from tedm.heads.rows import block_bytes
+from tedm.heads.scores import Scores, score
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.vote import VotingRule
-from tedm.store import Features
+from tedm.heads.workers import HERE, Workers
+from tedm.store import Block, Features, FeatureStore
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def predict(
     *,
     rule: VotingRule | None = None,
     timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
     what: str = "the store",
 ) -> Iterator[Prediction]:
     """Predict images with one or more heads.
@@ -63,6 +69,10 @@ def predict(
         How to vote; None votes as each head's method does.
     timesteps : sequence of int or None
         Vote with some timesteps only (the paper's ablation); None takes each head's.
+    memory : int or None
+        Bytes that this process may have resident; None takes half of what is free.
+    workers : Workers
+        Who computes; a cluster's workers must be able to open the store.
     what : str
         The features' name in messages.
 
@@ -74,15 +84,11 @@ def predict(
     Raises
     ------
     TedmError
-        If a head is for other features.
+        If a head is for other features, or the budget does not hold an image and its votes.
     """
-    for head in heads.values():
-        head.require(features, timesteps, what=what)
-    used = {timestep for head in heads.values() for timestep in head.timesteps(timesteps)}
-    wanted = [timestep for timestep in features.settings.timesteps if timestep in used]
-    for block in features.blocks(names, wanted):
-        for key, head in heads.items():
-            yield Prediction(block.name, key, head.probabilities(block, rule=rule, timesteps=timesteps))
+    task = _Task(features, dict(heads), rule, timesteps, memory)
+    task.require(what)
+    yield from workers.over(_predictions, task, names)
 
 
 def evaluate(
@@ -93,6 +99,8 @@ def evaluate(
     domain: str | None = None,
     rule: VotingRule | None = None,
     timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
     what: str = "the store",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Record]:
@@ -100,7 +108,7 @@ def evaluate(
 
     Parameters
     ----------
-    features, heads, rule, timesteps, what
+    features, heads, rule, timesteps, memory, workers, what
         See `predict`.
     split, domain : str or None
         Which images; None takes all.
@@ -121,39 +129,100 @@ def evaluate(
     names = features.labels.select(split=split, domain=domain, labelled=True)
     for key, head in heads.items():
         _require_fair(key, head, features, names)
+    task = _Task(features, dict(heads), rule, timesteps, memory)
+    task.require(what)
     groups = dict(zip(features.labels.names, features.labels.groups, strict=True))
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
     splits = dict(zip(features.labels.names, features.labels.splits, strict=True))
     records: list[Record] = []
-    scored, truth = "", np.empty(0, np.uint8)
     voters = "" if timesteps is None else "@" + ",".join(map(str, timesteps))
-    for number, prediction in enumerate(predict(features, heads, names, rule=rule, timesteps=timesteps, what=what), 1):
-        head, name = heads[prediction.head], prediction.name
-        if name != scored:  # the predictions of an image follow each other: its mask is read once
-            scored, truth = name, features.mask(name)
-        scores = score(truth, prediction.mask, len(head.classes))
-        for index, value in enumerate(head.classes):
-            records.append(
-                Record(
-                    method=head.method.name + voters,
-                    n=len(head.provenance["images"]),
-                    seed=head.provenance["seed"],
-                    domain=domains[name],
-                    split=splits[name],
-                    image=name,
-                    group=groups[name],
-                    class_value=value,
-                    dice=float(scores.dice[index]),
-                    precision=float(scores.precision[index]),
-                    recall=float(scores.recall[index]),
-                    iou=float(scores.iou[index]),
-                    labels_used=head.provenance["labels_used"],
-                    resolution="feature",
+    for done, (name, of_heads) in enumerate(workers.over(_scores, task, names), 1):
+        for key, scores in of_heads:
+            head = heads[key]
+            for index, value in enumerate(head.classes):
+                records.append(
+                    Record(
+                        method=head.method.name + voters,
+                        n=len(head.provenance["images"]),
+                        seed=head.provenance["seed"],
+                        domain=domains[name],
+                        split=splits[name],
+                        image=name,
+                        group=groups[name],
+                        class_value=value,
+                        dice=float(scores.dice[index]),
+                        precision=float(scores.precision[index]),
+                        recall=float(scores.recall[index]),
+                        iou=float(scores.iou[index]),
+                        labels_used=head.provenance["labels_used"],
+                        resolution="feature",
+                    )
                 )
-            )
-        if progress is not None and number % len(heads) == 0:
-            progress(number // len(heads), len(names))
+        if progress is not None:
+            progress(done, len(names))
     return records
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is computed for each image, here or on a worker."""
+
+    features: Features
+    heads: dict[str, Segmenter]
+    rule: VotingRule | None
+    timesteps: Sequence[int] | None
+    memory: int | None
+
+    @property
+    def wanted(self) -> list[int]:
+        """Timesteps that some head uses, as the features order them."""
+        used = {timestep for head in self.heads.values() for timestep in head.timesteps(self.timesteps)}
+        return [timestep for timestep in self.features.settings.timesteps if timestep in used]
+
+    def require(self, what: str) -> None:
+        """Refuse heads for other features, and a budget that does not hold an image."""
+        for head in self.heads.values():
+            head.require(self.features, self.timesteps, what=what)
+        Budget(self.memory).require(
+            sum(block_bytes(self.features, len(self.wanted))) + self.voting_bytes, "an image and the votes on its pixels"
+        )
+
+    @property
+    def voting_bytes(self) -> int:
+        """The opinions of the head with most voters, and what merging them takes."""
+        settings = self.features.settings
+        pixels = settings.image_size**2
+        most = 0
+        for head in self.heads.values():
+            timesteps = head.timesteps(self.timesteps)
+            voters = head.method.members * settings.draws * (len(timesteps) if head.method.rows == "share" else 1)
+            cells = block_bytes(self.features, len(timesteps))[0] * 2  # as float32, or some of them again
+            most = max(most, cells + pixels * len(head.classes) * 8 * (2 * voters + 8))
+        return most
+
+    def blocks(self, names: Sequence[str]) -> Iterator[Block]:
+        """The blocks of some images; the next is read while this one is voted on, if the features are read and it fits."""
+        held, reading = block_bytes(self.features, len(self.wanted))
+        room = Budget(self.memory).left() >= 2 * held + reading + self.voting_bytes
+        is_read = isinstance(self.features, FeatureStore)
+        return read_ahead(self.features.blocks(names, self.wanted), ahead=1 if room and is_read and len(names) > 1 else 0)
+
+
+def _predictions(task: _Task, names: Sequence[str]) -> Iterator[Prediction]:
+    """A prediction for each image and head."""
+    for block in task.blocks(names):
+        for key, head in task.heads.items():
+            yield Prediction(block.name, key, head.probabilities(block, rule=task.rule, timesteps=task.timesteps))
+
+
+def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
+    """For each image, the scores of each head; its mask is read once for all of them."""
+    for block in task.blocks(names):
+        truth, of_heads = task.features.mask(block.name), []
+        for key, head in task.heads.items():
+            prediction = Prediction(block.name, key, head.probabilities(block, rule=task.rule, timesteps=task.timesteps))
+            of_heads.append((key, score(truth, prediction.mask, len(head.classes))))
+        yield block.name, of_heads
 
 
 def _require_fair(key: str, head: Segmenter, features: Features, names: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ from tedm.heads.rows import RowLayout
 from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.together import minimise_together
 from tedm.heads.training import TrainingData
+from tedm.heads.workers import HERE
 from tedm.store import IGNORE, Block
 from tedm.store.layout import Floats
 
@@ -380,7 +381,9 @@ class _Source:
         while columns < every and room > gradient + working_bytes(data, 2 * columns):
             columns *= 2
         each = gradient + working_bytes(data, min(columns, every))
-        while threads < min(torch.get_num_threads(), len(self.counts)) and room > (threads + 1) * (each + data.block_bytes):
+        # On a cluster every part is one thread of a worker.
+        most = torch.get_num_threads() if data.workers is HERE else 1
+        while threads < min(most, len(self.counts)) and room > (threads + 1) * (each + data.block_bytes):
             threads += 1
         return Effort(dtype, min(columns, every), threads, threads * each)
 

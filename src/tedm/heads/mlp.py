@@ -1,31 +1,42 @@
 """The MLP head: Adam on random pixels, or on whole images as in the paper.
 
 TEDM's loss is the mean cross-entropy over images, pixels and timesteps of one shared classifier; concatenated rows give LEDM's.
-Members of an ensemble start from different weights and see different random pixels. All randomness follows from the seed.
+Members of an ensemble start from different weights and see different random pixels. Every draw is a function of the seed and of
+the number of its iteration or epoch, so that a fit which was interrupted goes on to the bits of one that was not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+import os
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save, save_file
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from tedm.errors import TedmError
-from tedm.heads.network import Committee, hidden_sizes
+from tedm.heads.ahead import read_ahead
+from tedm.heads.budget import SLACK
+from tedm.heads.lean import working_bytes
+from tedm.heads.network import Committee, hidden_sizes, mean_losses
 from tedm.heads.rows import RowLayout, gather_rows, row_labels
+from tedm.heads.sampling import ClassWeight, class_weights, pixel_weights
 from tedm.heads.training import Labelled, TrainingData
 from tedm.heads.vote import VotingRule, vote
 from tedm.store import IGNORE, Block
@@ -37,10 +48,23 @@ CURVE_POINTS = 100
 CHECKS = 50
 # Rows in memory that are predicted at once.
 ROWS_AT_ONCE = 2**14
+# A long fit leaves a state to go on from this often.
+CHECKPOINT_SECONDS = 60.0
+# Where memory holds some of the images, batches of pixels still meet each this often, at least.
+PASSES = 2
+# What the allocator and the threads of torch and the codecs hold on to once whole images have gone through them (measured).
+HELD = 2**27
+# What is drawn: another stream of random numbers for each.
+_ROWS, _PIXELS, _IMAGES = range(3)
 
 
 class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A small MLP, or an ensemble of them.
+
+    How well batches mix images: whole images are drawn by a new permutation of all of them each epoch, whatever the memory.
+    Pixels are drawn from all images where an eighth of the memory budget holds them, and else from a window of K images
+    (`account`: `images_mixed`). Each turn, the image that has been there longest gives way to the next of an endless stream of
+    permutations: all are met equally often, each time beside K - 1 others, and at least twice in a fit of as many iterations.
 
     Parameters
     ----------
@@ -59,6 +83,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     patience : int or None
         Needs validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
         weights. None never stops early.
+    class_weight : {"balanced"}, mapping of class to weight, or None
+        How much a row of each class counts in the loss, the mean weighted by it (`tedm.heads.sampling.class_weights`).
     vote : {"soft", "hard", "geometric"}
         How members merge in `predict_proba`.
     seed : int
@@ -89,6 +115,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         iterations: int = 2000,
         learning_rate: float = 1e-3,
         patience: int | None = None,
+        class_weight: ClassWeight = None,
         vote: VotingRule = "soft",
         seed: int = 0,
         device: str = "cpu",
@@ -101,6 +128,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.iterations = iterations
         self.learning_rate = learning_rate
         self.patience = patience
+        self.class_weight = class_weight
         self.vote = vote
         self.seed = seed
         self.device = device
@@ -115,37 +143,71 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) > IGNORE:
             raise ValueError(f"MLPHead takes {IGNORE} classes at most, got {len(self.classes_)}; is y a regression target?")
         rows, labels = _tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
-        generator = self._begin(X.shape[1], len(self.classes_))
+        self._begin(X.shape[1], self.classes_, np.bincount(indices))
 
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
-            while True:
-                chosen = torch.randint(len(rows), (self.members, self.pixels_per_batch), generator=generator).to(self.device)
-                yield self.network_(rows[chosen]), labels[chosen]
+        def learn() -> Generator[Tensor]:
+            for iteration in range(self.iterations):
+                drawn = _draw(self.seed, _ROWS, iteration).integers(len(rows), size=(self.members, self.pixels_per_batch))
+                chosen = torch.from_numpy(drawn).to(self.device)
+                yield self._learn_rows(rows[chosen], labels[chosen])
 
-        return self._train(batches(), None, None)
+        self._train(lambda state: learn(), _State(0), None, None, None)
+        return self
 
     def fit_blocks(
         self,
         data: TrainingData,
         validation: TrainingData | None = None,
         progress: Callable[[int, int, float], None] | None = None,
+        checkpoint: Path | None = None,
     ) -> Self:
         """Fit on features.
 
         Parameters
         ----------
         data : TrainingData
-            Images to learn from. Those that fit its memory budget stay in memory; of more, random groups take turns.
+            Images to learn from, and the budget that decides how many are in memory.
         validation : TrainingData or None
             Images that decide when to stop; used if `patience` is set.
         progress : callable (iteration, iterations, loss) or None
             Called a hundred times.
+        checkpoint : Path or None
+            File that this fit's state is written to once a minute, when it is interrupted, and at its end. If it is there
+            already, the fit goes on from it and ends in the same bits (with as many threads on the same kind of machine).
+            Delete it once the head is saved.
+
+        Raises
+        ------
+        TedmError
+            If settings are wrong, the budget is too small, the loss diverges, or the checkpoint is another fit's.
         """
-        self.classes_ = np.arange(len(data.classes))
+        if self.patience is not None and validation is None:
+            raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
+        counts = data.class_counts()
         self.n_features_in_ = data.n_features
-        generator = self._begin(data.n_features, len(self.classes_))
-        draw = self._image_batches if self.batch == "images" else self._pixel_batches
-        return self._train(draw(data, generator), validation, progress)
+        self._begin(data.n_features, np.arange(len(data.classes)), counts)
+        self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
+        names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
+        saved = None
+        if checkpoint is not None:
+            saved = _Checkpoint(Path(checkpoint), self._identity(data, names, validation))
+        state = (saved.read() if saved is not None else None) or _State(self._window_images(data, names))
+        self.images_mixed_, self.images_in_all_ = state.window or len(names), len(names)
+        self._require(data, names, state.window)
+        held = state.window * data.block_bytes
+        if not data.budget.keep(held):
+            if state.window > 1:
+                raise TedmError(
+                    f"the checkpoint {checkpoint} was made with {state.window} images in memory, for which the budget is too "
+                    "small now; give as much --memory as before, or delete it to start again"
+                )
+            held = 0  # one image is never too many: `data` has made sure
+        learn = self._learn_images if self.batch == "images" else self._learn_pixels
+        try:
+            self._train(lambda state: learn(data, names, state), state, validation, progress, saved)
+        finally:
+            data.budget.keep(-held)  # given back
+        return self
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Probabilities of shape (rows, classes), the members merged by `vote`."""
@@ -165,7 +227,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Probabilities for a block's rows: shape (members, rows, classes)."""
         check_is_fitted(self)
-        cells = [_tensor(level).to(self.device).float() for level in block.cells]
+        cells = [_tensor(level).to(self.device) for level in block.cells]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
@@ -175,6 +237,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "iterations": self.n_iter_,
             "loss_curve": self.loss_curve_,
             "validation_curve": self.validation_curve_,
+            "images_mixed": getattr(self, "images_mixed_", None),
+            "images_in_all": getattr(self, "images_in_all_", None),
             "relative_fall_of_the_loss_in_its_last_tenth": flatness(self.loss_curve_),
             "device": self.device,
             "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
@@ -194,13 +258,15 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.hidden is not None:
             self.hidden = tuple(self.hidden)  # JSON knows lists only
         network = Committee(self.members, features, self.hidden or hidden_sizes(classes), classes, torch.Generator())
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in load_file(folder / WEIGHTS).items()})
+        arrays = {"seen": np.ones(classes, bool), **load_file(folder / WEIGHTS)}  # older heads saw all of their classes
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    def _begin(self, features: int, classes: int) -> torch.Generator:
+    def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64]) -> None:
+        """Initial weights, after a look at the settings; `counts`: rows or pixels of each class."""
         for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
             if getattr(self, what) < 1:
                 raise TedmError(f"{what} is {getattr(self, what)}; it must be at least 1")
@@ -208,120 +274,225 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise TedmError(f"there are no batches of {self.batch!r}; choose pixels or images")
         if not self.learning_rate > 0:
             raise TedmError(f"the learning rate is {self.learning_rate}; it must be above 0")
+        self.classes_ = classes
+        self._class_weight: Tensor | None = None
+        if self.class_weight is not None:
+            weights = class_weights(self.class_weight, classes.tolist(), counts)
+            self._class_weight = torch.from_numpy(weights).float().to(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        hidden = self.hidden or hidden_sizes(classes)
-        self.network_ = Committee(self.members, features, hidden, classes, generator).to(self.device)
-        return generator
+        hidden = self.hidden or hidden_sizes(len(classes))
+        self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
 
     def _train(
         self,
-        batches: Iterator[tuple[Tensor, Tensor]],
+        learn: Callable[[_State], Generator[Tensor]],
+        state: _State,
         validation: TrainingData | None,
         progress: Callable[[int, int, float], None] | None,
-    ) -> Self:
-        """Adam until the iterations are used up, or the validation loss has stopped falling."""
-        if self.patience is not None and validation is None:
-            raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
-        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
-        optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, fused=True)
-        stop = _EarlyStop(self.patience) if self.patience is not None else None
-        look_every = max(1, self.iterations // CHECKS)
-        self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], self.iterations
-        running, since = torch.zeros((), device=self.device), 0
-        for iteration in range(1, self.iterations + 1):
-            self.network_.train()
-            logits, labels = next(batches)
-            # The members share no weight: the sum of their mean losses trains each as if it were alone.
-            each = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE)
-            optimiser.zero_grad(set_to_none=True)
-            (each * self.members).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            running, since = running + each.detach(), since + 1
-            if iteration * CURVE_POINTS // self.iterations > (iteration - 1) * CURVE_POINTS // self.iterations:
-                self.loss_curve_.append(float(running) / since)
-                running, since = torch.zeros((), device=self.device), 0
-                if not np.isfinite(self.loss_curve_[-1]):
-                    raise TedmError(f"the loss is no longer finite after {iteration} iterations; lower the learning rate")
-                if progress is not None:
-                    progress(iteration, self.iterations, self.loss_curve_[-1])
-            if stop is not None and validation is not None and iteration % look_every == 0:
-                self.validation_curve_.append(self._loss_on(validation))
-                if stop.look(self.validation_curve_[-1], iteration, self.network_):
-                    break
-        if stop is not None and stop.weights is not None:
-            self.network_.load_state_dict(stop.weights)
-            self.n_iter_ = stop.iteration
-        self.network_.eval()
-        return self
+        saved: _Checkpoint | None,
+    ) -> None:
+        """Adam until the iterations are used up, or the validation loss has stopped falling.
 
-    def _pixel_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Rows of random labelled pixels, each member its own."""
-        upsampling = data.features.settings.upsampling
-        size = data.features.settings.image_size
-        for cells, masks, all_of_them in self._groups(data, generator):
-            labels = masks.reshape(-1)
-            labelled = (labels != IGNORE).nonzero()[:, 0]
-            rounds = None if all_of_them else max(1, len(labelled) // self.pixels_per_batch)
-            while rounds is None or rounds > 0:
-                pixels = labelled[torch.randint(len(labelled), (self.members * self.pixels_per_batch,), generator=generator)]
-                at = pixels.to(self.device)
-                rows = gather_rows(cells, (at // size**2, at // size % size, at % size), size, upsampling, data.rows)
-                its_labels = labels[pixels].repeat_interleave(len(rows) // len(pixels)).to(self.device)
-                yield self.network_(rows.reshape(self.members, -1, rows.shape[-1])), its_labels.reshape(self.members, -1)
-                rounds = None if rounds is None else rounds - 1
-
-    def _image_batches(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Whole images, the same for all members, in a new random order each epoch; what does not fill a batch is left out."""
-        upsampling = data.features.settings.upsampling
-        size = data.features.settings.image_size
-        for cells, masks, all_of_them in self._groups(data, generator):
-            while True:
-                order = torch.randperm(len(masks), generator=generator)
-                whole = max(1, len(order) // self.images_per_batch)
-                for batch in range(whole):
-                    chosen = order[batch * self.images_per_batch : (batch + 1) * self.images_per_batch]
-                    some = [level[chosen.to(self.device)].float() for level in cells]
-                    product = self.network_.first_on_cells(some, size, upsampling, data.rows)
-                    labels = masks[chosen].to(self.device).reshape(len(chosen), 1, -1)
-                    times = product.shape[1] // labels.numel()
-                    labels = labels.expand(-1, times, -1).reshape(1, -1).expand(self.members, -1)
-                    yield self.network_.after_first(product), labels
-                if not all_of_them:
-                    break
-
-    def _groups(self, data: TrainingData, generator: torch.Generator) -> Iterator[tuple[list[Tensor], Tensor, bool]]:
-        """Cells, masks and whether these are all images: all of them once, or random groups within the memory budget for ever.
-
-        A group lies where the one before lay: two at once would not fit the budget.
+        `learn` starts at a state's iteration; each of its items is the mean loss of the next, whose gradients it has left in
+        the parameters.
         """
-        names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
-        at_once = min(len(names), max(1, data.budget.keepable() // data.block_bytes))
-        first = next(iter(data.read(names[:1], keep=False)))
-        # Kept in the store's type: half the memory, converted row by row.
-        cells = [
-            torch.empty((at_once, *level.shape), dtype=_tensor(level).dtype, device=self.device) for level in first.block.cells
-        ]
-        masks = torch.empty((at_once, *first.mask.shape), dtype=torch.long)
+        network = self.network_
+        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
+        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
+        state.restore(network, optimiser, self.device)
+        look_every = max(1, self.iterations // CHECKS)
+        self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
+        statistics: dict[str, Tensor] = {}
+        try:
+            with contextlib.closing(learn(state)) as losses:
+                while not state.stopped(self.patience):
+                    if self.patience is not None and validation is not None and state.iteration // look_every > state.looks:
+                        loss = self._loss_on(validation)
+                        with _undisturbed():
+                            state.look(loss, network)
+                        continue
+                    if state.iteration == self.iterations:
+                        break
+                    network.train()
+                    if saved is not None:  # what an interrupted iteration has changed already
+                        statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
+                    each = next(losses)
+                    with _undisturbed():
+                        optimiser.step()
+                        told = state.count(each, self.iterations)
+                        statistics = {}
+                    if told and not np.isfinite(state.loss_curve[-1]):
+                        raise TedmError(
+                            f"the loss is no longer finite after {state.iteration} iterations; lower the learning rate"
+                        )
+                    if told and progress is not None:
+                        progress(state.iteration, self.iterations, state.loss_curve[-1])
+                    if saved is not None and saved.due():
+                        saved.write(state, network, optimiser)
+        except (KeyboardInterrupt, SystemExit):
+            if saved is not None:
+                for name, buffer in statistics.items():
+                    network.get_buffer(name).copy_(buffer)
+                saved.write(state, network, optimiser)
+            raise
+        if saved is not None:  # until the head is saved
+            saved.write(state, network, optimiser)
+        self.n_iter_ = self.iterations
+        if state.best_weights is not None:
+            network.load_state_dict(state.best_weights)
+            self.n_iter_ = state.best_iteration
+        network.eval()
 
-        def load(images: Iterable[Labelled]) -> int:
-            count = 0
-            for slot, labelled in enumerate(images):
-                for tensor, level in zip(cells, labelled.block.cells, strict=True):
-                    tensor[slot] = _tensor(level)
-                masks[slot] = _tensor(labelled.mask)
-                count = slot + 1
-            return count
+    def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
+        """Gradients and mean loss from rows of shape (members, rows, features)."""
+        self.network_.zero_grad(set_to_none=True)
+        # The members share no weight: the sum of their mean losses trains each as if it were alone.
+        losses = mean_losses(self.network_(rows), labels, self._class_weight)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        return losses.detach().mean()
 
-        if at_once == len(names):
-            load(chain([first], data.read(names[1:], keep=False)))
-            yield cells, masks, True
+    def _learn_pixels(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[Tensor]:
+        """Rows of random labelled pixels, each member its own."""
+        settings = data.features.settings
+        size = settings.image_size
+        with contextlib.closing(self._windows(data, names, state)) as windows:
+            for iteration, window in enumerate(windows, start=state.iteration):
+                random = _draw(self.seed, _PIXELS, iteration)
+                image, pixel = window.draw(random, self.members * self.pixels_per_batch)
+                labels = window.masks[image, pixel].to(torch.long).to(self.device)
+                image, pixel = image.to(self.device), pixel.to(self.device)
+                where = (image, pixel // size, pixel % size)
+                rows = gather_rows(window.cells, where, size, settings.upsampling, data.rows)
+                labels = labels.repeat_interleave(len(rows) // len(labels))
+                yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
+
+    def _windows(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[_Window]:
+        """The window of each iteration: the same object, whose images change in place."""
+        held = state.window
+        every = self._turn_every(data, names)
+        past = state.iteration // every if held < len(names) else 0
+        # Image p of the stream lies in slot p % held: the one that it replaces is the oldest.
+        window = _Window(held, data, self.device)
+        working = held * data.block_bytes
+        for position, labelled in enumerate(data.read(self._stream(names, past, held), working=working, keep=False), past):
+            window.put(position % held, labelled)
+            del labelled
+        if held == len(names):
+            while True:
+                yield window
+        turns = (self.iterations - 1) // every
+        coming = data.read(self._stream(names, past + held, turns - past), keep=False)
+        with contextlib.closing(coming):  # type: ignore[type-var]
+            for iteration in range(state.iteration, self.iterations):
+                if iteration // every > past:
+                    window.put(past % held, next(coming))
+                    past += 1
+                yield window
+
+    def _stream(self, names: Sequence[str], start: int, count: int) -> list[str]:
+        """Part of the endless stream of permutations of the images."""
+        out: list[str] = []
+        for epoch in range(start // len(names), (start + max(count, 0) - 1) // len(names) + 1):
+            out += [names[index] for index in _draw(self.seed, _IMAGES, epoch).permutation(len(names))]
+        return out[start % len(names) :][: max(count, 0)]
+
+    def _turn_every(self, data: TrainingData, names: Sequence[str]) -> int:
+        """Iterations between two turns: a pass over the pixels is one over the images, or there are `PASSES` in all."""
+        pixels = sum(data.labelled_pixels(name) for name in names) // len(names)
+        return max(1, min(pixels // self.pixels_per_batch, self.iterations // (PASSES * len(names))))
+
+    def _learn_images(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[Tensor]:
+        """Whole images, the same for all members, read once; what does not fill a batch is left out of its epoch."""
+        settings = data.features.settings
+        at_once = min(self.images_per_batch, len(names))
+        need = self._images_need(data, names, at_once) + max(at_once, 2) * data.block_bytes
+        ahead = max(1, at_once - 1) if need * SLACK <= data.budget.left() else 0
+
+        def blocks() -> Iterator[Labelled]:
+            for iteration in range(state.iteration, self.iterations):
+                for name in self._image_batch(data, names, iteration):
+                    yield from data.read([name])
+
+        with contextlib.closing(read_ahead(blocks(), ahead=ahead)) as coming:  # type: ignore[type-var]
+            for _ in range(state.iteration, self.iterations):
+                batch = [next(coming) for _ in range(at_once)]
+                cells = [[_tensor(level).to(self.device) for level in labelled.block.cells] for labelled in batch]
+                labels = torch.cat([_tensor(labelled.mask).flatten().repeat(data.rows_per_pixel) for labelled in batch])
+                del batch
+                loss = self.network_.learn_images(
+                    cells,
+                    labels.to(self.device).long(),
+                    self._class_weight,
+                    settings.image_size,
+                    settings.upsampling,
+                    data.rows,
+                ).mean()
+                del cells, labels  # before the next batch comes: two in memory, not three
+                yield loss
+
+    def _image_batch(self, data: TrainingData, names: Sequence[str], iteration: int) -> list[str]:
+        """A part of the epoch's permutation of all images, in the features' order."""
+        at_once = min(self.images_per_batch, len(names))
+        epoch, batch = divmod(iteration, len(names) // at_once)
+        order = _draw(self.seed, _IMAGES, epoch).permutation(len(names))
+        chosen = [names[index] for index in order[batch * at_once : (batch + 1) * at_once]]
+        return sorted(chosen, key=data.features.labels.index)
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def _window_images(self, data: TrainingData, names: Sequence[str]) -> int:
+        """Images of which batches of pixels are drawn at a time; 0 for batches of images."""
+        if self.batch == "images":
+            return 0
+        return min(len(names), max(1, data.budget.keepable() // data.block_bytes))
+
+    def _images_need(self, data: TrainingData, names: Sequence[str], images: int) -> int:
+        """Bytes of steps on so many images, nothing read ahead."""
+        parameters = list(self.network_.parameters())
+        rows = data.features.settings.image_size**2 * data.rows_per_pixel
+        step = working_bytes(images, rows, [weight.shape[-1] for weight in self.network_.weights])
+        step += 2 * sum(parameter[0].nbytes for parameter in parameters)  # a member's gradients
+        kept = min(data.budget.keepable(), len(names) * data.block_bytes)  # between passes
+        cells = max(images * data.block_bytes, kept) + data.block_bytes + data.reading_bytes
+        return cells + step + _adam_bytes(parameters) + HELD
+
+    def _require(self, data: TrainingData, names: Sequence[str], window: int) -> None:
+        """Refuse a budget that does not hold a step."""
+        if self.batch == "images":
+            asked = min(self.images_per_batch, len(names))
+            left = data.budget.left() / SLACK
+            fits = [images for images in range(1, asked) if self._images_need(data, names, images) <= left]
+            remedy = f"--images-per-batch {fits[-1]} would fit" if fits else ""
+            data.budget.require(self._images_need(data, names, asked), f"batches of {asked} whole images", remedy)
             return
-        del first
-        while True:
-            order = torch.randperm(len(names), generator=generator).tolist()
-            for start in range(0, len(order), at_once):
-                count = load(data.read([names[index] for index in sorted(order[start : start + at_once])], keep=False))
-                yield [level[:count] for level in cells], masks[:count], False
+        parameters = list(self.network_.parameters())
+        rows = self.members * self.pixels_per_batch * data.rows_per_pixel
+        widths = sum(weight.shape[-1] for weight in self.network_.weights)
+        step = rows * (3 * data.n_features + 4 * widths) * 4  # gathered, side by side, in the product
+        pixels = data.features.settings.image_size**2 * 13  # a mask, positions, weights
+        data.budget.require(
+            window * (data.block_bytes + pixels) + data.block_bytes + data.reading_bytes + _adam_bytes(parameters) + step,
+            f"batches of {self.pixels_per_batch} pixels beside the activations of {window} images",
+            "a smaller --pixels-per-batch",
+        )
+
+    def _identity(self, data: TrainingData, names: Sequence[str], validation: TrainingData | None) -> dict[str, Any]:
+        """What a checkpoint must share with a fit that goes on from it, by the names that a message gives."""
+        parameters = {name: value for name, value in self.get_params().items() if name not in ("device", "vote")}
+        return {
+            **{name.replace("_", " "): value for name, value in parameters.items()},
+            "features": [data.features.settings.to_json(), data.features.storage.to_json()],
+            "timesteps": list(data.timesteps),
+            "rows": data.rows,
+            "sampling": data.sampling,
+            "classes": list(data.classes),
+            "images": list(names),
+            "masks": _crc(data, names),
+            "validation images": list(validation.names) if self.patience is not None and validation is not None else [],
+            "validation masks": _crc(validation, validation.names)
+            if self.patience is not None and validation is not None
+            else 0,
+        }
 
     def _loss_on(self, data: TrainingData) -> float:
         total, count = 0.0, 0
@@ -335,24 +506,250 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return total / count
 
 
+class _Window:
+    """Images in memory that pixels are drawn from: they lie where those before lay, in the store's type.
+
+    Parameters
+    ----------
+    images : int
+        How many at a time.
+    data : TrainingData
+    device : str
+        Where the cells are; masks and draws stay with the processor.
+    """
+
+    def __init__(self, images: int, data: TrainingData, device: str) -> None:
+        pixels = data.features.settings.image_size**2
+        self.cells: list[Tensor] = []
+        self.masks = torch.full((images, pixels), IGNORE, dtype=torch.uint8)
+        self._images, self._device = images, device
+        self._sampling = data.sampling
+        self._counts = data.class_counts() if data.sampling == "balanced" else None
+        self._pixels = np.zeros((images, pixels), np.int32)  # the labelled ones of each image, from the left
+        self._totals = np.zeros(images)  # their weights: number, where all weigh the same
+        self._cumulative: list[NDArray[np.float64]] = [np.zeros(0)] * images
+
+    def put(self, slot: int, labelled: Labelled) -> None:
+        """Replace an image."""
+        if not self.cells:
+            self.cells = [
+                torch.empty((self._images, *level.shape), dtype=_tensor(level).dtype, device=self._device)
+                for level in labelled.block.cells
+            ]
+        for tensor, level in zip(self.cells, labelled.block.cells, strict=True):
+            tensor[slot] = _tensor(level)
+        mask = labelled.mask
+        self.masks[slot] = _tensor(mask).flatten()
+        chosen = np.flatnonzero(mask.ravel() != IGNORE)
+        self._pixels[slot, : len(chosen)] = chosen
+        self._totals[slot] = len(chosen)
+        if self._sampling != "uniform":
+            self._cumulative[slot] = np.cumsum(pixel_weights(mask, self._sampling, self._counts).ravel()[chosen])
+            self._totals[slot] = self._cumulative[slot][-1]
+
+    def draw(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """So many labelled pixels by their weights, with replacement: slots and positions in the flattened image."""
+        edges = np.cumsum(self._totals)
+        if self._sampling == "uniform":
+            drawn: NDArray[Any] = random.integers(int(edges[-1]), size=count)
+        else:
+            drawn = random.random(count) * edges[-1]
+        slots = np.searchsorted(edges, drawn, side="right").clip(max=self._images - 1)
+        places = drawn - (edges - self._totals)[slots]
+        if self._sampling != "uniform":
+            for slot in np.unique(slots):
+                here, cumulative = slots == slot, self._cumulative[slot]
+                places[here] = np.searchsorted(cumulative, places[here], side="right").clip(max=len(cumulative) - 1)
+        return torch.from_numpy(slots), torch.from_numpy(self._pixels[slots, places.astype(np.intp)].astype(np.int64))
+
+
 @dataclass
-class _EarlyStop:
-    """The best weights so far, and how long ago that was."""
+class _State:
+    """Where a fit is: with the weights and Adam's state, all that the rest of it depends on.
 
-    patience: int
-    best: float = np.inf
+    Parameters
+    ----------
+    window : int
+        Images in memory that pixels are drawn from; 0 where none stay.
+    """
+
+    window: int
     iteration: int = 0
+    since: int = 0
+    running: float = 0.0
+    best: float = np.inf
+    best_iteration: int = 0
     waited: int = 0
-    weights: dict[str, Any] | None = None
 
-    def look(self, loss: float, iteration: int, network: Committee) -> bool:
-        """Take note of a loss; whether to stop."""
-        if loss < self.best:
-            self.best, self.iteration, self.waited = loss, iteration, 0
-            self.weights = copy.deepcopy(network.state_dict())
-            return False
+    def __post_init__(self) -> None:
+        self.loss_curve: list[float] = []
+        self.validation_curve: list[float] = []
+        self.best_weights: dict[str, Tensor] | None = None
+        self._total: Tensor | None = None  # of the losses since the last point; it stays on the device
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    @property
+    def looks(self) -> int:
+        """Validation losses so far."""
+        return len(self.validation_curve)
+
+    def stopped(self, patience: int | None) -> bool:
+        """Whether validation has lost its patience."""
+        return patience is not None and self.waited >= patience
+
+    def look(self, loss: float, network: Committee) -> None:
+        """Take note of a validation loss."""
+        self.validation_curve.append(loss)
         self.waited += 1
-        return self.waited >= self.patience
+        if loss < self.best:
+            self.best, self.best_iteration, self.waited = loss, self.iteration, 0
+            self.best_weights = copy.deepcopy(network.state_dict())
+
+    def count(self, loss: Tensor, iterations: int) -> bool:
+        """Take note of an iteration and its loss; whether that made a point of the curve."""
+        self._total = loss.double() + (self.running if self._total is None else self._total)
+        self.iteration, self.since = self.iteration + 1, self.since + 1
+        if self.iteration * CURVE_POINTS // iterations == (self.iteration - 1) * CURVE_POINTS // iterations:
+            return False
+        self.loss_curve.append(float(self._total) / self.since)
+        self.since, self.running, self._total = 0, 0.0, None
+        return True
+
+    def restore(self, network: Committee, optimiser: torch.optim.Adam, device: str) -> None:
+        """Put weights and Adam's state where they were, if this state was read from a file."""
+        if not self._arrays:
+            return
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in self._arrays.items()}
+        self._arrays = {}
+        network.load_state_dict(_below("weights.", tensors))
+        best = _below("best.", tensors)
+        self.best_weights = best or None
+        known = optimiser.state_dict()
+        moments = _below("adam.", tensors)
+        known["state"] = {
+            index: _below(f"{index}.", moments) for index in range(len(known["param_groups"][0]["params"])) if moments
+        }
+        optimiser.load_state_dict(known)
+
+    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and plain JSON values."""
+        tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
+        for index, of_parameter in optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in of_parameter.items()}
+        about = {field: getattr(self, field) for field in self.__dataclass_fields__}
+        about["running"] = self.running if self._total is None else float(self._total)
+        about["best"] = None if np.isinf(self.best) else self.best
+        curves = {"loss_curve": self.loss_curve, "validation_curve": self.validation_curve}
+        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in tensors.items()}, {
+            "state": about,
+            **curves,
+        }
+
+    @classmethod
+    def from_file(cls, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> Self:
+        """What `to_file` gave."""
+        fields = about["state"]
+        state = cls(**{**fields, "best": np.inf if fields["best"] is None else fields["best"]})
+        state.loss_curve, state.validation_curve = list(about["loss_curve"]), list(about["validation_curve"])
+        state._arrays = arrays
+        return state
+
+
+class _Checkpoint:
+    """The file that a fit goes on from.
+
+    Parameters
+    ----------
+    path : Path
+        Written aside and renamed when whole.
+    identity : dict
+        Plain JSON values by name: those of the fit that made the file must be the same.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self._path = path
+        self._identity = json.loads(json.dumps(identity, default=str))  # as it comes back
+        self._last = time.monotonic()
+        if not path.parent.is_dir():
+            raise TedmError(f"cannot write the checkpoint {path}: there is no folder {path.parent}")
+
+    def due(self) -> bool:
+        """Whether the last one is a while ago."""
+        return time.monotonic() - self._last >= CHECKPOINT_SECONDS
+
+    def write(self, state: _State, network: Committee, optimiser: torch.optim.Adam) -> None:
+        """Replace the file."""
+        arrays, about = state.to_file(network, optimiser)
+        aside = self._path.with_name(f".{self._path.name}.partial")
+        try:
+            with aside.open("wb") as file:
+                file.write(save(arrays, {"fit": json.dumps({"identity": self._identity, **about})}))
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self._path)
+        except OSError as error:
+            raise TedmError(f"cannot write the checkpoint {self._path}: {error.strerror or error}") from error
+        self._last = time.monotonic()
+
+    def read(self) -> _State | None:
+        """The state in the file; None if there is none."""
+        if not self._path.exists():
+            return None
+        try:
+            with safe_open(self._path, "numpy") as file:
+                about = json.loads(file.metadata()["fit"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            theirs, state = about["identity"], _State.from_file(arrays, about)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            cause = (str(error) or repr(error)).splitlines()[0]
+            raise TedmError(f"the checkpoint {self._path} is damaged ({cause}); delete it to start again") from error
+        for name in sorted({*theirs, *self._identity}):
+            if theirs.get(name) != self._identity.get(name):
+                raise TedmError(f"the checkpoint {self._path} is of another fit ({name} differs); delete it to start again")
+        return state
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait: weights, Adam's state and the iteration's number change together or not at all."""
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
+        yield
+        return
+    came: list[int] = []
+    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    for which in before:
+        signal.signal(which, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, signal.SIG_DFL if handler is None else handler)
+    for number in came:
+        signal.raise_signal(number)
+
+
+def _draw(seed: int, what: int, number: int) -> np.random.Generator:
+    """Random numbers of an iteration or an epoch."""
+    return np.random.default_rng([seed % 2**64, what, number])
+
+
+def _crc(data: TrainingData, names: Sequence[str]) -> int:
+    """Of the masks."""
+    crc = 0
+    for name in names:
+        crc = zlib.crc32(data.masks[name].tobytes(), crc)
+    return crc
+
+
+def _adam_bytes(parameters: Sequence[Tensor]) -> int:
+    """Of gradients and two moments."""
+    return 3 * sum(parameter.nbytes for parameter in parameters)
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, without that."""
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def flatness(curve: Sequence[float]) -> float:

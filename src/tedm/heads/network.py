@@ -1,8 +1,9 @@
 """The MLP as a network: several members side by side, the first layer on native cells or on rows.
 
 C -> 128 -> 32 -> classes (256 -> 128 from 30 classes on), ReLU, then batch normalisation after each hidden layer (TEDM,
-arXiv:2311.07421; LEDM, arXiv:2112.03126). Every tensor has a leading axis of members, so that an ensemble is one network. The
-first layer is linear, and upsampling is too: for whole images it multiplies the levels' own cells and upsamples the product.
+arXiv:2311.07421; LEDM, arXiv:2112.03126). Every tensor has a leading axis of members, so that an ensemble is one network. Rows
+of random pixels go through all members at once; whole images through one member after the other, and are never made into rows
+(`tedm.heads.lean`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from tedm.heads.lean import EPSILON, Cells, first_layer, normalised_layer, statistics
 from tedm.heads.rows import RowLayout
-from tedm.store.layout import bilinear_matrix
+from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
 
-EPSILON = 1e-5
 MOMENTUM = 0.1
 MANY_CLASSES = 30
 
@@ -57,68 +59,87 @@ class Committee(nn.Module):
         for layer, width in enumerate(hidden):
             self.register_buffer(f"mean_{layer}", torch.zeros(members, 1, width))
             self.register_buffer(f"variance_{layer}", torch.ones(members, 1, width))
+        # Classes that a training pixel shows; the others have no chance, rather than a chance that nothing was learned about.
+        self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits of shape (members, rows, classes) from rows of shape (members, rows, features) or (1, rows, features)."""
-        return self.after_first(rows @ self.weights[0])
+        """Logits of shape (members, rows, classes) from rows of shape (members, rows, features) or (1, rows, features).
 
-    def after_first(self, product: Tensor) -> Tensor:
-        """Logits from the first layer's product, before its bias: shape (members, rows, width)."""
-        x: Tensor = product + self.biases[0]
+        In evaluation, of classes that no training pixel showed: minus infinity.
+        """
+        x: Tensor = rows @ self.weights[0] + self.biases[0]
         for layer in range(len(self.scales)):
             x = self._normalised(torch.relu(x), layer)
             x = x @ self.weights[layer + 1] + self.biases[layer + 1]
-        return x
+        return x if self.training else x.masked_fill(~self.get_buffer("seen"), -torch.inf)
 
-    def first_on_cells(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
-        """The first layer's product from native cells.
+    def learn_images(
+        self,
+        cells: Sequence[Cells],
+        labels: Tensor,
+        class_weight: Tensor | None,
+        size: int,
+        upsampling: Upsampling,
+        rows: RowLayout,
+    ) -> Tensor:
+        """Gradients of the losses on whole images, left in the parameters; running statistics move on.
+
+        The same as `mean_losses(self(rows), labels).sum().backward()`, up to rounding. One member after the other, so that what
+        is in memory is one member's (`tedm.heads.lean.working_bytes`); the cells are there for all.
 
         Parameters
         ----------
-        cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
-            One for each level.
+        cells : sequence of sequences of tensors of shape (timesteps, draws, side, side, channels)
+            Levels of each image, in the store's type.
+        labels : tensor of shape (rows of all images,)
+            Class indices, int64.
+        class_weight : tensor of shape (classes,) or None
         size : int
             Side of the image in pixels.
+        upsampling, rows
+            How cells become pixels, and these rows.
 
         Returns
         -------
-        tensor of shape (members, rows, width)
-            Rows of all images, one image after the other, in the order of `tedm.heads.rows`.
+        tensor of shape (members,)
+            Losses.
         """
-        first: Tensor = self.weights[0]
-        members, _, width = first.shape
-        timesteps = cells[0].shape[1]
-        total: Tensor | None = None
-        start = 0
-        for level in cells:
-            channels = level.shape[-1]
-            if rows == "share":
-                weight = first[:, start : start + channels]
-                small = level.reshape(1, -1, channels) @ weight
-                small = small.reshape(members, *level.shape[:-1], width)
-            else:
-                weight = first.reshape(members, timesteps, -1, width)[:, :, start : start + channels]
-                small = torch.einsum("ntdyxc,mtch->mndyxh", level, weight)
-            large = upsample_tensor(small, size, upsampling)
-            total = large if total is None else total + large
-            start += channels
-        assert total is not None  # a block has a level
-        return torch.reshape(total, (members, -1, width))
+        losses = []
+        parameters = list(self.parameters())
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.empty_like(parameter)
+        for member in range(len(self.weights[0])):
+            own = {id(parameter): parameter[member].detach().requires_grad_() for parameter in parameters}
+            x = first_layer(cells, own[id(self.weights[0])], own[id(self.biases[0])], size, upsampling, rows)
+            for layer in range(len(self.scales)):
+                now = statistics(x)
+                self._follow(*now, len(x), layer, member)
+                scale, shift = own[id(self.scales[layer])], own[id(self.shifts[layer])]
+                weight, bias = own[id(self.weights[layer + 1])], own[id(self.biases[layer + 1])]
+                x = normalised_layer(x, scale, shift, weight, bias, *now)
+            loss = mean_losses(x[None], labels[None], class_weight)
+            del x  # not needed behind the loss: let it go before the way back
+            gradients = torch.autograd.grad(loss, list(own.values()))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                assert parameter.grad is not None  # see above
+                parameter.grad[member].copy_(gradient)
+            losses.append(loss.detach())
+        return torch.cat(losses)
 
     @torch.inference_mode()
     def probabilities(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
         """Class probabilities of one image's rows, for prediction.
 
-        The same as a softmax of `after_first(first_on_cells(...))` in evaluation mode, up to rounding: a member and a timestep
-        at a time, so that what is in flight stays in the processor's cache, and with each normalisation folded into the layer
-        after it.
+        The same as a softmax of `self(rows)` in evaluation mode, up to rounding: a member and a timestep at a time, so that
+        what is in flight stays in the processor's cache, and with each normalisation folded into the layer after it.
 
         Parameters
         ----------
         cells : sequence of tensors of shape (timesteps, draws, side, side, channels)
-            One for each level, float32.
+            One for each level, in the store's type.
         size, upsampling, rows
-            As in `first_on_cells`.
+            As in `learn_images`.
 
         Returns
         -------
@@ -126,19 +147,16 @@ class Committee(nn.Module):
         """
         layers = self._folded()
         timesteps, draws = cells[0].shape[:2]
-        members, _, width = self.weights[0].shape
-        per_part = draws * size**2
+        members = len(self.weights[0])
         if rows == "share":
-            parts = [[level[timestep] for level in cells] for timestep in range(timesteps)]
-            side_by_side = 1
-        else:  # one product a level for all timesteps, not one each
-            parts = [[level.permute(1, 2, 3, 0, 4).flatten(3) for level in cells]]
-            side_by_side = timesteps
+            parts = [[level[timestep : timestep + 1] for level in cells] for timestep in range(timesteps)]
+        else:
+            parts = [list(cells)]
+        per_part = draws * size**2
         out = torch.empty(members, len(parts) * per_part, layers[-1][0].shape[-1], device=cells[0].device)
         for member in range(members):
-            first = self.weights[0][member].reshape(side_by_side, -1, width)
             for number, part in enumerate(parts):
-                x = _first_layer(part, first, self.biases[0][member], size, upsampling)
+                x = first_layer([part], self.weights[0][member], self.biases[0][member], size, upsampling, rows)
                 for weight, bias in layers:
                     x = torch.addmm(bias[member], x.relu_(), weight[member])
                 torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
@@ -152,64 +170,48 @@ class Committee(nn.Module):
             offset = self.shifts[layer] - self.get_buffer(f"mean_{layer}") * factor
             weight = self.weights[layer + 1]
             layers.append((factor.transpose(1, 2) * weight, offset @ weight + self.biases[layer + 1]))
+        weight, bias = layers[-1]
+        layers[-1] = weight, bias.masked_fill(~self.get_buffer("seen"), -torch.inf)
         return layers
+
+    def _follow(self, mean: Tensor, variance: Tensor, count: int, layer: int, member: int | slice = slice(None)) -> None:
+        """Move the running statistics towards those of a batch of so many rows."""
+        with torch.no_grad():
+            self.get_buffer(f"mean_{layer}")[member].lerp_(mean, MOMENTUM)
+            self.get_buffer(f"variance_{layer}")[member].lerp_(variance * (count / max(count - 1, 1)), MOMENTUM)
 
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         mean, variance = self.get_buffer(f"mean_{layer}"), self.get_buffer(f"variance_{layer}")
         if self.training:
             now_variance, now_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
-            with torch.no_grad():
-                unbiased = now_variance * (x.shape[1] / max(x.shape[1] - 1, 1))
-                mean.lerp_(now_mean, MOMENTUM)
-                variance.lerp_(unbiased, MOMENTUM)
+            self._follow(now_mean.detach(), now_variance.detach(), x.shape[1], layer)
             mean, variance = now_mean, now_variance
         factor: Tensor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
         normalised: Tensor = x * factor + (self.shifts[layer] - mean * factor)
         return normalised
 
 
-def _first_layer(cells: Sequence[Tensor], weight: Tensor, bias: Tensor, size: int, upsampling: Upsampling) -> Tensor:
-    """One member's first layer for the rows of one part.
+def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> Tensor:
+    """Each member's cross-entropy, the mean over labelled rows weighted by class; zero where no row counts.
 
     Parameters
     ----------
-    cells : sequence of tensors of shape (draws, side, side, timesteps x channels)
-        One for each level, of the timesteps that are side by side in a row.
-    weight : tensor of shape (timesteps, channels of all levels, width)
-    bias : tensor of shape (1, width)
+    logits : tensor of shape (members, rows, classes)
+    labels : tensor of shape (members, rows)
+        Class indices, int64; `IGNORE` where there is no label.
+    class_weight : tensor of shape (classes,) or None
 
     Returns
     -------
-    tensor of shape (draws x size x size, width)
+    tensor of shape (members,)
     """
-    timesteps, _, width = weight.shape
-    draws = cells[0].shape[0]
-    total = bias.expand(draws * size**2, width).reshape(draws, size, size, width).clone()
-    start = 0
-    for level in cells:
-        side, channels = level.shape[1], level.shape[-1] // timesteps
-        small = level @ weight[:, start : start + channels].reshape(-1, width)
-        if upsampling == "nearest":
-            stride = size // side
-            total.view(draws, side, stride, side, stride, width).add_(small[:, :, None, :, None, :])
-        else:
-            total.add_(upsample_tensor(small, size, upsampling))
-        start += channels
-    return total.view(-1, width)
-
-
-def upsample_tensor(cells: Tensor, size: int, upsampling: Upsampling) -> Tensor:
-    """`tedm.store.layout.upsample` for tensors of shape (..., side, side, channels)."""
-    *lead, side, _, channels = cells.shape
-    if side == size:
-        return cells
-    stride = size // side
-    if upsampling == "nearest":
-        patches = cells[..., :, None, :, None, :].expand(*lead, side, stride, side, stride, channels)
-        return patches.reshape(*lead, size, size, channels)
-    matrix = torch.tensor(bilinear_matrix(side, size), dtype=cells.dtype, device=cells.device)
-    wide = (matrix @ cells).reshape(*lead, side, size * channels)
-    return (matrix @ wide).reshape(*lead, size, size, channels)
+    flat = labels.reshape(-1)
+    each = cross_entropy(logits.reshape(len(flat), -1), flat, weight=class_weight, ignore_index=IGNORE, reduction="none")
+    counts: Tensor = labels != IGNORE
+    if class_weight is not None:
+        counts = counts * class_weight[torch.where(counts, labels, 0)]
+    total = counts.sum(dim=1)
+    return each.view(labels.shape).sum(dim=1) / torch.where(total > 0, total, 1)
 
 
 def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

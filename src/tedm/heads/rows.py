@@ -47,6 +47,20 @@ def dense_rows(block: Block, rows: RowLayout) -> Floats:
     return np.moveaxis(pixels, 0, 3).reshape(draws * size * size, timesteps * channels)
 
 
+def block_bytes(features: Features, timesteps: int) -> tuple[int, int]:
+    """Bytes of a block with that many timesteps in memory, and what reading it takes besides.
+
+    The latter are chunks as they lie on the disk, or the pixels that cells are taken out of.
+    """
+    settings, storage = features.settings, features.storage
+    each = timesteps * settings.draws * np.dtype(storage.dtype).itemsize
+    cells = each * sum(level.channels * settings.side(level) ** 2 for level in settings.levels)
+    pixels = each * settings.image_size**2 * settings.channels
+    if storage.layout == "native":
+        return cells, cells
+    return (pixels if settings.upsampling == "bilinear" else cells), pixels
+
+
 def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[np.float32]:
     """The rows of some pixels, without upsampling the others.
 

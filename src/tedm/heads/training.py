@@ -18,7 +18,7 @@ from tedm.errors import TedmError
 from tedm.heads.ahead import read_ahead
 from tedm.heads.algebra import BlockDesign, Scratch
 from tedm.heads.budget import Budget
-from tedm.heads.rows import RowLayout, rows_at
+from tedm.heads.rows import RowLayout, block_bytes, rows_at
 from tedm.heads.sampling import Sampling, draw_pixels
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE, Block, Features
@@ -217,16 +217,12 @@ class TrainingData:
     @property
     def block_bytes(self) -> int:
         """An image's activations in memory."""
-        settings, storage = self.features.settings, self.features.storage
-        if storage.layout == "upsampled" and settings.upsampling == "bilinear":
-            return self._upsampled_bytes()
-        cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels)
-        return cells * len(self.timesteps) * settings.draws * np.dtype(storage.dtype).itemsize
+        return block_bytes(self.features, len(self.timesteps))[0]
 
     @property
     def reading_bytes(self) -> int:
-        """What reading one takes besides: its chunks as they lie on the disk, and pixels that cells are taken out of."""
-        return self.block_bytes if self.features.storage.layout == "native" else self._upsampled_bytes()
+        """What reading them takes besides."""
+        return block_bytes(self.features, len(self.timesteps))[1]
 
     def class_counts(self) -> NDArray[np.int64]:
         """Labelled pixels of each class."""
@@ -238,11 +234,6 @@ class TrainingData:
     def labelled_pixels(self, name: str) -> int:
         """Pixels of an image that are used."""
         return int((self.masks[name] != IGNORE).sum())
-
-    def _upsampled_bytes(self) -> int:
-        settings = self.features.settings
-        pixels = len(self.timesteps) * settings.draws * settings.image_size**2
-        return pixels * settings.channels * np.dtype(self.features.storage.dtype).itemsize
 
     def _require_two_classes(self, images: int) -> None:
         present = self.class_counts()
