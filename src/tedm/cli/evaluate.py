@@ -34,6 +34,8 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @options.TIMESTEPS
 @click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
+@options.MEMORY
+@options.SCHEDULER
 @options.DEVICE
 @options.VERSION
 @plain_errors
@@ -49,6 +51,8 @@ def main(
     out: Path | None,
     records: Path | None,
     device: str,
+    memory: int | None,
+    scheduler: str | None,
 ) -> None:
     """Score each HEAD on the labelled images of STORE and print the table, with paired tests against the best.
 
@@ -61,15 +65,15 @@ def main(
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
     from tedm.heads import evaluate, load_head, summarise, write_records
+    from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
     loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
     say_what_differs(features, loaded.values())
-    with progress("evaluating") as show:
-        scores = evaluate(
-            features, loaded, split=split, domain=domain, rule=vote, timesteps=timesteps, what=str(store), progress=show
-        )
+    asked: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
+    with connect(scheduler) as workers, progress("evaluating") as show:
+        scores = evaluate(features, loaded, workers=workers, what=str(store), progress=show, **asked)
     if by == "none":
         scores = [dataclasses.replace(record, domain="all") for record in scores]
     if records is not None:

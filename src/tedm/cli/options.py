@@ -51,6 +51,65 @@ class Range(click.ParamType):  # type: ignore[type-arg]
         return low, high
 
 
+class Bytes(click.ParamType):  # type: ignore[type-arg]
+    """`4GB` as a number of bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse, or say what is wrong with it."""
+        from dask.utils import parse_bytes
+
+        try:
+            return int(parse_bytes(value))
+        except ValueError:
+            self.fail(f"{value!r} is no size; write a number and a unit: 4GB, 500MB, 4GiB", param, ctx)
+
+
+class Ridge(click.ParamType):  # type: ignore[type-arg]
+    """`1`, `0.1,1,10` or `auto`."""
+
+    name = "r[,r,...]|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, or say what is wrong with it."""
+        if value == "auto":
+            return value
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is no strength; write a number, several with commas between, or auto", param, ctx)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+class Json(click.ParamType):  # type: ignore[type-arg]
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Parse, or say what is wrong with it."""
+        import json
+
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no JSON ({error}); write it like '{{\"max_depth\": 4}}'", param, ctx)
+        if not isinstance(found, dict):
+            self.fail(f"{value!r} is no JSON object; write it like '{{\"max_depth\": 4}}'", param, ctx)
+        return found
+
+
+class ClassWeights(Json):
+    """`balanced`, or a JSON object from mask values to weights."""
+
+    name = "balanced|json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse, or say what is wrong with it."""
+        return value if value == "balanced" else super().convert(value, param, ctx)
+
+
 PATH = click.Path(path_type=Path)
 
 VERSION = click.version_option(package_name="tedm")
@@ -80,5 +139,13 @@ CLASSES = click.option(
 )
 
 IGNORE = click.option("--ignore", type=int, default=None, help="Mask value of pixels without a label. Default: none.")
+
+MEMORY = click.option(
+    "--memory", type=Bytes(), default=None, help="What this process may have resident, 4GB say. Default: half of what is free."
+)
+
+SCHEDULER = click.option(
+    "--scheduler", default=None, help="Compute on the Dask cluster with this scheduler, tcp://host:port. Default: here."
+)
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

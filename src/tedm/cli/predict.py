@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
 @options.DOMAIN
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
+@options.SCHEDULER
 @options.DEVICE
 @options.VERSION
 @plain_errors
@@ -40,6 +41,7 @@ def main(
     domain: str | None,
     probabilities: bool,
     device: Any,
+    scheduler: str | None,
 ) -> None:
     """Segment with HEAD the images of a feature store, or of a manifest or folder of images, and write masks to OUT_FOLDER.
 
@@ -50,6 +52,7 @@ def main(
     from tedm.extract.masks import write_prediction
     from tedm.heads import load_head, predict
     from tedm.heads.saved import require_new
+    from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
     require_new(out_folder)
@@ -61,6 +64,8 @@ def main(
         features = FeatureStore.open(source)
         say_what_differs(features, [segmenter])
     else:
+        if scheduler is not None:
+            raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
         if checkpoint is None:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
         features = _live(segmenter, source, checkpoint, timesteps, device)
@@ -70,8 +75,10 @@ def main(
     segmenter.require(features, timesteps, what=str(source))
     out_folder.mkdir(parents=True, exist_ok=True)
     sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
-    predictions = predict(features, {"head": segmenter}, names, rule=vote, timesteps=timesteps, what=str(source))
-    with progress("predicting") as show:
+    with connect(scheduler) as workers, progress("predicting") as show:
+        predictions = predict(
+            features, {"head": segmenter}, names, rule=vote, timesteps=timesteps, workers=workers, what=str(source)
+        )
         for number, prediction in enumerate(predictions, 1):
             write_prediction(
                 out_folder,

@@ -93,7 +93,12 @@ def progress(what: str) -> Iterator[Callable[..., None]]:
         task = bar.add_task(what, total=None)
 
         def show(done: int, total: int, loss: float | None = None) -> None:
-            bar.update(task, completed=done, total=total, description=what + ("" if loss is None else f" (loss {loss:.4f})"))
+            bar.update(
+                task,
+                completed=done,
+                total=total,
+                description=what + ("" if loss is None or loss != loss else f" (loss {loss:.4f})"),
+            )
 
         yield show
 
@@ -109,7 +114,10 @@ class _Lines:
         tenths = 10 * done // max(total, 1)
         if tenths > self._tenths:
             self._tenths = tenths
-            say(f"{self._what}: {done} of {total} ({10 * tenths} %)" + ("" if loss is None else f", loss {loss:.4f}"))
+            say(
+                f"{self._what}: {done} of {total} ({10 * tenths} %)"
+                + ("" if loss is None or loss != loss else f", loss {loss:.4f}")
+            )
 
 
 def _terminated(*_: object) -> NoReturn:

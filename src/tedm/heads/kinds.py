@@ -105,7 +105,7 @@ KINDS = {
             "class_weight": "class_weight",
         },
     ),
-    "sklearn": Kind("tedm.heads.estimator", "EstimatorHead", {"class_weight": "class_weight"}),
+    "sklearn": Kind("tedm.heads.estimator", "EstimatorHead", {"iterations": "epochs", "class_weight": "class_weight"}),
 }
 
 

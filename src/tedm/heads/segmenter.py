@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ def fit(
     device: str = "cpu",
     memory: int | None = None,
     workers: Workers = HERE,
+    checkpoint: Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Segmenter:
@@ -142,6 +144,8 @@ def fit(
         Bytes that this process may have resident; None takes half of what is free.
     workers : Workers
         A cluster that computes image by image, or this process.
+    checkpoint : Path or None
+        File of an MLP's fit under way: one that was stopped goes on from there. To be deleted when the head is safe.
     progress : callable (done, all, loss) or None
     **options
         iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight: what the
@@ -196,7 +200,8 @@ def fit(
         validation = TrainingData(features, val, **of_rows)
         provenance["labels_used"] += len(val)
         provenance["validation_images"] = val
-    head.fit_blocks(data, validation, progress)
+    under_way: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint is not None and method.head == "mlp" else {}
+    head.fit_blocks(data, validation, progress, **under_way)
     provenance |= head.account()
     return Segmenter(
         method, head, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
