@@ -65,6 +65,19 @@ def test_the_readmes_python_runs(folder, capsys):
     assert (folder / "head-2" / "head.json").is_file()
 
 
+def test_the_examples_of_heads_run(tmp_path, monkeypatch, capsys):
+    """One of each head, on a store that the page makes."""
+    page = ROOT / "docs" / "heads.md"
+    ((language, block),) = RUNS.findall(page.read_text())
+    assert language == "python"
+    monkeypatch.chdir(tmp_path)
+    made: dict = {"__name__": "heads"}
+    exec(compile(block, str(page), "exec"), made)
+    assert "a cross-validation of 4 folds by group" in capsys.readouterr().out
+    for name in ("logistic", "mlp", "xgboost", "forest"):
+        assert made[name].probabilities(made["store"].block("a")).shape == (8, 8, 2)
+
+
 def test_the_readmes_commands_run(folder):
     (block,) = blocks("sh")
     assert "--method tedm\n" in block

@@ -1,5 +1,7 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
+from tedm.heads.boosting import XGBoostHead, feature_importance
+from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
@@ -14,14 +16,17 @@ from tedm.heads.vote import vote
 
 __all__ = [
     "METHODS",
+    "EstimatorHead",
     "LogisticHead",
     "MLPHead",
     "Method",
     "Prediction",
     "Record",
     "Segmenter",
+    "XGBoostHead",
     "dask_rows",
     "evaluate",
+    "feature_importance",
     "first_images",
     "fit",
     "load_head",
