@@ -1,7 +1,7 @@
 """LEDM's job in 4 GB: 8448 features of 256 x 256 images, 29 classes, bilinear; its published code needs 210 GB for 50 images.
 
-Claims: peak (VmHWM) at most 4 GB with `memory` of 4 GB; the peak with 50 images at most 1.1 times that with 10. One head a run, in
-a process of its own. Run: python benchmarks/ledm_in_4gb.py FOLDER --head logistic|mlp|xgboost --images 10
+Claims: peak (VmHWM) at most 4 GB with `memory` of 4 GB; the peak with 50 images at most 1.1 times that with 10. One head a run,
+in a process of its own. Run: python benchmarks/ledm_in_4gb.py FOLDER --head logistic|mlp|xgboost --images 10
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ class Budget:
             raise TedmError(f"--memory is {memory} bytes; it must be more than nothing, 4GB say")
         self.total = resident() + free() // 2 if memory is None else memory
         self.was_given = memory is not None
+        self.kept_was_given = kept is not None
         self._unkept = int(self.total * KEPT_SHARE) if kept is None else kept
 
     def left(self) -> int:

@@ -122,6 +122,9 @@ class TrainingData:
         self.names = list(self.masks)
         self._kept: dict[str, Block] = {}
         self._lock = threading.Lock()
+        if not self.budget.kept_was_given and len(self.names) * self.block_bytes > self.budget.keepable():
+            # Where not all stay, two blocks are on their way: they come out of the same part, so that the peak stays flat.
+            self.budget.keep(2 * self.block_bytes)
         self._require_two_classes(len(names))
         self.budget.require(
             self.block_bytes + self.reading_bytes,
