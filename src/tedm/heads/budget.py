@@ -54,6 +54,10 @@ class Budget:
         self._unkept -= nbytes
         return True
 
+    def give_back(self, nbytes: int) -> None:
+        """What was granted by `keep` no longer stays."""
+        self._unkept += nbytes
+
     def keepable(self) -> int:
         """Bytes that `keep` would still grant."""
         return self._unkept

@@ -213,6 +213,11 @@ class TrainingData:
         return self.features.settings.channels * (1 if self.rows == "share" else len(self.timesteps))
 
     @property
+    def n_rows(self) -> int:
+        """Labelled rows."""
+        return int(self.class_counts().sum()) * self.rows_per_pixel
+
+    @property
     def rows_per_pixel(self) -> int:
         """Draws, times timesteps where those are rows."""
         return self.features.settings.draws * (len(self.timesteps) if self.rows == "share" else 1)
