@@ -56,8 +56,11 @@ class LabelledImage:
     def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
         """Design matrices, as small as they can be, and the class index of each row; good until the next is asked for."""
         mask = self.labelled.mask
+        labels: NDArray[np.uint8] | None = None
         for part in BlockDesign(self.labelled.block, self.rows, dtype, scratch=scratch).parts():
-            yield part, np.tile(mask.ravel(), part.shape[0] // mask.size)
+            if labels is None or len(labels) != part.shape[0]:
+                labels = np.tile(mask.ravel(), part.shape[0] // mask.size)
+            yield part, labels
 
 
 class TrainingData:
