@@ -17,7 +17,6 @@ from tedm.heads.rows import RowLayout
 from tedm.store import Block
 from tedm.store.layout import Floats, bilinear_matrix, pool, upsample
 
-
 # Bytes of converted cells that are in flight at once, where that leaves one timestep at least: more fall out of the caches.
 PART_BYTES = 2**23
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from tedm.heads.ahead import each_in_a_thread
-from tedm.heads.algebra import ArrayDesign, Design, Scratch
+from tedm.heads.algebra import ArrayDesign, Design, Scratch, timesteps_together
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE
@@ -241,9 +241,10 @@ def working_bytes(data: TrainingData, outputs: int) -> int:
     """What a pass takes for each image besides its block."""
     settings = data.features.settings
     cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels) * settings.draws
-    rows = settings.draws * settings.image_size**2
-    # Cells of one timestep in float64 for the moments, and the products of neighbours; less later on.
-    return cells * 8 * 2 + rows * (outputs * BYTES_PER_OUTPUT + 32)
+    together = min(timesteps_together(cells * 8), len(data.timesteps)) if data.rows == "share" else 1
+    rows = together * settings.draws * settings.image_size**2
+    # Cells in float64 for the moments, and the products of neighbours; less later on.
+    return together * cells * 8 * 2 + rows * (outputs * BYTES_PER_OUTPUT + 32)
 
 
 def _grouped(wanted: Sequence[int], models: Sequence[Model], columns: int) -> list[tuple[int, ...]]:
