@@ -7,23 +7,35 @@ levels' own resolution, exact to rounding. This is all that linear models, stand
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from tedm.heads.rows import RowLayout
-from tedm.store import Block
+from tedm.store import Block, Features
 from tedm.store.layout import Floats, bilinear_matrix, pool, upsample
 
 # Bytes of converted cells that are in flight at once, where that leaves one timestep at least: more fall out of the caches.
 PART_BYTES = 2**23
+# Bytes for each row and output of a part: products, what is upsampled of them, logits, exponentials, residuals and their like.
+BYTES_PER_OUTPUT = 64
 
 
 def timesteps_together(cell_bytes: int) -> int:
     """Timesteps of shared rows that are computed at once, where one has so many bytes of cells; at least one."""
     return max(1, PART_BYTES // cell_bytes)
+
+
+def design_bytes(features: Features, timesteps: int, rows: RowLayout, outputs: int) -> int:
+    """What products with a block take besides the block, and what a solver makes of so many outputs a row."""
+    settings = features.settings
+    cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels) * settings.draws
+    together = min(timesteps_together(cells * 8), timesteps) if rows == "share" else 1
+    # Cells in float64 for the moments, and the products of neighbours; less later on.
+    of_cells = together * cells * 8 * 2
+    return of_cells + together * settings.draws * settings.image_size**2 * (outputs * BYTES_PER_OUTPUT + 32)
 
 
 class Design(Protocol):
@@ -32,6 +44,9 @@ class Design(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and features."""
+
+    def parts(self) -> Iterable[Design]:
+        """Designs that have these rows one after the other, each good until the next is asked for."""
 
     def matmat(self, weights: Floats) -> Floats:
         """X @ weights: from (features, outputs) to (rows, outputs)."""
@@ -55,6 +70,10 @@ class ArrayDesign:
     def __init__(self, rows: Floats) -> None:
         self._rows = rows
         self.shape: tuple[int, int] = (int(rows.shape[0]), int(rows.shape[1]))
+
+    def parts(self) -> list[ArrayDesign]:
+        """All of them."""
+        return [self]
 
     def matmat(self, weights: Floats) -> Floats:
         """X @ weights."""

@@ -16,14 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from tedm.heads.ahead import each_in_a_thread
-from tedm.heads.algebra import ArrayDesign, Design, Scratch, timesteps_together
+from tedm.heads.algebra import ArrayDesign, Design, Scratch, design_bytes
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE
 from tedm.store.layout import Floats
-
-# Bytes for each row and output of a part: products, what is upsampled of them, logits, exponentials, residuals and their like.
-BYTES_PER_OUTPUT = 64
 
 
 class Image(Protocol):
@@ -239,12 +236,7 @@ def moments(rows: Rows, names: Sequence[str], effort: Effort) -> Iterator[tuple[
 
 def working_bytes(data: TrainingData, outputs: int) -> int:
     """What a pass takes for each image besides its block."""
-    settings = data.features.settings
-    cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels) * settings.draws
-    together = min(timesteps_together(cells * 8), len(data.timesteps)) if data.rows == "share" else 1
-    rows = together * settings.draws * settings.image_size**2
-    # Cells in float64 for the moments, and the products of neighbours; less later on.
-    return together * cells * 8 * 2 + rows * (outputs * BYTES_PER_OUTPUT + 32)
+    return design_bytes(data.features, len(data.timesteps), data.rows, outputs)
 
 
 def _grouped(wanted: Sequence[int], models: Sequence[Model], columns: int) -> list[tuple[int, ...]]:
