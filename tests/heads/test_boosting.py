@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from tedm.errors import TedmError
-from tedm.heads import boosting, pages
+from tedm.heads import boosting, classifier, pages
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.budget import resident
 from tedm.heads.rows import dense_rows, rows_at
@@ -93,7 +93,7 @@ def test_many_pages_equal_one(make_store, monkeypatch):
     assert many.account()["page_rows"] < 20 < one.account()["page_rows"]
     assert many.account()["cache_bytes"] > one.account()["cache_bytes"]
     assert trees(many.booster_) == trees(one.booster_)
-    monkeypatch.setattr(boosting, "PREDICTED_BYTES", 1)
+    monkeypatch.setattr(classifier, "PART_BYTES", 1)
     block = data.features.block("one")
     assert np.array_equal(many.opinions(block, "share"), one.opinions(block, "share"))
 
@@ -318,3 +318,19 @@ def test_a_cluster_equals_one_machine(make_store, tmp_path):
     block = store.block("one")
     # Workers see their own weighted rows when they choose bins.
     np.testing.assert_allclose(there.opinions(block, "concatenate"), here.opinions(block, "concatenate"), rtol=0, atol=0.05)
+
+
+def test_workers_that_cannot_hold_the_rows_are_refused_before_work(make_store):
+    store = make_store()
+    data = TrainingData(store, store.labels.names, rows="share")
+
+    class Client:  # what a cluster says of itself is all that is looked at
+        def scheduler_info(self, n_workers):
+            return {"workers": {"a": {"memory_limit": limit}, "b": {"memory_limit": None}}}
+
+    needed = boosting.HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / 2
+    limit = int(needed) + 1
+    assert boosting._require_workers(Client(), data) == 2
+    limit = int(needed) - 1
+    with pytest.raises(TedmError, match="on each of 2 workers, and one may have .* --memory-limit"):
+        boosting._require_workers(Client(), data)

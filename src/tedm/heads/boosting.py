@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
+from tedm.heads.budget import gigabytes
 from tedm.heads.calling import WorkerLostError, give_back, interruptible, speaking
 from tedm.heads.classifier import Classifier, opinions_in_parts
 from tedm.heads.kinds import Progress
@@ -33,8 +34,8 @@ from tedm.heads.workers import Cluster, plain_cluster_errors
 from tedm.store import IGNORE, Block, FeatureSettings
 
 MODEL = "model.ubj"
-# Bytes of the rows that are predicted at once.
-PREDICTED_BYTES = 2**25
+# What XGBoost's Dask interface has in memory, as a multiple of the rows as float32: these twice, and their bins.
+HELD_ON_WORKERS = 2.5
 # How often training on a cluster starts when workers are lost.
 ATTEMPTS = 3
 
@@ -168,7 +169,7 @@ class XGBoostHead(Classifier):
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
         """Probabilities for a block's rows: shape (1, rows, classes). The rows exist some pixels at a time."""
         check_is_fitted(self)
-        return opinions_in_parts(block, rows, len(self.classes_), PREDICTED_BYTES, self._probabilities)
+        return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
     def account(self) -> dict[str, Any]:
         """What came of the fit: rounds, losses, rows, the cache on disk, importance by timestep and level."""
@@ -344,6 +345,7 @@ class XGBoostHead(Classifier):
                 "pip install 'dask[dataframe]', or leave the scheduler out"
             ) from error
         client = workers.client
+        self._about["workers"] = _require_workers(client, data)
         about = {"max_bin": self.max_bin}
 
         def train() -> tuple[xgboost.Booster, dict[str, Any]]:
@@ -365,7 +367,6 @@ class XGBoostHead(Classifier):
             )
             return done["booster"], done["history"]
 
-        self._about["workers"] = len(client.scheduler_info(n_workers=-1)["workers"])
         with plain_cluster_errors():
             for _ in range(ATTEMPTS - 1):
                 with contextlib.suppress(WorkerLostError):
@@ -419,6 +420,20 @@ class _Report(xgboost.callback.TrainingCallback):
             (losses,) = evals_log["train"].values()
             self._progress(epoch + 1, self._rounds, losses[-1])
         return self._stop is not None and self._stop.is_set()
+
+
+def _require_workers(client: Any, data: TrainingData) -> int:
+    """Refuse workers whose memory does not hold their part of the rows; how many they are."""
+    limits = [about["memory_limit"] for about in client.scheduler_info(n_workers=-1)["workers"].values()]
+    least = min((limit for limit in limits if limit), default=None)
+    each = HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / len(limits)
+    if least is not None and each > least:
+        raise TedmError(
+            f"XGBoost holds all rows in the cluster's memory: {gigabytes(each)} on each of {len(limits)} workers, and one may "
+            f"have {gigabytes(least)}; start more or larger ones (dask worker --memory-limit), or use fewer pixels "
+            "(--pixels-per-image)"
+        )
+    return len(limits)
 
 
 def _dask_rows(

@@ -108,7 +108,7 @@ def free() -> int:
     return available
 
 
-def gigabytes(nbytes: int) -> str:
+def gigabytes(nbytes: float) -> str:
     """`3.2 GB`, in powers of ten as on a disk's label."""
     return f"{nbytes / 1e9:.3g} GB"
 

@@ -19,6 +19,10 @@ from sklearn.utils.validation import validate_data
 from tedm.heads.rows import RowLayout, rows_at
 from tedm.store import IGNORE, Block
 
+# Bytes of the rows that are asked about at once, as float32. Predicting takes a few times that.
+PART_BYTES = 2**25
+PREDICTING_BYTES = 4 * PART_BYTES
+
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the heads that compute probabilities themselves."""
@@ -56,7 +60,6 @@ def opinions_in_parts(
     block: Block,
     rows: RowLayout,
     classes: int,
-    part_bytes: int,
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.floating]],
 ) -> NDArray[np.floating]:
     """A block's opinions by a classifier that needs rows: these exist some pixels at a time.
@@ -66,8 +69,6 @@ def opinions_in_parts(
     block : Block
     rows : {"share", "concatenate"}
     classes : int
-    part_bytes : int
-        Of the rows that exist at once, as float32.
     probabilities : callable
         From rows of shape (rows, features) to an array of shape (rows, classes).
 
@@ -79,7 +80,7 @@ def opinions_in_parts(
     timesteps, pixels = len(block.timesteps), block.size**2
     voters = block.draws * (timesteps if rows == "share" else 1)
     pixel_bytes = 4 * block.draws * timesteps * sum(level.shape[-1] for level in block.cells)
-    at_once = max(1, part_bytes // pixel_bytes)
+    at_once = max(1, PART_BYTES // pixel_bytes)
     found: NDArray[np.floating] | None = None
     for start in range(0, pixels, at_once):
         some = np.arange(start, min(start + at_once, pixels))

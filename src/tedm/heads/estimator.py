@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.budget import SLACK
-from tedm.heads.classifier import opinions_in_parts
+from tedm.heads.classifier import PART_BYTES, opinions_in_parts
 from tedm.heads.kinds import Progress
 from tedm.heads.named import built, name_of, named_classifier, one_line, require_classifier, require_known, require_valid
 from tedm.heads.need import Need
@@ -38,8 +38,6 @@ from tedm.store import IGNORE, Block
 FILE = "estimator.skops"
 FROM_OBJECT = "an object: "
 
-# Rows that are gathered, streamed or asked about at once, as float32. Predicting takes a few times that.
-PART_BYTES = 32 * 10**6
 # Where scikit-learn computes in parts of its own (distances, say), their size in MiB; its own default is 1024.
 WORKING_MEMORY = 64
 
@@ -182,7 +180,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Probabilities, or votes of 0 and 1, for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
         with config_context(working_memory=WORKING_MEMORY):
-            return opinions_in_parts(block, rows, len(self.classes_), PART_BYTES, self._probabilities)
+            return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
     def account(self) -> dict[str, Any]:
         """What came of the fit."""

@@ -79,7 +79,7 @@ class TrainingData:
     pixels_per_image : int or None
         Labelled pixels that are used of each image, drawn by `sampling`; None takes all.
     sampling : {"uniform", "balanced", "boundary"}
-        How pixels are drawn, here and by heads that draw batches of pixels.
+        How pixels are drawn: here, where only some are used, else by heads that draw batches of pixels.
     seed : int
         Of that draw.
     memory : Budget, int or None
@@ -110,7 +110,8 @@ class TrainingData:
         self.rows: RowLayout = rows
         self.timesteps = features.settings.timesteps if timesteps is None else tuple(timesteps)
         self.classes = features.labels.classes
-        self.sampling: Sampling = sampling
+        # Pixels that were drawn by their weights here are not weighted again.
+        self.sampling: Sampling = sampling if pixels_per_image is None else "uniform"
         self.budget = memory if isinstance(memory, Budget) else Budget(memory)
         self.workers = workers
         self.masks: dict[str, NDArray[np.uint8]] = {}
