@@ -125,7 +125,7 @@ def _kill_a_worker(nanny: subprocess.Popen[bytes]) -> None:
 
 
 def _run(command: str, *arguments: object) -> None:
-    subprocess.run([BIN / command, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([BIN / command, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
 def _dice(records: Path) -> float:

@@ -308,8 +308,8 @@ def test_a_cluster_equals_one_machine(make_store, tmp_path):
     head = XGBoostHead(8, patience=2, class_weight="balanced", learning_rate=0.8)
     here = clone(head).fit_blocks(training, validation)
     seen = []
-    local = {"processes": True, "dashboard_address": None, "local_directory": str(tmp_path / "dask"), "host": "127.0.0.1"}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+    local = {"processes": True, "dashboard_address": ":0", "local_directory": str(tmp_path / "dask"), "host": "127.0.0.1"}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster, Client(cluster, set_as_default=False) as client:
         training.workers = Cluster(client)
         there = clone(head).fit_blocks(training, validation, lambda *report: seen.append(report))
     assert there.n_iter_ == here.n_iter_

@@ -367,7 +367,7 @@ class XGBoostHead(Classifier):
             )
             return done["booster"], done["history"]
 
-        with plain_cluster_errors():
+        with plain_cluster_errors(), client.as_current():  # XGBoost asks for the current one, whatever it is given
             for _ in range(ATTEMPTS - 1):
                 with contextlib.suppress(WorkerLostError):
                     return speaking(train)
