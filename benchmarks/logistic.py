@@ -1,4 +1,4 @@
-"""Logistic regression on all pixels at TEDM's shape: its memory, its speed against dense NumPy, its optimum against scikit-learn's.
+"""Logistic regression on all pixels at TEDM's shape: memory, speed against dense NumPy, optimum against scikit-learn's.
 
 Claims: peak above the level after imports at most 1/8 of the dense float32 matrix of 12 images; a loss and gradient at least 5
 times faster than with that matrix and equal threads; on one image, where a dense float64 matrix fits, an objective of at most
@@ -23,6 +23,7 @@ from tedm.heads.linear import Effort, Model, losses
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.rows import dense_rows
 from tedm.heads.training import TrainingData
+from tedm.store import FeatureStore
 
 IMAGES = 12
 
@@ -83,7 +84,6 @@ def main() -> None:
         f"figure: {np.median(ratios):.1f} times (median of {asked.rounds}; {min(ratios):.1f} to {max(ratios):.1f}), "
         f"decoded blocks in memory; losses agree to {abs(loss / expected[0] - 1):.1e}, gradients to {error:.1e}"
     )
-    del rows
     _optimum(store, names[0])
     print(machine(asked.threads))
 
