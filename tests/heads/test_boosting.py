@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from tedm.errors import TedmError
 from tedm.heads import boosting, classifier, pages
 from tedm.heads.boosting import XGBoostHead, feature_importance
-from tedm.heads.budget import resident
+from tedm.heads.budget import HELD, resident
 from tedm.heads.rows import dense_rows, rows_at
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import Cluster
@@ -192,7 +192,7 @@ def test_the_budget_that_a_refusal_names_is_enough(make_store):
     store = make_store()
     arguments = {"rows": "concatenate", "timesteps": (1, 50)}
     head = XGBoostHead(2, max_depth=14)
-    tight = resident() + 30_000_000
+    tight = resident() + HELD + 30_000_000
     with pytest.raises(TedmError, match="not enough for XGBoost") as refusal:
         head.fit_blocks(TrainingData(store, store.labels.names, **arguments, memory=tight))
     message = str(refusal.value)
@@ -236,7 +236,7 @@ def test_errors_of_readers_and_of_xgboost_come_through(make_store, monkeypatch, 
     data = TrainingData(store, store.labels.names, rows="share")
     passes = []
 
-    def broken(names, chunk_bytes):
+    def broken(names, chunk_bytes, *, working=None):
         passes.append(names)
         raise TedmError("an image is gone")
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from tedm.errors import TedmError
 from tedm.heads import resume
-from tedm.heads.budget import Budget, resident
+from tedm.heads.budget import HELD, Budget, resident
 from tedm.heads.mlp import MLPHead, flatness
 from tedm.heads.network import Committee, hidden_sizes
 from tedm.heads.resume import FitState
@@ -452,7 +452,7 @@ def test_a_budget_that_holds_no_batch_is_refused_with_what_would_do(make_store, 
     now = resident()
     monkeypatch.setattr("tedm.heads.budget.resident", lambda: now)
     needs = [head._images_need(data, data.names, images) for images in (2, 3)]
-    data.budget.total, data.budget.was_given = now + int(1.05 * sum(needs) / 2), True
+    data.budget.total, data.budget.was_given = now + HELD + int(1.05 * sum(needs) / 2), True
     with pytest.raises(TedmError, match=r"batches of 4 whole images: .* --memory \d+MB; or --images-per-batch 2 would fit"):
         head._require(data, data.names, 0)
     data.budget.total = now + 1000

@@ -15,8 +15,9 @@ from tedm.errors import TedmError
 # This part of a budget may hold decoded activations between passes. It is bounded so that the peak does not follow the number
 # of images, and small because the other parts are what a computation stands on.
 KEPT_SHARE = 1 / 8
-# What the allocator, interpreter and libraries take beyond what we can count.
+# What the allocator, interpreter and libraries take beyond what we can count: a part of that, and whatever is asked for.
 SLACK = 1.05
+HELD = 2**26
 
 
 class Budget:
@@ -45,7 +46,7 @@ class Budget:
 
     def left(self) -> int:
         """Bytes that may still be taken."""
-        return max(0, self.total - resident())
+        return max(0, self.total - resident() - HELD)
 
     def keep(self, nbytes: int) -> bool:
         """Whether that much more may stay in memory between passes; if so, it counts as taken from now on."""
@@ -79,7 +80,7 @@ class Budget:
         TedmError
             With the least budget that would do.
         """
-        least = resident() + int(needed * SLACK)
+        least = resident() + HELD + int(needed * SLACK)
         if least <= self.total:
             return
         name = "--memory" if self.was_given else "half of the free memory,"

@@ -285,7 +285,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.fitted_, self.rows_seen_ = "streamed", 0
         for _ in range(self.epochs):
             names = [data.names[at] for at in rng.permutation(len(data.names))]
-            for _, rows, labels in data.row_chunks(names, part):
+            for _, rows, labels in data.row_chunks(names, part, working=int(part * (need.factor + 1))):
                 order = rng.permutation(len(rows))
                 classes = labels[order].astype(np.intp)
                 made.partial_fit(rows[order], classes, classes=present, **self._weighted(made, "partial_fit", weights, classes))

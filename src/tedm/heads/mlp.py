@@ -41,8 +41,6 @@ CHECKS = 50
 ROWS_AT_ONCE = 2**14
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
-# What the allocator and the threads of torch and the codecs hold on to once whole images have gone through them (measured).
-HELD = 2**27
 
 
 class MLPHead(Classifier):
@@ -175,7 +173,7 @@ class MLPHead(Classifier):
         state = (saved.read() if saved is not None else None) or FitState(self._window_images(data, names))
         self.images_mixed_, self.images_in_all_ = state.window or len(names), len(names)
         self._require(data, names, state.window)
-        held = state.window * data.block_bytes
+        held = self._taken(data, names, state.window)
         if not data.budget.keep(held):
             if state.window > 1:
                 raise TedmError(
@@ -253,6 +251,9 @@ class MLPHead(Classifier):
         generator = torch.Generator().manual_seed(self.seed)
         hidden = self.hidden or hidden_sizes(len(classes))
         self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
+        # Here, before anybody looks at how much memory is left: torch imports its compiler (70 MB) for its first optimiser.
+        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
+        self._optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, fused=True)
 
     def _train(
         self,
@@ -267,9 +268,7 @@ class MLPHead(Classifier):
         `learn` starts at a state's iteration; each of its items is the mean loss of the next, whose gradients it has left in
         the parameters.
         """
-        network = self.network_
-        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate, fused=True)
+        network, optimiser = self.network_, self._optimiser
         state.restore(network, optimiser, self.device)
         look_every = max(1, self.iterations // CHECKS)
         self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
@@ -313,6 +312,7 @@ class MLPHead(Classifier):
             network.load_state_dict(state.best_weights)
             self.n_iter_ = state.best_iteration
         network.eval()
+        del self._optimiser
 
     def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Gradients and mean loss from rows of shape (members, rows, features)."""
@@ -415,7 +415,16 @@ class MLPHead(Classifier):
         """Images of which batches of pixels are drawn at a time; 0 for batches of images."""
         if self.batch == "images":
             return 0
-        return min(len(names), max(1, data.budget.keepable() // data.block_bytes))
+        most, left = min(len(names), data.budget.keepable() // data.block_bytes), data.budget.left() / SLACK
+        return next((window for window in range(most, 1, -1) if self._pixels_need(data, window) <= left), 1)
+
+    def _taken(self, data: TrainingData, names: Sequence[str], window: int) -> int:
+        """Bytes that batches are made of; they come out of the part of the budget that keeps blocks between passes."""
+        if self.batch == "pixels":
+            return window * data.block_bytes
+        if len(names) * data.block_bytes <= data.budget.keepable():  # batches are made of what stays
+            return 0
+        return min(min(self.images_per_batch, len(names)) * data.block_bytes, data.budget.keepable())
 
     def _images_need(self, data: TrainingData, names: Sequence[str], images: int) -> int:
         """Bytes of steps on so many images, nothing read ahead."""
@@ -425,7 +434,16 @@ class MLPHead(Classifier):
         step += 2 * sum(parameter[0].nbytes for parameter in parameters)  # a member's gradients
         kept = min(data.budget.keepable(), len(names) * data.block_bytes)  # between passes
         cells = max(images * data.block_bytes, kept) + data.block_bytes + data.reading_bytes
-        return cells + step + _adam_bytes(parameters) + HELD
+        return cells + step + _adam_bytes(parameters)
+
+    def _pixels_need(self, data: TrainingData, window: int) -> int:
+        """Bytes of steps on random pixels of so many images."""
+        rows = self.members * self.pixels_per_batch * data.rows_per_pixel
+        widths = sum(weight.shape[-1] for weight in self.network_.weights)
+        step = rows * (3 * data.n_features + 4 * widths) * 4  # gathered, side by side, in the product
+        pixels = data.features.settings.image_size**2 * 13  # a mask, positions, weights
+        cells = window * (data.block_bytes + pixels) + data.block_bytes + data.reading_bytes
+        return int(cells + step + _adam_bytes(list(self.network_.parameters())))
 
     def _require(self, data: TrainingData, names: Sequence[str], window: int) -> None:
         """Refuse a budget that does not hold a step."""
@@ -436,13 +454,8 @@ class MLPHead(Classifier):
             remedy = f"--images-per-batch {fits[-1]} would fit" if fits else ""
             data.budget.require(self._images_need(data, names, asked), f"batches of {asked} whole images", remedy)
             return
-        parameters = list(self.network_.parameters())
-        rows = self.members * self.pixels_per_batch * data.rows_per_pixel
-        widths = sum(weight.shape[-1] for weight in self.network_.weights)
-        step = rows * (3 * data.n_features + 4 * widths) * 4  # gathered, side by side, in the product
-        pixels = data.features.settings.image_size**2 * 13  # a mask, positions, weights
         data.budget.require(
-            window * (data.block_bytes + pixels) + data.block_bytes + data.reading_bytes + _adam_bytes(parameters) + step,
+            self._pixels_need(data, window),
             f"batches of {self.pixels_per_batch} pixels beside the activations of {window} images",
             "a smaller --pixels-per-batch",
         )

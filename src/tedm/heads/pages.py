@@ -189,7 +189,8 @@ class Pages(xgboost.DataIter):
         """Parts of images put together until a page is full: small pages cost time and disk."""
         size, features = self._plan.page_rows, self._data.n_features
         rows, labels, filled = np.empty((size, features), np.float32), np.empty(size, np.uint8), 0
-        for _, some, own in self._data.row_chunks(self._data.names, size * features):
+        working = self._plan.paging - self._plan.reading
+        for _, some, own in self._data.row_chunks(self._data.names, size * features, working=working):
             while len(some):
                 taken = min(len(some), size - filled)
                 rows[filled : filled + taken], labels[filled : filled + taken] = some[:taken], own[:taken]

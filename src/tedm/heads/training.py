@@ -186,7 +186,9 @@ class TrainingData:
         for labelled in self.read(names, working=working):
             yield LabelledImage(labelled, self.rows)
 
-    def row_chunks(self, names: Sequence[str], chunk_bytes: int) -> Iterator[tuple[str, Floats, NDArray[np.uint8]]]:
+    def row_chunks(
+        self, names: Sequence[str], chunk_bytes: int, *, working: int | None = None
+    ) -> Iterator[tuple[str, Floats, NDArray[np.uint8]]]:
         """Labelled rows, a part of an image at a time.
 
         Parameters
@@ -195,6 +197,8 @@ class TrainingData:
             Some of `self.names`.
         chunk_bytes : int
             Size of a part as float32, at most (one pixel at least).
+        working : int or None
+            Bytes that a part and all that the caller makes of it take; None for the part alone.
 
         Yields
         ------
@@ -204,7 +208,7 @@ class TrainingData:
             Class indices.
         """
         at_once = max(1, chunk_bytes // (self.rows_per_pixel * self.n_features * 4))
-        for labelled in self.read(names, working=chunk_bytes):
+        for labelled in self.read(names, working=chunk_bytes if working is None else working):
             pixels = np.flatnonzero(labelled.mask.ravel() != IGNORE)
             for start in range(0, len(pixels), at_once):
                 some = pixels[start : start + at_once]
