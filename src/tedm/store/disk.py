@@ -31,6 +31,8 @@ from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_ar
 FORMAT = 1
 # How often a write begins anew because its partial file was taken for that of a killed process.
 ATTEMPTS = 50
+# Masks that are handed to Zarr together when images are registered.
+MASKS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,26 @@ class Registration:
     domain: str
     original_size: tuple[int, int]
     mask: NDArray[np.uint8] | None
+
+
+class DamagedError(TedmError):
+    """A file of one image that cannot be read as what it should be.
+
+    Parameters
+    ----------
+    text : str
+        The whole message.
+    image, array, cause : str
+        Whose file it is, and what is wrong with it.
+    """
+
+    def __init__(self, text: str, image: str, array: str, cause: str) -> None:
+        super().__init__(text)
+        self.image, self.array, self.cause = image, array, cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it reaches those who asked a worker."""
+        return type(self), (str(self), self.image, self.array, self.cause)
 
 
 class FeatureStore:
@@ -203,8 +225,8 @@ class FeatureStore:
         for name in ("image", "mask", *self._feature_arrays()):
             array = self._arrays[name]
             array.resize((stop, *array.shape[1:]))
-        for offset, image in enumerate(new):
-            self._write_mask(start + offset, image.mask)
+        for at in range(0, len(new), MASKS_AT_ONCE):
+            self._write_masks(start + at, [image.mask for image in new[at : at + MASKS_AT_ONCE]])
         columns = {
             "split": [image.split for image in new],
             "group": [image.group for image in new],
@@ -253,7 +275,7 @@ class FeatureStore:
             }
             for index, image in zip(at, images, strict=True):
                 if image.mask is not None:
-                    self._write_mask(index, image.mask)
+                    self._write_masks(index, [image.mask])
                     labelled[index] = _labelled(image.mask)
                 for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
                     columns[column][index] = value or columns[column][index]
@@ -394,8 +416,8 @@ class FeatureStore:
             ) from error
         return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]
 
-    def _set(self, array_name: str, index: int, values: NDArray[Any]) -> None:
-        """Write one file."""
+    def _set(self, array_name: str, index: int | slice, values: NDArray[Any]) -> None:
+        """Write one image's file, or those of several."""
 
         def put() -> None:
             self._arrays[array_name][index] = values
@@ -427,13 +449,14 @@ class FeatureStore:
             "run the same tedm-extract again to complete it"
         )
 
-    def _damaged(self, array_name: str, name: str, what: str) -> TedmError:
+    def _damaged(self, array_name: str, name: str, what: str) -> DamagedError:
         mend = (
             f"Run tedm-label {self.path} MANIFEST with a mask for this image: it is written anew."
             if array_name == "mask"
             else f"Run tedm-verify {self.path} --repair and then the same tedm-extract again: it recomputes that image."
         )
-        return TedmError(f"image {name}: array {array_name} of the store {self.path} is damaged ({what})\n{mend}")
+        text = f"image {name}: array {array_name} of the store {self.path} is damaged ({what})\n{mend}"
+        return DamagedError(text, name, array_name, what)
 
     def _require_finite(self, name: str, cells: Sequence[Floats], rounded: Sequence[Floats]) -> None:
         if all(np.isfinite(array).all() for array in rounded):
@@ -453,9 +476,11 @@ class FeatureStore:
     def _set_classes(self, classes: Sequence[int]) -> None:
         self._group.attrs.update({"tedm": {**_about(self._group), "classes": [int(value) for value in classes]}})
 
-    def _write_mask(self, index: int, mask: NDArray[np.uint8] | None) -> None:
+    def _write_masks(self, start: int, masks: Sequence[NDArray[np.uint8] | None]) -> None:
         size = self.settings.image_size
-        self._set("mask", index, np.full((size, size), IGNORE, np.uint8) if mask is None else mask)
+        none = np.full((size, size), IGNORE, np.uint8)
+        values = np.stack([none if mask is None else mask for mask in masks])
+        self._set("mask", slice(start, start + len(masks)), values)
 
     def _read_labels(self) -> Labels:
         names = [str(name) for name in self._read_column("name")]
