@@ -3,7 +3,7 @@
 Claim: for each layout, type and upsampling no candidate that is as small as the codec of a store (within 1 %) is faster in both
 directions by more than a quarter. Run: python benchmarks/codecs.py CHECKPOINT IMAGES [--images 3] [--timesteps 1,50,400]
 
-A candidate encodes what a store encodes: chunks of one timestep and at most 16 MiB. CRC-32C follows every codec and is left out.
+A candidate encodes what a store does: chunks of one timestep and at most 16 MiB. CRC-32C follows every codec and is left out.
 Size is a fraction of the raw bytes; speeds are GB of raw bytes a second, medians of three rounds that alternate the candidates.
 """
 

@@ -23,7 +23,7 @@ from zarr.core.sync import sync
 from tedm.errors import TedmError
 from tedm.store.features import Block, Storage
 from tedm.store.labels import IGNORE, Labels
-from tedm.store.layout import Floats, stored, upsampled_array
+from tedm.store.layout import Floats, stored
 from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, place, plain_errors
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, shard_key, skeleton
@@ -181,7 +181,7 @@ class FeatureStore:
             self.arithmetic = Arithmetic(**about["arithmetic"])
             self.storage = Storage(**about["storage"])
             self.provenance: dict[str, Any] = about["provenance"]
-            self._arrays = {name: self._writable(name) for name in (*LABEL_ARRAYS, "image", "mask", *self._feature_arrays())}
+            self._arrays = {name: self._writable(name) for name in (*LABEL_ARRAYS, "image", "mask", *self.feature_arrays())}
             self.labels = self._read_labels()
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class FeatureStore:
         if classes and not known:
             self._set_classes(classes)
         start, stop = len(there), len(there) + len(new)
-        for name in ("image", "mask", *self._feature_arrays()):
+        for name in ("image", "mask", *self.feature_arrays()):
             array = self._arrays[name]
             array.resize((stop, *array.shape[1:]))
         for at in range(0, len(new), MASKS_AT_ONCE):
@@ -302,10 +302,7 @@ class FeatureStore:
             If a value does not fit the store's type, or the disk refuses.
         """
         index = self.labels.index(name)
-        arrays: list[Floats] = [*cells]
-        if self.storage.layout == "upsampled":
-            arrays = [upsampled_array(list(cells), self.settings.image_size, self.settings.upsampling, np.float32)]
-        rounded = [stored(array, self.storage.dtype) for array in arrays]
+        rounded = self.storage.arrays(cells, self.settings)
         self._require_finite(name, cells, rounded)
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
@@ -355,6 +352,10 @@ class FeatureStore:
         with plain_errors(f"cannot list the store {self.path}"):
             return self._place.sizes()
 
+    def feature_arrays(self) -> list[str]:
+        """Names of the arrays that hold activations, in the order of `Storage.arrays`."""
+        return feature_arrays(self.settings, self.storage)
+
     def files_of(self, name: str) -> dict[str, str]:
         """The file in which each array keeps an image, in the order in which they are written, the mask first."""
         index = self.labels.index(name)
@@ -383,7 +384,7 @@ class FeatureStore:
         """The activations of one image; a `TedmError` if they are not whole or cannot be read."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
         at = [self.settings.timesteps.index(timestep) for timestep in timesteps]
-        arrays = [np.asarray(self._read(array, name, at)) for array in self._feature_arrays()]
+        arrays = [np.asarray(self._read(array, name, at)) for array in self.feature_arrays()]
         if self.storage.layout == "upsampled":
             return self.storage.read_upsampled(name, timesteps, arrays[0], self.settings)
         return Block(name, timesteps, tuple(arrays), self.settings.image_size, self.settings.upsampling)
@@ -395,12 +396,9 @@ class FeatureStore:
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
-    def _feature_arrays(self) -> list[str]:
-        return feature_arrays(self.settings, self.storage)
-
     def _written(self) -> list[str]:
         """The arrays that `write` fills, in its order."""
-        return ["image", *self._feature_arrays()]
+        return ["image", *self.feature_arrays()]
 
     def _key(self, array_name: str, index: int) -> str:
         return shard_key(array_name, index, self._arrays[array_name].ndim)

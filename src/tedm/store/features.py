@@ -119,6 +119,19 @@ class Storage:
         """Plain JSON values."""
         return {"layout": self.layout, "dtype": self.dtype}
 
+    def arrays(self, cells: Sequence[Floats], settings: FeatureSettings) -> list[Floats]:
+        """What a store of this kind keeps of freshly computed cells: one array, or one a level, in its type.
+
+        Parameters
+        ----------
+        cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
+            Native levels, float32.
+        """
+        arrays = list(cells)
+        if self.layout == "upsampled":
+            arrays = [upsampled_array(arrays, settings.image_size, settings.upsampling, np.float32)]
+        return [stored(array, self.dtype) for array in arrays]
+
     def block(self, name: str, timesteps: Sequence[int], cells: Sequence[Floats], settings: FeatureSettings) -> Block:
         """The block that a store of this kind would give back for freshly computed cells, without the disk.
 
