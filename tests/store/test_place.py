@@ -5,6 +5,8 @@ The server is moto's, a real one on loopback in a process of its own.
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import runpy
 import socket
@@ -36,8 +38,6 @@ SETTINGS = {"timesteps": (1, 50), "device": "cpu", "precision": "float32", "thre
 def served(port: int, **environment: str) -> subprocess.Popen[bytes]:
     """An S3 server on this port."""
     call = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    import os
-
     process = subprocess.Popen(call, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(300):
         try:
@@ -89,7 +89,7 @@ def tree(path: Path) -> dict[str, bytes]:
     return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
-@pytest.mark.parametrize("layout", ["native", "upsampled"])
+@pytest.mark.parametrize("layout", ["native", pytest.param("upsampled", marks=pytest.mark.slow)])
 def test_a_store_extracted_to_a_bucket_is_the_local_one_and_heads_learn_from_it(bucket, dataset, checkpoint, tmp_path, layout):
     backbone, manifest = load_backbone(checkpoint), read_manifest(dataset)
 
@@ -141,6 +141,15 @@ def test_damage_in_a_bucket_is_named_cleared_and_mended(bucket, dataset, checkpo
     assert CliRunner().invoke(label.main, [bucket, str(dataset)]).exit_code == 0
 
 
+@pytest.mark.slow
+def test_processes_that_start_at_once_in_a_bucket_end_in_the_bytes_of_one(bucket, tmp_path):
+    path = Path(__file__).with_name("writers.py")
+    runpy.run_path(str(path))["extract"](tmp_path / "alone", "native")
+    subprocess.run([sys.executable, str(path), "shards", bucket, "native"], check=True, timeout=200)
+    for attempt in "abc":
+        assert objects(f"{bucket}/{attempt}") == tree(tmp_path / "alone")
+
+
 def test_files_are_put_once_wherever_they_lie(bucket, tmp_path):
     for where in (place(bucket), place(tmp_path)):
         where.put_new("a folder/key.json", b"first")
@@ -151,6 +160,17 @@ def test_files_are_put_once_wherever_they_lie(bucket, tmp_path):
         where.delete("a folder/key.json")
         where.delete("a folder/key.json")
         assert where.read("a folder/key.json") is None
+
+
+def test_a_file_system_without_links_takes_a_store_too(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    SMALL["filled"](tmp_path / "without")
+    monkeypatch.undo()
+    SMALL["filled"](tmp_path / "with")
+    assert tree(tmp_path / "without") == tree(tmp_path / "with")
 
 
 def make(url: str) -> FeatureStore:

@@ -31,8 +31,15 @@ def writers() -> dict:
     return runpy.run_path(str(WRITERS))
 
 
-@pytest.mark.parametrize("layout", ["native", "upsampled"])
-@pytest.mark.parametrize("work", ["shards", "same"])
+@pytest.mark.parametrize(
+    ("work", "layout"),
+    [
+        ("shards", "native"),
+        ("same", "upsampled"),
+        pytest.param("shards", "upsampled", marks=pytest.mark.slow),
+        pytest.param("same", "native", marks=pytest.mark.slow),
+    ],
+)
 def test_processes_that_start_at_once_on_a_new_path_end_in_the_bytes_of_one(tmp_path, writers, work, layout):
     writers["extract"](tmp_path / "alone", layout)
     run(work, tmp_path / "together", layout)
@@ -47,7 +54,7 @@ def test_a_live_writer_survives_that_its_partial_files_are_removed(tmp_path, wri
 
 
 def test_a_process_killed_at_some_file_leaves_what_the_same_work_completes_to_the_same_bytes(tmp_path):
-    assert int(run("killed", tmp_path / "native", "native", "17").split(":")[1]) >= 5
+    assert int(run("killed", tmp_path / "native", "native", "41").split(":")[1]) >= 4
 
 
 @pytest.mark.slow

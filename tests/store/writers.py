@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tedm.store import FeatureStore, Registration, Storage
+from tedm.store.place import is_url
 
 SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
 NAMES = [f"scan {number:02}" for number in range(12)]
@@ -35,7 +36,7 @@ def registrations(count: int) -> list[Registration]:
     return [Registration(name, "train", name, "here", (9, 9), mask) for name, mask in zip(NAMES, masks, strict=False)]
 
 
-def extract(path: Path, layout: str, names: list[str] = NAMES, registered: int = len(NAMES)) -> None:
+def extract(path: str | Path, layout: str, names: list[str] = NAMES, registered: int = len(NAMES)) -> None:
     """What tedm-extract does with a store, whatever is there already and whoever else is at it."""
     storage = Storage(layout, "float16")
     store = FeatureStore.create(path, SMALL["SETTINGS"], SMALL["ARITHMETIC"], storage, {"tedm": "0"})
@@ -45,6 +46,12 @@ def extract(path: Path, layout: str, names: list[str] = NAMES, registered: int =
     for name in names:
         if name in missing:
             store.write(name, *image_and_cells(name))
+
+
+def grow(path: Path, layout: str) -> None:
+    """One image first, then two more, the last of which stays missing."""
+    extract(path, layout, NAMES[:1], 1)
+    extract(path, layout, NAMES[:2], 3)
 
 
 def forked(work: Callable[[], None], start: float | None = None) -> int:
@@ -73,19 +80,19 @@ def require(children: list[int]) -> None:
         sys.exit(f"exit codes {codes}")
 
 
-def shards(folder: Path, layout: str) -> None:
+def shards(folder: str | Path, layout: str) -> None:
     """Every process a share of the images, on a path that nobody has made yet; thrice."""
     for attempt in "abc":
         start = time.monotonic() + 0.1
-        path = folder / attempt
+        path = f"{folder}/{attempt}"
         require([forked(lambda k=k, p=path: extract(p, layout, NAMES[k::PROCESSES]), start) for k in range(PROCESSES)])
 
 
-def same(folder: Path, layout: str) -> None:
+def same(folder: str | Path, layout: str) -> None:
     """Every process all images, in orders of their own; thrice."""
     for attempt in "abc":
         start = time.monotonic() + 0.1
-        path = folder / attempt
+        path = f"{folder}/{attempt}"
         require([forked(lambda k=k, p=path: extract(p, layout, NAMES[k:] + NAMES[:k]), start) for k in range(PROCESSES)])
 
 
@@ -121,12 +128,12 @@ def killed(folder: Path, layout: str, stride: int = 1) -> None:
                         os.kill(os.getpid(), signal.SIGKILL)
 
             sys.addaudithook(hook)
-            extract(folder, layout, NAMES[:2], 3)
+            grow(folder, layout)
 
         code = status(forked(die_at))
         if code not in (0, -signal.SIGKILL):
             sys.exit(f"moment {moment}: exit code {code}")
-        require([forked(lambda: extract(folder, layout, NAMES[:2], 3))])
+        require([forked(lambda: grow(folder, layout))])
         require_equal_trees(folder, moment)
         if code == 0:
             print(f"moments: {(moment - 1) // stride}")
@@ -137,7 +144,7 @@ def require_equal_trees(folder: Path, moment: int) -> None:
     """Compare with the first, uninterrupted one, beside it."""
     whole = folder.parent / "whole"
     if not whole.exists():
-        require([forked(lambda: extract(whole, folder.name, NAMES[:2], 3))])
+        require([forked(lambda: grow(whole, folder.name))])
     differs = SMALL["tree"](folder).items() ^ SMALL["tree"](whole).items()
     if differs:
         sys.exit(f"killed at moment {moment}: {sorted({key for key, _ in differs})} differ")
@@ -146,4 +153,4 @@ def require_equal_trees(folder: Path, moment: int) -> None:
 if __name__ == "__main__":
     works = {"shards": shards, "same": same, "sweeping": sweeping, "killed": killed}
     work, folder, layout, *stride = sys.argv[1:]
-    works[work](Path(folder), layout, *map(int, stride))
+    works[work](folder if is_url(folder) else Path(folder), layout, *map(int, stride))
