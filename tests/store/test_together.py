@@ -19,7 +19,7 @@ def tree(path: Path) -> dict[str, bytes]:
 
 def run(work: str, folder: Path, layout: str, *more: str) -> str:
     call = [sys.executable, str(WRITERS), work, str(folder), layout, *more]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
@@ -54,7 +54,7 @@ def test_a_live_writer_survives_that_its_partial_files_are_removed(tmp_path, wri
 
 
 def test_a_process_killed_at_some_file_leaves_what_the_same_work_completes_to_the_same_bytes(tmp_path):
-    assert int(run("killed", tmp_path / "native", "native", "41").split(":")[1]) >= 4
+    assert int(run("killed", tmp_path / "native", "native", "31").split(":")[1]) >= 4
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def sweeping(folder: Path, layout: str) -> None:
 
 
 def killed(folder: Path, layout: str, stride: int = 1) -> None:
-    """Die by SIGKILL when the k-th file of the store is opened, linked or renamed, for every k (or some); then go on."""
+    """Die by SIGKILL before a file of the store is opened for writing, linked, renamed or removed the k-th time; then go on."""
     for moment in itertools.count(1, stride):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -122,7 +122,10 @@ def killed(folder: Path, layout: str, stride: int = 1) -> None:
 
             def hook(event: str, arguments: tuple[object, ...]) -> None:
                 nonlocal seen
-                if event in ("open", "os.rename", "os.link") and str(folder) in str(arguments[0]):
+                written = event in ("os.rename", "os.link", "os.remove") or (
+                    event == "open" and str(arguments[0]).endswith(".partial")
+                )
+                if written and str(folder) in str(arguments[0]):
                     seen += 1
                     if seen == last:
                         os.kill(os.getpid(), signal.SIGKILL)
