@@ -162,6 +162,17 @@ def test_files_are_put_once_wherever_they_lie(bucket, tmp_path):
         assert where.read("a folder/key.json") is None
 
 
+def test_an_image_of_many_megabytes_goes_to_a_bucket_and_back(bucket, rng):
+    """In parts, as obstore uploads what is larger than 5 MB."""
+    large = SMALL["settings"](image_size=128, levels=[{"name": "level0", "channels": 256, "stride": 1}])
+    cells = [rng.normal(size=(2, 1, 128, 128, 256)).astype(np.float32)]
+    store = FeatureStore.create(bucket, large, SMALL["ARITHMETIC"], Storage("native", "float16"), {})
+    store.register(SMALL["registrations"](["large"], mask=None), ())
+    store.write("large", rng.random((128, 128, 1), dtype=np.float32), cells)
+    assert np.array_equal(FeatureStore.open(bucket).block("large", [50]).cells[0], cells[0][1:].astype(np.float16))
+    assert max(place(bucket).sizes().values()) > cells[0].nbytes / 2
+
+
 def test_a_file_system_without_links_takes_a_store_too(tmp_path, monkeypatch):
     def refused(*_, **__):
         raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import runpy
 import shutil
 import time
@@ -87,8 +88,10 @@ def test_a_deleted_file_is_found_and_named(tmp_path, layout):
         path.unlink()
         assert verify(store) == listed(store) == [Damage(name, array, "its file is gone")]
         assert store.missing() == [name] * (array != "mask")
-        with pytest.raises(DamagedError, match=f"image {name}: array {array} .*its file is gone"):
+        with pytest.raises(DamagedError, match=f"image {name}: array {array} .*its file is gone") as raised:
             read(store, name)
+        error = pickle.loads(pickle.dumps(raised.value))  # on its way from a worker
+        assert (str(error), error.image, error.array) == (str(raised.value), name, array)
         path.write_bytes(whole)
 
 

@@ -24,7 +24,7 @@ from tedm.errors import TedmError
 from tedm.store.features import Block, Storage
 from tedm.store.labels import IGNORE, Labels
 from tedm.store.layout import Floats, stored
-from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, place, plain_errors
+from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, is_url, place, plain_errors
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, shard_key, skeleton
 
@@ -123,8 +123,8 @@ class FeatureStore:
             _written_again(lambda: _put_skeleton(where, skeleton(settings, storage, about)))
         if _compared(_about_of(where)) != _compared(json.loads(json.dumps(about))):
             raise TedmError(
-                f"{where.address} is a store of other settings already; name another folder, or delete it\n"
-                "(tedm-inspect shows what it was made with)"
+                f"{where.address} is a store of other settings already (tedm-inspect shows them)\n"
+                "Run the same command again to see what differs, or name another folder."
             )
         return cls(where)
 
@@ -328,6 +328,8 @@ class FeatureStore:
         names : collection of str or None
             Leave those of other images' activations to the processes that compute them. None takes all.
         """
+        if is_url(self.path):
+            return  # an object appears whole or not at all
         spared = set() if names is None else set(range(len(self.labels))) - {self.labels.index(name) for name in names}
         with plain_errors(f"cannot remove partial files from the store {self.path}"):
             for key in self._place.sizes():
@@ -559,8 +561,8 @@ def _about_of(where: Place) -> dict[str, Any] | None:
 
 
 def _compared(about: dict[str, Any] | None) -> dict[str, Any]:
-    """What two processes have to agree on to share a store; the classes come with the first images."""
-    return {key: value for key, value in (about or {}).items() if key != "classes"}
+    """What two processes have to agree on to share a store: the classes come with images, and its origin is the first one's."""
+    return {key: value for key, value in (about or {}).items() if key not in ("classes", "provenance")}
 
 
 def _strangers(keys: Collection[str]) -> list[str]:

@@ -71,10 +71,6 @@ def place(location: Location) -> Place:
     TedmError
         If a URL needs the extra `s3`, or is none.
 
-    Examples
-    --------
-    >>> place("features").address
-    PosixPath('features')
     """
     if is_url(location):
         return Bucket(str(location))
@@ -82,7 +78,13 @@ def place(location: Location) -> Place:
 
 
 def is_url(location: Location) -> bool:
-    """Whether this is a URL and not a path: `s3://bucket/prefix`."""
+    """Whether this is a URL and not a path.
+
+    Examples
+    --------
+    >>> is_url("s3://bucket/features"), is_url("features")
+    (True, False)
+    """
     return isinstance(location, str) and re.match(r"[a-z][a-z0-9+]+://", location) is not None
 
 
@@ -165,12 +167,14 @@ class Bucket:
         self._obstore: Any = obstore
         self._url = url.rstrip("/")
         endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or "")
-        # A server on this machine needs no TLS; for any other one AWS_ALLOW_HTTP has to be set.
-        options: dict[str, Any] = {"retry_config": {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}}
+        # An image may take minutes on a slow line, but a server that does not answer at all is given up after one.
+        client: dict[str, Any] = {"timeout": timedelta(minutes=10)}
+        retries = {"max_retries": 6, "retry_timeout": timedelta(minutes=1)}
         if endpoint.hostname in ("localhost", "127.0.0.1", "::1"):
-            options["client_options"] = {"allow_http": True}
+            client["allow_http"] = True  # on this machine; for any other one AWS_ALLOW_HTTP has to be set
+        from_url: Any = obstore.store.from_url
         try:
-            self._store: Any = obstore.store.from_url(self._url, **options)
+            self._store: Any = from_url(self._url, client_options=client, retry_config=retries)
         except Exception as error:  # obstore's own classes have only Exception in common
             raise TedmError(f"{url} cannot be opened: {cause(error)}") from error
 
