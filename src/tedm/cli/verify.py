@@ -28,6 +28,7 @@ def main(store: Path | str, repair: bool, recompute: int | None, checkpoint: Pat
     cannot be computed: tedm-label writes them anew.
     """
     from tedm.store import FeatureStore, verify
+    from tedm.store.verify import to_recompute
 
     if (recompute is None) != (checkpoint is None):
         raise click.UsageError("--recompute K and --checkpoint FILE go together")
@@ -62,7 +63,7 @@ def main(store: Path | str, repair: bool, recompute: int | None, checkpoint: Pat
         click.echo(
             f"{store}: {counted(len(features.labels), 'image')} read{again}, {len(missing)} missing, {len(damage)} damaged"
         )
-    lost = list(dict.fromkeys(each.image for each in damage if each.image and each.array != "mask"))
+    lost = to_recompute(damage)
     if repair:
         features.discard(lost)
         features.remove_partial_files()

@@ -302,8 +302,9 @@ class FeatureStore:
             If a value does not fit the store's type, or the disk refuses.
         """
         index = self.labels.index(name)
+        # upsampling makes no value larger: what fits at a level's own resolution fits
+        self._require_finite(name, cells, [stored(level, self.storage.dtype) for level in cells])
         rounded = self.storage.arrays(cells, self.settings)
-        self._require_finite(name, cells, rounded)
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
         ):

@@ -7,7 +7,7 @@ to another image has a sound checksum; only computing it again can tell (`tedm.e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,11 @@ def listed(store: FeatureStore) -> list[Damage]:
     """What one listing shows without reading a file: those that are gone or empty, and stray ones."""
     sizes = store.files()
     return [damage for name in store.labels.names for damage in _gone(store, name, sizes)] + _strays(store, sizes)
+
+
+def to_recompute(damage: Iterable[Damage]) -> list[str]:
+    """The images whose activations are damaged, each once: what to `discard`. A damaged mask is no reason to compute again."""
+    return list(dict.fromkeys(each.image for each in damage if each.image and each.array != "mask"))
 
 
 def _there(store: FeatureStore, name: str, sizes: Mapping[str, int]) -> list[str]:
