@@ -255,7 +255,8 @@ class FeatureStore:
         TedmError
             If an image is not there, or masks that stay have other classes.
         """
-        at = [self.labels.index(image.name) for image in images]
+        for image in images:
+            self.labels.index(image.name)
         replaced = {image.name for image in images if image.mask is not None}
         staying = [n for n, pixels in zip(self.labels.names, self.labels.labelled, strict=True) if pixels and n not in replaced]
         if replaced and staying and tuple(classes) != self.labels.classes:
@@ -265,24 +266,28 @@ class FeatureStore:
                 f"Give masks for these too, or repeat with --classes {','.join(map(str, self.labels.classes))}."
             )
         with plain_errors(f"cannot write to the store {self.path}; the activations are untouched, run tedm-label again"):
-            if replaced:
-                self._set_classes(classes)
-            labelled = np.array(self.labels.labelled, dtype=np.int64)
-            columns = {
-                "split": list(self.labels.splits),
-                "group": list(self.labels.groups),
-                "domain": list(self.labels.domains),
-            }
-            for index, image in zip(at, images, strict=True):
-                if image.mask is not None:
-                    self._write_masks(index, [image.mask])
-                    labelled[index] = _labelled(image.mask)
-                for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
-                    columns[column][index] = value or columns[column][index]
-            self._arrays["labelled"][: len(labelled)] = labelled
-            for column, values in columns.items():
-                self._arrays[column][: len(values)] = np.array(values, dtype=self._arrays[column].dtype)
+            _written_again(lambda: self._relabel(images, classes))
         self.labels = self._read_labels()
+
+    def _relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
+        if any(image.mask is not None for image in images):
+            self._set_classes(classes)
+        labelled = np.array(self.labels.labelled, dtype=np.int64)
+        columns = {
+            "split": list(self.labels.splits),
+            "group": list(self.labels.groups),
+            "domain": list(self.labels.domains),
+        }
+        for image in images:
+            index = self.labels.index(image.name)
+            if image.mask is not None:
+                self._write_masks(index, [image.mask])
+                labelled[index] = _labelled(image.mask)
+            for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
+                columns[column][index] = value or columns[column][index]
+        self._arrays["labelled"][: len(labelled)] = labelled
+        for column, values in columns.items():
+            self._arrays[column][: len(values)] = np.array(values, dtype=self._arrays[column].dtype)
 
     def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats]) -> None:
         """Write one image whole, its last array last.
