@@ -256,7 +256,7 @@ class FeatureStore:
             If an image is not there, or masks that stay have other classes.
         """
         for image in images:
-            self.labels.index(image.name)
+            self.labels.index(image.name)  # refuses a name that is not there before anything is written
         replaced = {image.name for image in images if image.mask is not None}
         staying = [n for n, pixels in zip(self.labels.names, self.labels.labelled, strict=True) if pixels and n not in replaced]
         if replaced and staying and tuple(classes) != self.labels.classes:
