@@ -6,6 +6,7 @@ import re
 import signal
 import tempfile
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from tedm.errors import TedmError
-from tedm.heads import boosting
+from tedm.heads import boosting, classifier, pages
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.budget import resident
 from tedm.heads.rows import dense_rows, rows_at
@@ -86,13 +87,13 @@ def test_out_of_core_equals_in_memory(make_store, store, rows, values):
 def test_many_pages_equal_one(make_store, monkeypatch):
     data = TrainingData(make_store(values=(0, 1, 2)), ["one", "two", "three", "four"], rows="share")
     one = XGBoostHead(4).fit_blocks(data)
-    monkeypatch.setattr(boosting, "LEAST_PAGE", 13)
-    monkeypatch.setattr(boosting, "LARGEST_PAGE", 1)
+    monkeypatch.setattr(pages, "LEAST_PAGE", 13)
+    monkeypatch.setattr(pages, "LARGEST_PAGE", 1)
     many = XGBoostHead(4).fit_blocks(data)
     assert many.account()["page_rows"] < 20 < one.account()["page_rows"]
     assert many.account()["cache_bytes"] > one.account()["cache_bytes"]
     assert trees(many.booster_) == trees(one.booster_)
-    monkeypatch.setattr(boosting, "PREDICTED_BYTES", 1)
+    monkeypatch.setattr(classifier, "PART_BYTES", 1)
     block = data.features.block("one")
     assert np.array_equal(many.opinions(block, "share"), one.opinions(block, "share"))
 
@@ -101,12 +102,12 @@ def test_cuts_from_some_rows_serve_all(make_store, monkeypatch):
     store = make_store()
     data = TrainingData(store, store.labels.names, rows="concatenate")
     all_rows = XGBoostHead(5).fit_blocks(data)
-    monkeypatch.setattr(boosting, "CUT_ROWS", (40, 10))
+    monkeypatch.setattr(pages, "CUT_ROWS", (40, 10))
     few = XGBoostHead(5).fit_blocks(data)
     assert few.account()["cut_rows"] == 40
     assert few.loss_curve_[-1] == pytest.approx(all_rows.loss_curve_[-1], rel=0.2)
     assert trees(few.booster_) != trees(all_rows.booster_)
-    rows = boosting._some_rows(data, 40, 0, threading.Event())
+    rows = pages.some_rows(data, 40, 0, threading.Event())
     x, _ = labelled_rows(data)
     assert len(rows) == len(np.unique(rows, axis=0)) == 40
     assert all((x == row).all(axis=1).any() for row in rows)
@@ -201,7 +202,7 @@ def test_the_budget_that_a_refusal_names_is_enough(make_store):
 
 
 def test_plans_follow_from_shapes_and_budget():
-    plan = boosting._Plan(
+    plan = pages.Plan(
         features=8448,
         bins=256,
         outputs=29,
@@ -215,12 +216,12 @@ def test_plans_follow_from_shapes_and_budget():
     )
     histogram = 8448 * 256 * 16
     assert plan.boosting > (15 + 4) * histogram
-    assert boosting.replace(plan, nodes=8).boosting < plan.boosting
-    more = boosting.replace(plan, rows=2 * plan.rows)
+    assert replace(plan, nodes=8).boosting < plan.boosting
+    more = replace(plan, rows=2 * plan.rows)
     assert more.boosting - plan.boosting == plan.rows * (24 * 29 + 64)
     assert (more.cutting, more.paging) == (plan.cutting, plan.paging)
-    assert boosting._largest(plan, "cut_rows", 2**14, plan.bytes) == 4096
-    assert boosting._largest(plan, "cut_rows", 2**14, 10**11) == 2**14
+    assert pages._largest(plan, "cut_rows", 2**14, plan.bytes) == 4096
+    assert pages._largest(plan, "cut_rows", 2**14, 10**11) == 2**14
 
 
 def test_the_disk_must_hold_the_cache(make_store, monkeypatch):
@@ -307,8 +308,8 @@ def test_a_cluster_equals_one_machine(make_store, tmp_path):
     head = XGBoostHead(8, patience=2, class_weight="balanced", learning_rate=0.8)
     here = clone(head).fit_blocks(training, validation)
     seen = []
-    local = {"processes": True, "dashboard_address": None, "local_directory": str(tmp_path / "dask"), "host": "127.0.0.1"}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+    local = {"processes": True, "dashboard_address": ":0", "local_directory": str(tmp_path / "dask"), "host": "127.0.0.1"}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **local) as cluster, Client(cluster, set_as_default=False) as client:
         training.workers = Cluster(client)
         there = clone(head).fit_blocks(training, validation, lambda *report: seen.append(report))
     assert there.n_iter_ == here.n_iter_
@@ -317,3 +318,19 @@ def test_a_cluster_equals_one_machine(make_store, tmp_path):
     block = store.block("one")
     # Workers see their own weighted rows when they choose bins.
     np.testing.assert_allclose(there.opinions(block, "concatenate"), here.opinions(block, "concatenate"), rtol=0, atol=0.05)
+
+
+def test_workers_that_cannot_hold_the_rows_are_refused_before_work(make_store):
+    store = make_store()
+    data = TrainingData(store, store.labels.names, rows="share")
+
+    class Client:  # what a cluster says of itself is all that is looked at
+        def scheduler_info(self, n_workers):
+            return {"workers": {"a": {"memory_limit": limit}, "b": {"memory_limit": None}}}
+
+    needed = boosting.HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / 2
+    limit = int(needed) + 1
+    assert boosting._require_workers(Client(), data) == 2
+    limit = int(needed) - 1
+    with pytest.raises(TedmError, match="on each of 2 workers, and one may have .* --memory-limit"):
+        boosting._require_workers(Client(), data)

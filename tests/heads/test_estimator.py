@@ -85,7 +85,7 @@ def test_opinions_do_not_depend_on_the_size_of_a_part(make_store, monkeypatch):
     store = make_store(draws=2)
     head = clone(FOREST).fit_blocks(TrainingData(store, store.labels.names, rows="share"))
     whole = head.opinions(store.block("one"), "share")
-    monkeypatch.setattr("tedm.heads.estimator.PART_BYTES", 7 * 6 * 5 * 4)
+    monkeypatch.setattr("tedm.heads.classifier.PART_BYTES", 7 * 6 * 5 * 4)
     assert np.array_equal(head.opinions(store.block("one"), "share"), whole)
 
 

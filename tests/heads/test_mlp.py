@@ -14,12 +14,15 @@ from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
 from tedm.errors import TedmError
-from tedm.heads import mlp
+from tedm.heads import resume
 from tedm.heads.budget import Budget, resident
-from tedm.heads.mlp import MLPHead, _State, _Window, flatness
+from tedm.heads.mlp import MLPHead, flatness
 from tedm.heads.network import Committee, hidden_sizes
+from tedm.heads.resume import FitState
 from tedm.heads.rows import dense_rows, gather_rows, row_labels
+from tedm.heads.sampling import pixel_weights
 from tedm.heads.training import TrainingData
+from tedm.heads.window import Window
 from tedm.store import IGNORE
 
 LAYOUTS = ["share", "concatenate"]
@@ -219,7 +222,7 @@ def test_a_batch_of_pixels_is_labelled_pixels_with_all_their_timesteps(make_stor
     head = MLPHead(2, **SMALL)
     seen = []
     head._learn_rows = lambda batch, labels: seen.append((batch, labels))
-    learning = begun(head, data)._learn_pixels(data, data.names, _State(len(data.names)))
+    learning = begun(head, data)._learn_pixels(data, data.names, FitState(len(data.names)))
     next(learning)
     learning.close()
     ((batch, labels),) = seen
@@ -260,7 +263,7 @@ def test_a_batch_of_whole_images_is_their_cells_and_labels_for_all_timesteps(mak
     head = begun(MLPHead(2, batch="images", images_per_batch=2, hidden=(8, 4), iterations=4), data)
     seen = []
     head.network_.learn_images = lambda *of: seen.append(of) or torch.zeros(2)
-    assert len(list(head._learn_images(data, data.names, _State(0)))) == 4
+    assert len(list(head._learn_images(data, data.names, FitState(0)))) == 4
     for iteration, (cells, labels, *_) in enumerate(seen):
         names = head._image_batch(data, data.names, iteration)
         for levels, name in zip(cells, names, strict=True):
@@ -347,7 +350,7 @@ def windows(head, data, state):
 def test_a_window_lies_in_one_place_and_turns_reach_every_image(make_store):
     data = data_of(make_store())
     head = MLPHead(iterations=40, pixels_per_batch=20)
-    held, places = zip(*windows(head, data, _State(3)), strict=True)
+    held, places = zip(*windows(head, data, FitState(3)), strict=True)
     assert len(held) == 40
     assert len(set(places)) == 1
     changes = [i for i in range(1, 40) if held[i] != held[i - 1]]
@@ -365,9 +368,9 @@ def test_a_window_lies_in_one_place_and_turns_reach_every_image(make_store):
 def test_a_window_is_the_same_wherever_a_fit_goes_on(make_store, images):
     data = data_of(make_store())
     head = MLPHead(iterations=30, pixels_per_batch=20)
-    whole = list(islice(windows(head, data, _State(images)), 30))
+    whole = list(islice(windows(head, data, FitState(images)), 30))
     for start in (1, 7, 8, 29):
-        again = islice(windows(head, data, _State(images, iteration=start)), 30 - start)
+        again = islice(windows(head, data, FitState(images, iteration=start)), 30 - start)
         assert [held for held, _ in again] == [held for held, _ in whole[start:]]
 
 
@@ -392,13 +395,13 @@ def test_the_head_says_how_many_images_its_batches_mix(make_store):
 def test_pixels_are_drawn_by_their_weights(make_store, sampling):
     store = make_store(values=(0, 100, 255))
     data = data_of(store, sampling=sampling)
-    window = _Window(4, data, "cpu")
+    window = Window(4, data, "cpu")
     for slot, labelled in enumerate(data):
         window.put(slot, labelled)
     image, pixel = window.draw(np.random.default_rng(0), 40000)
     drawn = np.zeros((4, 64))
     np.add.at(drawn, (image.numpy(), pixel.numpy()), 1)
-    weights = np.stack([mlp.pixel_weights(data.masks[name], sampling, data.class_counts()).ravel() for name in data.names])
+    weights = np.stack([pixel_weights(data.masks[name], sampling, data.class_counts()).ravel() for name in data.names])
     assert not drawn[weights == 0].any()
     expected = weights / weights.sum() * 40000
     assert np.abs(drawn - expected).max() < 6 * np.sqrt(expected.max())
@@ -516,7 +519,7 @@ def test_sigterm_leaves_a_checkpoint_and_so_does_time(make_store, tmp_path, monk
         signal.signal(signal.SIGTERM, before)
     assert path.exists()
     path.unlink()
-    monkeypatch.setattr(mlp, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(resume, "CHECKPOINT_SECONDS", 0)
     there = []
     MLPHead(**SMALL).fit_blocks(data, progress=lambda *_: there.append(path.exists()), checkpoint=path)
     assert there == [False] + [True] * 59

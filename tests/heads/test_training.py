@@ -60,9 +60,10 @@ def test_designs_are_the_rows_and_their_labels(make_store, rows):
         (image,) = data.images([name])
         assert image.name == name
         for design, labels in image.parts("float64", Scratch()):
-            assert np.array_equal(labels, np.tile(store.mask(name).ravel(), 2))
+            assert np.array_equal(labels, np.tile(store.mask(name).ravel(), len(labels) // store.mask(name).size))
             met.append(design.matmat(np.eye(data.n_features)))
             assert design.shape == met[-1].shape == (len(labels), data.n_features)
+        assert np.concatenate(met).shape == dense.shape
         np.testing.assert_allclose(np.concatenate(met), dense, rtol=1e-12)
 
 
@@ -119,3 +120,10 @@ def test_passes_that_overlap_keep_masks_and_blocks_together(make_store, names):
         assert np.array_equal(labelled.mask, store.mask(labelled.block.name))
         assert np.array_equal(labelled.block.cells[0], store.block(labelled.block.name).cells[0])
     assert [labelled.block.name for labelled in data.read(names)] == names
+
+
+def test_pixels_that_were_drawn_by_their_weights_are_not_weighted_again(make_store):
+    store = make_store()
+    names = store.labels.names
+    assert TrainingData(store, names, rows="share", sampling="boundary").sampling == "boundary"
+    assert TrainingData(store, names, rows="share", sampling="boundary", pixels_per_image=5).sampling == "uniform"

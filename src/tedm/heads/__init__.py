@@ -1,6 +1,7 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
 from tedm.heads.boosting import XGBoostHead, feature_importance
+from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
 from tedm.heads.logistic import LogisticHead
@@ -21,6 +22,7 @@ __all__ = [
     "MLPHead",
     "Method",
     "Prediction",
+    "PrincipalComponents",
     "Record",
     "Segmenter",
     "XGBoostHead",

@@ -7,15 +7,35 @@ levels' own resolution, exact to rounding. This is all that linear models, stand
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
 import torch
 
 from tedm.heads.rows import RowLayout
-from tedm.store import Block
+from tedm.store import Block, Features
 from tedm.store.layout import Floats, bilinear_matrix, pool, upsample
+
+# Bytes of converted cells that are in flight at once, where that leaves one timestep at least: more fall out of the caches.
+PART_BYTES = 2**23
+# Bytes for each row and output of a part: products, what is upsampled of them, logits, exponentials, residuals and their like.
+BYTES_PER_OUTPUT = 64
+
+
+def timesteps_together(cell_bytes: int) -> int:
+    """Timesteps of shared rows that are computed at once, where one has so many bytes of cells; at least one."""
+    return max(1, PART_BYTES // cell_bytes)
+
+
+def design_bytes(features: Features, timesteps: int, rows: RowLayout, outputs: int) -> int:
+    """What products with a block take besides the block, and what a solver makes of so many outputs a row."""
+    settings = features.settings
+    cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels) * settings.draws
+    together = min(timesteps_together(cells * 8), timesteps) if rows == "share" else 1
+    # Cells in float64 for the moments, and the products of neighbours; less later on.
+    of_cells = together * cells * 8 * 2
+    return of_cells + together * settings.draws * settings.image_size**2 * (outputs * BYTES_PER_OUTPUT + 32)
 
 
 class Design(Protocol):
@@ -24,6 +44,9 @@ class Design(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and features."""
+
+    def parts(self) -> Iterable[Design]:
+        """Designs that have these rows one after the other, each good until the next is asked for."""
 
     def matmat(self, weights: Floats) -> Floats:
         """X @ weights: from (features, outputs) to (rows, outputs)."""
@@ -47,6 +70,10 @@ class ArrayDesign:
     def __init__(self, rows: Floats) -> None:
         self._rows = rows
         self.shape: tuple[int, int] = (int(rows.shape[0]), int(rows.shape[1]))
+
+    def parts(self) -> list[ArrayDesign]:
+        """All of them."""
+        return [self]
 
     def matmat(self, weights: Floats) -> Floats:
         """X @ weights."""
@@ -75,7 +102,7 @@ class Scratch:
         """Cells in another type; what was converted last for that level, if it was `of` the same."""
         if cells.dtype == dtype:
             return cells
-        key = (level, dtype.name)
+        key = (level, dtype.char)  # its name is made anew each time, which takes longer than a small product
         room, whose = self._rooms.get(key, (None, None))
         if room is None or room.size < cells.size:
             room, whose = np.empty(cells.size, dtype), None
@@ -99,8 +126,8 @@ class BlockDesign:
         Type of the products.
     scratch : Scratch or None
         Room that other designs have used and are done with; None makes some.
-    timestep : int or None
-        Position of the only timestep whose rows are meant, if they are shared; None takes all.
+    at : range or None
+        Positions of the timesteps whose rows are meant, if they are shared; None takes all.
     whose : object
         What marks cells in the scratch as this block's; None is a mark of its own.
     """
@@ -112,7 +139,7 @@ class BlockDesign:
         dtype: str = "float32",
         *,
         scratch: Scratch | None = None,
-        timestep: int | None = None,
+        at: range | None = None,
         whose: object = None,
     ) -> None:
         self.block = block
@@ -120,7 +147,7 @@ class BlockDesign:
         self._dtype: np.dtype[np.floating] = np.dtype(dtype)
         self._scratch = scratch or Scratch()
         self._whose = whose or object()
-        self._at = range(len(block.timesteps)) if timestep is None else range(timestep, timestep + 1)
+        self._at = range(len(block.timesteps)) if at is None else at
         self._edges = np.cumsum([0, *(cells.shape[-1] for cells in block.cells)])
 
     @property
@@ -133,13 +160,20 @@ class BlockDesign:
         return pixels, len(self._at) * channels
 
     def parts(self) -> Iterator[BlockDesign]:
-        """Designs that have these rows one after the other, as small as they can be: what is in flight stays in the cache."""
+        """Designs that have these rows one after the other: small enough that what is in flight stays in a cache."""
         if self.rows == "concatenate":
             yield self
             return
-        for timestep in self._at:
+        cells = sum(level[0].size for level in self.block.cells)
+        together = timesteps_together(cells * self._dtype.itemsize)
+        for start in range(0, len(self._at), together):
             yield BlockDesign(
-                self.block, self.rows, self._dtype.name, scratch=self._scratch, timestep=timestep, whose=self._whose
+                self.block,
+                self.rows,
+                self._dtype.name,
+                scratch=self._scratch,
+                at=self._at[start : start + together],
+                whose=self._whose,
             )
 
     def matmat(self, weights: Floats) -> Floats:
@@ -149,36 +183,29 @@ class BlockDesign:
         if self.rows == "share":
             lead = (len(self._at), self.block.draws)
             small = {side: np.zeros((*lead, side, side, outputs), self._dtype) for side in self._sides()}
-            for timestep in self._at:
-                for level, cells in self._cells(timestep):
-                    small[cells.shape[1]][timestep - self._at[0]] += cells @ weights[self._of(level)]
+            for level, cells in self._cells(self._at):
+                small[cells.shape[-2]] += cells @ weights[self._of(level)]
         else:
             per_timestep = weights.reshape(len(self._at), -1, outputs)
             small = {side: np.zeros((self.block.draws, side, side, outputs), self._dtype) for side in self._sides()}
             for timestep in self._at:
-                for level, cells in self._cells(timestep):
-                    small[cells.shape[1]] += cells @ per_timestep[timestep][self._of(level)]
-        total: Floats | None = None
-        for part in small.values():
-            large = upsample(part, self.block.size, self.block.upsampling)
-            total = large if total is None else np.add(total, large, out=total)
-        assert total is not None  # a block has a level
-        return total.reshape(-1, outputs)
+                for level, cells in self._cells(range(timestep, timestep + 1)):
+                    small[cells.shape[-2]] += cells[0] @ per_timestep[timestep][self._of(level)]
+        return self._spread(small).reshape(-1, outputs)
 
     def rmatmat(self, residuals: Floats) -> Floats:
         """X.T @ residuals, pooled before the product."""
         outputs = residuals.shape[1]
         small = self._pooled(residuals.astype(self._dtype, copy=False))
         if self.rows == "share":
-            total = np.zeros((int(self._edges[-1]), outputs), self._dtype)
-            for timestep in self._at:
-                for level, cells in self._cells(timestep):
-                    total[self._of(level)] += self._flat(cells).T @ self._flat(small[cells.shape[1]][timestep - self._at[0]])
+            total = np.empty((int(self._edges[-1]), outputs), self._dtype)
+            for level, cells in self._cells(self._at):
+                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=total[self._of(level)])
             return total
         stacked = np.empty((len(self._at), int(self._edges[-1]), outputs), self._dtype)
         for timestep in self._at:
-            for level, cells in self._cells(timestep):
-                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[1]]), out=stacked[timestep, self._of(level)])
+            for level, cells in self._cells(range(timestep, timestep + 1)):
+                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=stacked[timestep, self._of(level)])
         return stacked.reshape(-1, outputs)
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
@@ -189,8 +216,9 @@ class BlockDesign:
         pairs = {side: self._pairs(weights.astype(np.float64), side) for side in self._sides()}
         for timestep in self._at:
             row = 0 if self.rows == "share" else timestep
-            for level, cells in self._cells(timestep, np.dtype(np.float64)):
-                side, of = cells.shape[1], self._of(level)
+            for level, its_cells in self._cells(range(timestep, timestep + 1), np.dtype(np.float64)):
+                cells, of = its_cells[0], self._of(level)
+                side = cells.shape[1]
                 spread = pooled[side][timestep - self._at[0]] if self.rows == "share" else pooled[side]
                 sums[row, of] += self._flat(cells).T @ spread.ravel()
                 for (down, across), weight in pairs[side]:
@@ -202,12 +230,36 @@ class BlockDesign:
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
+    def _spread(self, small: dict[int, Floats]) -> Floats:
+        """The sum over sides of what is upsampled from each, at the image's resolution."""
+        size, upsampling = self.block.size, self.block.upsampling
+        total: Floats | None = None
+        for side in sorted(small):
+            if total is None:
+                total = small[side]
+            elif self._chained(total.shape[-2], side):
+                total = np.add(small[side], upsample(total, side, upsampling), out=small[side])
+            else:
+                large = upsample(total, size, upsampling)
+                total = np.add(large, upsample(small[side], size, upsampling), out=large)
+        assert total is not None  # a block has a level
+        return upsample(total, size, upsampling)
+
+    def _chained(self, coarse: int, fine: int) -> bool:
+        """Whether from level to level is as far: nearest neighbours of nearest neighbours are nearest neighbours."""
+        return self.block.upsampling == "nearest" and fine % coarse == 0
+
     def _pooled(self, pixels: Floats) -> dict[int, Floats]:
         """Values per row summed over the pixels of each cell, for every side that a level has."""
         lead = (len(self._at), self.block.draws) if self.rows == "share" else (self.block.draws,)
         size = self.block.size
         square = pixels.reshape(*lead, size, size, pixels.shape[-1])
-        return {side: np.ascontiguousarray(pool(square, side, self.block.upsampling)) for side in self._sides()}
+        found: dict[int, Floats] = {}
+        for side in self._sides():  # the finest first
+            if not self._chained(side, square.shape[-2]):
+                square = pixels.reshape(*lead, size, size, pixels.shape[-1])
+            found[side] = square = np.ascontiguousarray(pool(square, side, self.block.upsampling))
+        return found
 
     def _pairs(self, weights: Floats, side: int) -> list[tuple[tuple[int, int], Floats]]:
         """Which cells multiply into the weighted squares of pixels: how far the second is down and across, and the weights.
@@ -231,11 +283,10 @@ class BlockDesign:
             ((1, -1), 2 * next_one.T @ square @ next_one),
         ]
 
-    def _cells(self, timestep: int, dtype: np.dtype[np.floating] | None = None) -> Iterator[tuple[int, Floats]]:
-        """Each level's cells at one timestep, shape (draws, side, side, channels), in the type of the products."""
+    def _cells(self, at: range, dtype: np.dtype[np.floating] | None = None) -> Iterator[tuple[int, Floats]]:
+        """Each level's cells at some timesteps, shape (timesteps, draws, side, side, channels), in the type of the products."""
         for level, cells in enumerate(self.block.cells):
-            mark = (self._whose, timestep)
-            yield level, self._scratch.converted(cells[timestep], level, dtype or self._dtype, mark)
+            yield level, self._scratch.converted(cells[at.start : at.stop], level, dtype or self._dtype, (self._whose, at))
 
     def _sides(self) -> list[int]:
         return sorted({int(cells.shape[2]) for cells in self.block.cells}, reverse=True)

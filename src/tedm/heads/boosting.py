@@ -1,38 +1,32 @@
 """Gradient-boosted trees with XGBoost, from a cache on disk.
 
-Trees need rows, which do not fit in memory. XGBoost's histogram method needs them as bin numbers only: each pass over the store
-becomes pages of bytes in a temporary folder, and training reads those. Where the bins lie is decided first, from random rows of
-all images. What all this takes follows from shapes alone (`_Plan`), so that a budget is refused, or kept, before work starts.
+On one machine rows become pages of bins in a temporary folder (`tedm.heads.pages`), and training reads those; on a cluster each
+worker makes the rows of some of the images, and XGBoost's own Dask interface trains on them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import re
 import shutil
-import sys
 import tempfile
 import threading
-import traceback
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
 import xgboost
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
-from tedm.heads.budget import SLACK, gigabytes
+from tedm.heads.budget import gigabytes
+from tedm.heads.calling import WorkerLostError, give_back, interruptible, speaking
+from tedm.heads.classifier import Classifier, opinions_in_parts
 from tedm.heads.kinds import Progress
+from tedm.heads.pages import Pages, plan_pages, positions_of, require_disk, some_rows
 from tedm.heads.rows import RowLayout, rows_at
 from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.training import TrainingData
@@ -40,26 +34,13 @@ from tedm.heads.workers import Cluster, plain_cluster_errors
 from tedm.store import IGNORE, Block, FeatureSettings
 
 MODEL = "model.ubj"
-# Rows that decide where bins lie, at most and at least: more move no cut by a bin's width, fewer leave bins empty.
-CUT_ROWS = (2**14, 2**10)
-# Rows of a page, at least: each page repeats the cuts.
-LEAST_PAGE = 2**8
-# Bytes of a page's rows as float32, at most.
-LARGEST_PAGE = 2**27
-# Bytes of the rows that are predicted at once.
-PREDICTED_BYTES = 2**25
-# Gathering rows holds their levels, these side by side, and for bilinear upsampling the corners of a level.
-GATHERED = 4
-# What XGBoost takes whatever the shapes.
-XGBOOST_BYTES = 2**25
-
+# What XGBoost's Dask interface has in memory, as a multiple of the rows as float32: these twice, and their bins.
+HELD_ON_WORKERS = 2.5
 # How often training on a cluster starts when workers are lost.
 ATTEMPTS = 3
 
-T = TypeVar("T")
 
-
-class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class XGBoostHead(Classifier):
     """Gradient-boosted trees: one a round for two classes, else one a round and class.
 
     Parameters
@@ -130,11 +111,7 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on rows in memory: X of shape (rows, features), y of shape (rows,) with any labels."""
-        X, y = validate_data(self, X, y, dtype="float32")
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"XGBoostHead needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
+        X, indices = self._checked_rows(X, y, "float32")
         self._check(None)
         weights = class_weights(self.class_weight, list(self.classes_), np.bincount(indices))
         threads = torch.get_num_threads()
@@ -147,7 +124,7 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             matrix = xgboost.QuantileDMatrix(X, **of_rows, max_bin=self.max_bin, nthread=threads)
             return self._boost(settings, matrix, None, None, None)
 
-        return self._keep(*_speaking(train), present)
+        return self._keep(*speaking(train), present)
 
     def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
         """Fit on features: out of core, or on the workers of a cluster.
@@ -173,7 +150,7 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         counts = data.class_counts()
         present = np.flatnonzero(counts)
         weights = class_weights(self.class_weight, self.classes_.tolist(), counts * data.rows_per_pixel)
-        self._about = {"rows": _rows(data)}
+        self._about = {"rows": data.n_rows}
         if isinstance(data.workers, Cluster):
             self._keep(*self._on_cluster(data.workers, data, validation, present, weights), present)
             if progress is not None:
@@ -189,24 +166,10 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype="float32", reset=False)
         return self._probabilities(X)
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Most probable label of each row."""
-        best = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
-
-    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
+    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
         """Probabilities for a block's rows: shape (1, rows, classes). The rows exist some pixels at a time."""
         check_is_fitted(self)
-        voters = block.draws * (len(block.timesteps) if rows == "share" else 1)
-        at_once = max(1, PREDICTED_BYTES // (voters * self.n_features_in_ * 4))
-        # Voter by voter, as the rows of `dense_rows` are; a pixel's rows come as neighbours.
-        opinions = np.empty((voters, block.size**2, len(self.classes_)), np.float32)
-        for start in range(0, block.size**2, at_once):
-            pixels = np.arange(start, min(start + at_once, block.size**2))
-            own = self._probabilities(rows_at(block, pixels, rows)).reshape(len(pixels), voters, -1)
-            opinions[:, pixels] = own.transpose(1, 0, 2)
-        return opinions.reshape(1, voters * block.size**2, -1)
+        return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
     def account(self) -> dict[str, Any]:
         """What came of the fit: rounds, losses, rows, the cache on disk, importance by timestep and level."""
@@ -217,10 +180,6 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "device": self.device,
             **self._about,
         }
-
-    def constructor(self) -> dict[str, Any]:
-        """Arguments that make an unfitted head like this one; where it was trained is not what it is."""
-        return {name: value for name, value in self.get_params().items() if name != "device"}
 
     def save(self, folder: Path) -> None:
         """Write the trees, in XGBoost's own format."""
@@ -326,7 +285,7 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: NDArray[np.float64],
         progress: Progress | None,
     ) -> tuple[xgboost.Booster, dict[str, Any]]:
-        plan = _plan(data, validation, classes=len(present), bins=self.max_bin, depth=self.max_depth)
+        plan = plan_pages(data, validation, classes=len(present), bins=self.max_bin, depth=self.max_depth)
         folder = Path(tempfile.mkdtemp(prefix="tedm-xgboost-"))
         stop = threading.Event()
         # Bins that a GPU works on must be in memory: it takes none from pages that were made of NumPy's arrays.
@@ -334,18 +293,18 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         def binned(of: TrainingData, name: str, cuts: xgboost.DMatrix) -> xgboost.DMatrix:
             cache = str(folder / name) if self.device == "cpu" else None
-            pages = _Pages(of, _positions(present), weights, plan, cache, stop)
+            pages = Pages(of, positions_of(present), weights, plan, cache, stop)
             return kind(pages, ref=cuts, max_bin=self.max_bin, nthread=plan.threads)
 
         def train() -> tuple[xgboost.Booster, dict[str, Any]]:
-            some = _some_rows(data, plan.cut_rows, self.seed, stop)
+            some = some_rows(data, plan.cut_rows, self.seed, stop)
             cuts = xgboost.QuantileDMatrix(some, max_bin=self.max_bin, nthread=plan.threads)
             del some
-            _give_back()
+            give_back()
             matrix = binned(data, "train", cuts)
             held_out = binned(validation, "validation", matrix) if validation is not None else None
             del cuts
-            _give_back()
+            give_back()
             self._about |= {
                 "threads": plan.threads,
                 "cut_rows": plan.cut_rows,
@@ -364,8 +323,8 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         try:
             if self.device == "cpu":
-                _require_disk(folder, plan.disk_bytes)
-            return _interruptible(lambda: _speaking(train), give_up)
+                require_disk(folder, plan.disk_bytes)
+            return interruptible(lambda: speaking(train), give_up)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -386,6 +345,7 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "pip install 'dask[dataframe]', or leave the scheduler out"
             ) from error
         client = workers.client
+        self._about["workers"] = _require_workers(client, data)
         about = {"max_bin": self.max_bin}
 
         def train() -> tuple[xgboost.Booster, dict[str, Any]]:
@@ -407,12 +367,11 @@ class XGBoostHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             return done["booster"], done["history"]
 
-        self._about["workers"] = len(client.scheduler_info(n_workers=-1)["workers"])
-        with plain_cluster_errors():
+        with plain_cluster_errors(), client.as_current():  # XGBoost asks for the current one, whatever it is given
             for _ in range(ATTEMPTS - 1):
-                with contextlib.suppress(_WorkerLostError):
-                    return _speaking(train)
-            return _speaking(train)
+                with contextlib.suppress(WorkerLostError):
+                    return speaking(train)
+            return speaking(train)
 
 
 def feature_importance(
@@ -449,172 +408,6 @@ def feature_importance(
     return found
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a fit out of core takes, from shapes alone; stages follow one another, so that the largest counts.
-
-    Parameters
-    ----------
-    features, bins, outputs, rows : int
-        Of the rows; outputs are columns of scores, rows those of training and validation.
-    depth : int
-        Of the trees.
-    reading : int
-        Bytes of two blocks and of what reading one takes.
-    threads, cut_rows, page_rows, nodes : int
-        What can be chosen; nodes are those whose histograms are kept.
-    """
-
-    features: int
-    bins: int
-    outputs: int
-    rows: int
-    depth: int
-    reading: int
-    threads: int
-    cut_rows: int
-    page_rows: int
-    nodes: int
-
-    @property
-    def cutting(self) -> int:
-        """Choosing the bins. XGBoost's sketches were measured at 40 bytes a value up to 2048 rows, 16 from there on."""
-        sketched = 40 * min(self.cut_rows, 2048) + 16 * max(0, self.cut_rows - 2048)
-        return self.reading + self.features * (self.cut_rows * 4 + sketched)
-
-    @property
-    def paging(self) -> int:
-        """Making pages: the rows, those that are being gathered (a quarter), and their bins."""
-        dense = self.page_rows * self.features * 4
-        return self.reading + dense + GATHERED * dense // 4 + self._page + self.features * self.bins * 8 * self.threads
-
-    @property
-    def boosting(self) -> int:
-        """Training: histograms of gradient and second derivative, pages that are used and fetched, what each row has."""
-        # Where not all nodes are kept, no histogram is a difference of two others: all of the last nodes are summed.
-        whole = self.nodes >= 2**self.depth - 1
-        summed: int = 2 ** max(0, self.depth - (2 if whole else 1))
-        histograms = self.features * self.bins * 16 * (self.nodes + (self.threads - 1) * summed)
-        # The cuts are held twice besides, by the matrix and by what reads its pages.
-        pages = (min(self.threads, 3) + 1) * self._page + 2 * self._cuts
-        # What reading took is free by now, but not all of it goes back to the system.
-        return histograms + pages + self.rows * (24 * self.outputs + 64) + XGBOOST_BYTES + self.reading
-
-    @property
-    def disk_bytes(self) -> int:
-        """Of all pages."""
-        pages = -(-self.rows // self.page_rows) + 1
-        return int(self.rows * self.features * 2.25) + pages * self._cuts
-
-    @property
-    def bytes(self) -> int:
-        """The most at a time."""
-        return max(self.cutting, self.paging, self.boosting)
-
-    @property
-    def _page(self) -> int:
-        """A page has its bins by row and by column, with bits for what is missing."""
-        return int(self.page_rows * self.features * 2.25) + self._cuts
-
-    @property
-    def _cuts(self) -> int:
-        return self.features * self.bins * 12
-
-
-def _plan(data: TrainingData, validation: TrainingData | None, *, classes: int, bins: int, depth: int) -> _Plan:
-    """The fastest plan that the budget holds; a `TedmError` if none does."""
-    rows = _rows(data)
-    # Blocks that stay in memory between passes are taken from what is left.
-    kept = min(data.budget.keepable(), len(data) * data.block_bytes)
-    least = _Plan(
-        features=data.n_features,
-        bins=bins,
-        outputs=classes if classes > 2 else 1,
-        rows=rows + (0 if validation is None else _rows(validation)),
-        depth=depth,
-        reading=data.block_bytes + data.reading_bytes,
-        threads=1,
-        cut_rows=min(rows, CUT_ROWS[1]),
-        page_rows=max(LEAST_PAGE, GATHERED * data.rows_per_pixel),
-        nodes=2 ** (depth - 1),
-    )
-    data.budget.require(
-        least.bytes + kept,
-        f"XGBoost ({gigabytes(least.boosting)} to train, with histograms of {data.n_features} features x {bins} bins, "
-        f"{gigabytes(least.cutting)} to choose the bins)",
-        "give --params a smaller max_bin or max_depth",
-    )
-    left = int(data.budget.left() / SLACK) - kept
-    # A block that is read ahead, if there is room for it.
-    plan = replace(least, reading=2 * data.block_bytes + data.reading_bytes)
-    plan = plan if plan.bytes <= left else least
-    for threads in range(torch.get_num_threads(), 0, -1):
-        better = replace(plan, threads=threads, nodes=2**depth - 1)
-        if better.bytes <= left:
-            plan = better
-            break
-    # A half of what is left for each of these: the rest is what a computation stands on.
-    plan = replace(plan, page_rows=_largest(plan, "page_rows", LARGEST_PAGE // (data.n_features * 4), left))
-    return replace(plan, cut_rows=_largest(plan, "cut_rows", min(rows, CUT_ROWS[0]), left))
-
-
-def _largest(plan: _Plan, what: str, most: int, left: int) -> int:
-    """The most of something that memory holds, by halving."""
-    least = value = int(getattr(plan, what))
-    most = max(least, most)
-    while most > least:
-        if replace(plan, **{what: most}).bytes <= left:
-            return most
-        most = max(least, most // 2)
-    return value
-
-
-class _Pages(xgboost.DataIter):
-    """Labelled rows as XGBoost asks for them: pass after pass, a page at a time."""
-
-    def __init__(
-        self,
-        data: TrainingData,
-        positions: NDArray[np.int64],
-        weights: NDArray[np.float64],
-        plan: _Plan,
-        cache: str | None,
-        stop: threading.Event,
-    ) -> None:
-        super().__init__(cache_prefix=cache)
-        self._data, self._positions, self._weights, self._plan, self._stop = data, positions, weights, plan, stop
-        self._pages = self._one_pass()
-
-    def reset(self) -> None:
-        """Start a pass."""
-        self._pages.close()
-        self._pages = self._one_pass()
-
-    def next(self, input_data: Callable[..., None]) -> bool:
-        """Hand over a page; whether there was one."""
-        _go_on(self._stop)
-        for rows, labels in self._pages:
-            input_data(data=rows, label=self._positions[labels], weight=self._weights[labels])
-            return True
-        return False
-
-    def _one_pass(self) -> Generator[tuple[NDArray[np.float32], NDArray[np.uint8]], None, None]:
-        """Parts of images put together until a page is full: small pages cost time and disk."""
-        size, features = self._plan.page_rows, self._data.n_features
-        rows, labels, filled = np.empty((size, features), np.float32), np.empty(size, np.uint8), 0
-        for _, some, own in self._data.row_chunks(self._data.names, size * features):
-            while len(some):
-                taken = min(len(some), size - filled)
-                rows[filled : filled + taken], labels[filled : filled + taken] = some[:taken], own[:taken]
-                some, own, filled = some[taken:], own[taken:], filled + taken
-                if filled == size:
-                    yield rows[:filled], labels[:filled]
-                    filled = 0
-            del some, own
-        if filled:
-            yield rows[:filled], labels[:filled]
-
-
 class _Report(xgboost.callback.TrainingCallback):
     """Tells the caller of each round, and XGBoost when to stop."""
 
@@ -629,36 +422,18 @@ class _Report(xgboost.callback.TrainingCallback):
         return self._stop is not None and self._stop.is_set()
 
 
-def _rows(data: TrainingData) -> int:
-    return sum(data.labelled_pixels(name) for name in data.names) * data.rows_per_pixel
-
-
-def _positions(present: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Of class indices among the classes that are present; the others are no class."""
-    positions = np.full(256, -1, np.int64)
-    positions[present] = np.arange(len(present))
-    return positions
-
-
-def _some_rows(data: TrainingData, wanted: int, seed: int, stop: threading.Event) -> NDArray[np.float32]:
-    """Random rows, from each image as many as its part of all."""
-    total, seen, filled = _rows(data) // data.rows_per_pixel, 0, 0
-    pixels = min(total, max(1, wanted // data.rows_per_pixel))
-    rows = np.empty((pixels * data.rows_per_pixel, data.n_features), np.float32)
-    for labelled in data.read(data.names, working=rows.nbytes):
-        _go_on(stop)
-        labels = np.flatnonzero(labelled.mask.ravel() != IGNORE)
-        # Rounded such that the parts add up.
-        own = (seen + len(labels)) * pixels // total - seen * pixels // total
-        seen += len(labels)
-        # In their order, so that all rows give the bins that they give in memory.
-        chosen = np.sort(np.random.default_rng([seed, *labelled.block.name.encode()]).permutation(labels)[:own])
-        at_once = max(1, own // 8)  # what gathering takes besides stays small
-        for start in range(0, own, at_once):
-            part = rows_at(labelled.block, chosen[start : start + at_once], data.rows)
-            rows[filled : filled + len(part)] = part
-            filled += len(part)
-    return rows
+def _require_workers(client: Any, data: TrainingData) -> int:
+    """Refuse workers whose memory does not hold their part of the rows; how many they are."""
+    limits = [about["memory_limit"] for about in client.scheduler_info(n_workers=-1)["workers"].values()]
+    least = min((limit for limit in limits if limit), default=None)
+    each = HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / len(limits)
+    if least is not None and each > least:
+        raise TedmError(
+            f"XGBoost holds all rows in the cluster's memory: {gigabytes(each)} on each of {len(limits)} workers, and one may "
+            f"have {gigabytes(least)}; start more or larger ones (dask worker --memory-limit), or use fewer pixels "
+            "(--pixels-per-image)"
+        )
+    return len(limits)
 
 
 def _dask_rows(
@@ -675,7 +450,7 @@ def _dask_rows(
         rows.append(da.from_delayed(read(there, name), (len(own), data.n_features), dtype=np.float32))
         labels.append(da.from_array(own, chunks=-1))
     every = da.concatenate(labels)
-    position = _positions(present)
+    position = positions_of(present)
     return (
         da.concatenate(rows),
         every.map_blocks(lambda own: position[own], dtype=np.int64),
@@ -687,79 +462,3 @@ def _rows_of(data: TrainingData, name: str) -> NDArray[np.float32]:
     """All labelled rows of an image."""
     (labelled,) = data.read([name], keep=False)
     return rows_at(labelled.block, np.flatnonzero(labelled.mask.ravel() != IGNORE), data.rows)
-
-
-def _require_disk(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise TedmError(
-            f"XGBoost's cache takes {gigabytes(needed)} and {folder.parent} has {gigabytes(free)} left; "
-            "set TMPDIR to a folder with more, or use fewer pixels (--pixels-per-image)"
-        )
-
-
-def _give_back() -> None:
-    """Freed memory to the system, where the C library keeps it for itself: glibc does with a sketch's many small parts."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-
-
-def _go_on(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise InterruptedError("stopped by the caller")
-
-
-class _WorkerLostError(TedmError):
-    """Training on a cluster stops with any of its workers; Dask makes the rows again."""
-
-
-def _speaking(work: Callable[[], T]) -> T:
-    """XGBoost's errors as one line, its warnings left out."""
-    try:
-        with xgboost.config_context(verbosity=0):
-            return work()
-    except ValueError as error:  # XGBoost's own is one
-        if "/collective/" in str(error) or "Invalid worker address" in str(
-            error
-        ):  # the workers' own network, or another worker
-            raise _WorkerLostError(
-                "XGBoost lost a worker of the cluster while it was training, again and again; are they killed for memory? "
-                "Give workers more memory (dask worker --memory-limit), or use fewer pixels (--pixels-per-image)"
-            ) from error
-        if not isinstance(error, xgboost.core.XGBoostError):
-            raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        cause = re.sub(r"^(\[[\d:]+\]\s*)?(\S+:\d+:\s*)?", "", first)
-        raise TedmError(f"XGBoost failed: {cause}") from error
-
-
-def _interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
-    """Do it in a thread of its own: Ctrl-C comes to this one, which is free to answer.
-
-    XGBoost calls back from C, where an interrupt would be printed and taken for the end of the data.
-    """
-
-    def tidy() -> T:
-        try:
-            return work()
-        except BaseException as error:
-            # The frames hold matrices, which hold files: they must go before the folder does.
-            each: BaseException | None = error
-            while each is not None:
-                traceback.clear_frames(each.__traceback__)
-                each = each.__cause__
-            raise
-
-    with ThreadPoolExecutor(1, thread_name_prefix="tedm-xgboost") as thread:
-        done = thread.submit(tidy)
-        try:
-            while not wait(
-                [done], timeout=0.2
-            ).done:  # a signal may come to the other thread, and wakes this one at its next look
-                pass
-            return done.result()
-        except KeyboardInterrupt:
-            give_up()
-            raise

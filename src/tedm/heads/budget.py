@@ -54,6 +54,10 @@ class Budget:
         self._unkept -= nbytes
         return True
 
+    def give_back(self, nbytes: int) -> None:
+        """What was granted by `keep` no longer stays."""
+        self._unkept += nbytes
+
     def keepable(self) -> int:
         """Bytes that `keep` would still grant."""
         return self._unkept
@@ -104,7 +108,7 @@ def free() -> int:
     return available
 
 
-def gigabytes(nbytes: int) -> str:
+def gigabytes(nbytes: float) -> str:
     """`3.2 GB`, in powers of ten as on a disk's label."""
     return f"{nbytes / 1e9:.3g} GB"
 

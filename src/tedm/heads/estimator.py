@@ -24,10 +24,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.budget import SLACK
+from tedm.heads.classifier import PART_BYTES, opinions_in_parts
 from tedm.heads.kinds import Progress
 from tedm.heads.named import built, name_of, named_classifier, one_line, require_classifier, require_known, require_valid
 from tedm.heads.need import Need
-from tedm.heads.rows import RowLayout, rows_at
+from tedm.heads.rows import RowLayout
 from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.strata import sample_sizes, sampled_rows
 from tedm.heads.training import TrainingData
@@ -37,8 +38,6 @@ from tedm.store import IGNORE, Block
 FILE = "estimator.skops"
 FROM_OBJECT = "an object: "
 
-# Rows that are gathered, streamed or asked about at once, as float32. Predicting takes a few times that.
-PART_BYTES = 32 * 10**6
 # Where scikit-learn computes in parts of its own (distances, say), their size in MiB; its own default is 1024.
 WORKING_MEMORY = 64
 
@@ -142,7 +141,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             require_kept(made)
         streamed = hasattr(made, "partial_fit")
         self._weighted(made, "partial_fit" if streamed else "fit", self._weights(data.class_counts()), np.empty(0, int))
-        self.rows_there_ = int(data.class_counts().sum()) * data.rows_per_pixel
+        self.rows_there_ = data.n_rows
         try:
             with config_context(working_memory=WORKING_MEMORY):
                 if streamed:
@@ -177,20 +176,11 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels: NDArray[Any] = self.estimator_.predict(X)
         return labels
 
-    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float64]:
+    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
         """Probabilities, or votes of 0 and 1, for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
-        each = block.draws * (len(block.timesteps) if rows == "share" else 1)
-        pixels = np.arange(block.size**2)
-        at_once = max(1, PART_BYTES // (each * self.n_features_in_ * 4))
-        found = np.empty((each, len(pixels), len(self.classes_)))
         with config_context(working_memory=WORKING_MEMORY):
-            for start in range(0, len(pixels), at_once):
-                some = pixels[start : start + at_once]
-                part = self._probabilities(rows_at(block, some, rows))
-                # A pixel's rows come as neighbours; in a block's order they are whole images apart.
-                found[:, start : start + at_once] = part.reshape(len(some), each, -1).swapaxes(0, 1)
-        return found.reshape(1, each * len(pixels), -1)
+            return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
     def account(self) -> dict[str, Any]:
         """What came of the fit."""

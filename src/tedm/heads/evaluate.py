@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.ahead import read_ahead
 from tedm.heads.budget import Budget
+from tedm.heads.classifier import PREDICTING_BYTES
+from tedm.heads.kinds import KINDS, kind_of
 from tedm.heads.records import Record
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import Scores, score
@@ -197,6 +199,8 @@ class _Task:
             timesteps = head.timesteps(self.timesteps)
             voters = head.method.members * settings.draws * (len(timesteps) if head.method.rows == "share" else 1)
             cells = block_bytes(self.features, len(timesteps))[0] * 2  # as float32, or some of them again
+            if KINDS[kind_of(head.method.head)].takes_rows:
+                cells += PREDICTING_BYTES
             most = max(most, cells + pixels * len(head.classes) * 8 * (2 * voters + 8))
         return most
 

@@ -64,11 +64,14 @@ class Kind:
         Of its class; imported when needed.
     options : mapping of str to str
         Options of `tedm.heads.fit` that it takes, and the arguments of the class that these are.
+    takes_rows : bool
+        Whether it predicts from rows, which then exist some at a time, and not from cells.
     """
 
     module: str
     name: str
     options: Mapping[str, str]
+    takes_rows: bool = False
 
     def load(self) -> Callable[..., Head]:
         """The class."""
@@ -104,8 +107,11 @@ KINDS = {
             "patience": "patience",
             "class_weight": "class_weight",
         },
+        takes_rows=True,
     ),
-    "sklearn": Kind("tedm.heads.estimator", "EstimatorHead", {"iterations": "epochs", "class_weight": "class_weight"}),
+    "sklearn": Kind(
+        "tedm.heads.estimator", "EstimatorHead", {"iterations": "epochs", "class_weight": "class_weight"}, takes_rows=True
+    ),
 }
 
 

@@ -20,13 +20,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GroupKFold
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.algebra import ArrayDesign, BlockDesign, Design
+from tedm.heads.classifier import Classifier
 from tedm.heads.kinds import Progress
 from tedm.heads.linear import ArrayRows, Effort, Model, Rows, Sum, center_and_variance, losses, moments, working_bytes
 from tedm.heads.rows import RowLayout
@@ -46,7 +45,7 @@ FOLDS = 5
 SOLVER_COPIES = 32
 
 
-class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticHead(Classifier):
     """Ridge logistic regression, binary or multinomial.
 
     Parameters
@@ -119,15 +118,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups : array of shape (rows,) or None
             What must not be torn apart where the strength is chosen by cross-validation, a patient say; None takes rows.
         """
-        X, y = validate_data(self, X, y, dtype=self.dtype)
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"LogisticHead needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
-        if len(self.classes_) > IGNORE:
-            raise ValueError(
-                f"LogisticHead takes {IGNORE} classes at most, got {len(self.classes_)}; is y a regression target?"
-            )
+        X, indices = self._checked_rows(X, y, self.dtype)
         if self.select == "val":
             raise TedmError("select='val' needs validation images; rows in memory are cross-validated: select='cv'")
         numbers = np.zeros(len(X), np.intp)
@@ -163,12 +154,6 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=self.dtype, reset=False)
         return self._probabilities(ArrayDesign(X))
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Most probable label of each row."""
-        best = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
-
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float64]:
         """Probabilities for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
@@ -188,7 +173,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def constructor(self) -> dict[str, Any]:
         """Arguments that make an unfitted head like this one."""
         ridge = self.ridge if isinstance(self.ridge, (int, float, str)) else list(self.ridge)
-        return {**self.get_params(), "ridge": ridge}
+        return {**super().constructor(), "ridge": ridge}
 
     def save(self, folder: Path) -> None:
         """Write the weights."""

@@ -8,57 +8,44 @@ the number of its iteration or epoch, so that a fit which was interrupted goes o
 from __future__ import annotations
 
 import contextlib
-import copy
-import json
-import os
-import signal
-import threading
-import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save, save_file
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
+from safetensors.numpy import load_file, save_file
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.heads.ahead import read_ahead
 from tedm.heads.budget import SLACK
+from tedm.heads.classifier import Classifier
 from tedm.heads.lean import working_bytes
 from tedm.heads.network import Committee, hidden_sizes, mean_losses
-from tedm.heads.rows import RowLayout, gather_rows, row_labels
-from tedm.heads.sampling import ClassWeight, class_weights, pixel_weights
+from tedm.heads.resume import Checkpoint, FitState, undisturbed
+from tedm.heads.rows import RowLayout, as_tensor, gather_rows, row_labels
+from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.training import Labelled, TrainingData
 from tedm.heads.vote import VotingRule, vote
+from tedm.heads.window import IMAGES, PIXELS, ROWS, Window, draw
 from tedm.store import IGNORE, Block
 
 WEIGHTS = "weights.safetensors"
-# Points of the recorded loss curve.
-CURVE_POINTS = 100
 # Validation loss is looked at this often while stopping early.
 CHECKS = 50
 # Rows in memory that are predicted at once.
 ROWS_AT_ONCE = 2**14
-# A long fit leaves a state to go on from this often.
-CHECKPOINT_SECONDS = 60.0
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
 # What the allocator and the threads of torch and the codecs hold on to once whole images have gone through them (measured).
 HELD = 2**27
-# What is drawn: another stream of random numbers for each.
-_ROWS, _PIXELS, _IMAGES = range(3)
 
 
-class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class MLPHead(Classifier):
     """A small MLP, or an ensemble of them.
 
     How well batches mix images: whole images are drawn by a new permutation of all of them each epoch, whatever the memory.
@@ -135,23 +122,17 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on rows in memory: X of shape (rows, features), y of shape (rows,) with any labels."""
-        X, y = validate_data(self, X, y, dtype="float32")
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"MLPHead needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
-        if len(self.classes_) > IGNORE:
-            raise ValueError(f"MLPHead takes {IGNORE} classes at most, got {len(self.classes_)}; is y a regression target?")
-        rows, labels = _tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
+        X, indices = self._checked_rows(X, y, "float32")
+        rows, labels = as_tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
         self._begin(X.shape[1], self.classes_, np.bincount(indices))
 
         def learn() -> Generator[Tensor]:
             for iteration in range(self.iterations):
-                drawn = _draw(self.seed, _ROWS, iteration).integers(len(rows), size=(self.members, self.pixels_per_batch))
+                drawn = draw(self.seed, ROWS, iteration).integers(len(rows), size=(self.members, self.pixels_per_batch))
                 chosen = torch.from_numpy(drawn).to(self.device)
                 yield self._learn_rows(rows[chosen], labels[chosen])
 
-        self._train(lambda state: learn(), _State(0), None, None, None)
+        self._train(lambda state: learn(), FitState(0), None, None, None)
         return self
 
     def fit_blocks(
@@ -190,8 +171,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
         saved = None
         if checkpoint is not None:
-            saved = _Checkpoint(Path(checkpoint), self._identity(data, names, validation))
-        state = (saved.read() if saved is not None else None) or _State(self._window_images(data, names))
+            saved = Checkpoint(Path(checkpoint), self._identity(data, names, validation))
+        state = (saved.read() if saved is not None else None) or FitState(self._window_images(data, names))
         self.images_mixed_, self.images_in_all_ = state.window or len(names), len(names)
         self._require(data, names, state.window)
         held = state.window * data.block_bytes
@@ -206,7 +187,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         try:
             self._train(lambda state: learn(data, names, state), state, validation, progress, saved)
         finally:
-            data.budget.keep(-held)  # given back
+            data.budget.give_back(held)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
@@ -215,19 +196,13 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype="float32", reset=False)
         network = self.network_.eval()
         with torch.inference_mode():
-            logits = [network(rows[None].to(self.device)).cpu() for rows in torch.split(_tensor(X), ROWS_AT_ONCE)]
+            logits = [network(rows[None].to(self.device)).cpu() for rows in torch.split(as_tensor(X), ROWS_AT_ONCE)]
         return vote(torch.cat(logits, dim=1).softmax(dim=-1).numpy(), rule=self.vote)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Most probable label of each row."""
-        best = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Probabilities for a block's rows: shape (members, rows, classes)."""
         check_is_fitted(self)
-        cells = [_tensor(level).to(self.device) for level in block.cells]
+        cells = [as_tensor(level).to(self.device) for level in block.cells]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
@@ -243,10 +218,6 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "device": self.device,
             "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
         }
-
-    def constructor(self) -> dict[str, Any]:
-        """Arguments that make an unfitted head like this one; where it was trained is not what it is."""
-        return {name: value for name, value in self.get_params().items() if name != "device"}
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
@@ -285,11 +256,11 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _train(
         self,
-        learn: Callable[[_State], Generator[Tensor]],
-        state: _State,
+        learn: Callable[[FitState], Generator[Tensor]],
+        state: FitState,
         validation: TrainingData | None,
         progress: Callable[[int, int, float], None] | None,
-        saved: _Checkpoint | None,
+        saved: Checkpoint | None,
     ) -> None:
         """Adam until the iterations are used up, or the validation loss has stopped falling.
 
@@ -308,7 +279,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 while not state.stopped(self.patience):
                     if self.patience is not None and validation is not None and state.iteration // look_every > state.looks:
                         loss = self._loss_on(validation)
-                        with _undisturbed():
+                        with undisturbed():
                             state.look(loss, network)
                         continue
                     if state.iteration == self.iterations:
@@ -317,7 +288,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     if saved is not None:  # what an interrupted iteration has changed already
                         statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
                     each = next(losses)
-                    with _undisturbed():
+                    with undisturbed():
                         optimiser.step()
                         told = state.count(each, self.iterations)
                         statistics = {}
@@ -351,13 +322,13 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         losses.sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach().mean()
 
-    def _learn_pixels(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[Tensor]:
+    def _learn_pixels(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Tensor]:
         """Rows of random labelled pixels, each member its own."""
         settings = data.features.settings
         size = settings.image_size
         with contextlib.closing(self._windows(data, names, state)) as windows:
             for iteration, window in enumerate(windows, start=state.iteration):
-                random = _draw(self.seed, _PIXELS, iteration)
+                random = draw(self.seed, PIXELS, iteration)
                 image, pixel = window.draw(random, self.members * self.pixels_per_batch)
                 labels = window.masks[image, pixel].to(torch.long).to(self.device)
                 image, pixel = image.to(self.device), pixel.to(self.device)
@@ -366,13 +337,13 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 labels = labels.repeat_interleave(len(rows) // len(labels))
                 yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
 
-    def _windows(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[_Window]:
+    def _windows(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Window]:
         """The window of each iteration: the same object, whose images change in place."""
         held = state.window
         every = self._turn_every(data, names)
         past = state.iteration // every if held < len(names) else 0
         # Image p of the stream lies in slot p % held: the one that it replaces is the oldest.
-        window = _Window(held, data, self.device)
+        window = Window(held, data, self.device)
         working = held * data.block_bytes
         for position, labelled in enumerate(data.read(self._stream(names, past, held), working=working, keep=False), past):
             window.put(position % held, labelled)
@@ -393,7 +364,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Part of the endless stream of permutations of the images."""
         out: list[str] = []
         for epoch in range(start // len(names), (start + max(count, 0) - 1) // len(names) + 1):
-            out += [names[index] for index in _draw(self.seed, _IMAGES, epoch).permutation(len(names))]
+            out += [names[index] for index in draw(self.seed, IMAGES, epoch).permutation(len(names))]
         return out[start % len(names) :][: max(count, 0)]
 
     def _turn_every(self, data: TrainingData, names: Sequence[str]) -> int:
@@ -401,7 +372,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pixels = sum(data.labelled_pixels(name) for name in names) // len(names)
         return max(1, min(pixels // self.pixels_per_batch, self.iterations // (PASSES * len(names))))
 
-    def _learn_images(self, data: TrainingData, names: Sequence[str], state: _State) -> Generator[Tensor]:
+    def _learn_images(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Tensor]:
         """Whole images, the same for all members, read once; what does not fill a batch is left out of its epoch."""
         settings = data.features.settings
         at_once = min(self.images_per_batch, len(names))
@@ -416,8 +387,8 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with contextlib.closing(read_ahead(blocks(), ahead=ahead)) as coming:  # type: ignore[type-var]
             for _ in range(state.iteration, self.iterations):
                 batch = [next(coming) for _ in range(at_once)]
-                cells = [[_tensor(level).to(self.device) for level in labelled.block.cells] for labelled in batch]
-                labels = torch.cat([_tensor(labelled.mask).flatten().repeat(data.rows_per_pixel) for labelled in batch])
+                cells = [[as_tensor(level).to(self.device) for level in labelled.block.cells] for labelled in batch]
+                labels = torch.cat([as_tensor(labelled.mask).flatten().repeat(data.rows_per_pixel) for labelled in batch])
                 del batch
                 loss = self.network_.learn_images(
                     cells,
@@ -434,7 +405,7 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """A part of the epoch's permutation of all images, in the features' order."""
         at_once = min(self.images_per_batch, len(names))
         epoch, batch = divmod(iteration, len(names) // at_once)
-        order = _draw(self.seed, _IMAGES, epoch).permutation(len(names))
+        order = draw(self.seed, IMAGES, epoch).permutation(len(names))
         chosen = [names[index] for index in order[batch * at_once : (batch + 1) * at_once]]
         return sorted(chosen, key=data.features.labels.index)
 
@@ -506,234 +477,6 @@ class MLPHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return total / count
 
 
-class _Window:
-    """Images in memory that pixels are drawn from: they lie where those before lay, in the store's type.
-
-    Parameters
-    ----------
-    images : int
-        How many at a time.
-    data : TrainingData
-    device : str
-        Where the cells are; masks and draws stay with the processor.
-    """
-
-    def __init__(self, images: int, data: TrainingData, device: str) -> None:
-        pixels = data.features.settings.image_size**2
-        self.cells: list[Tensor] = []
-        self.masks = torch.full((images, pixels), IGNORE, dtype=torch.uint8)
-        self._images, self._device = images, device
-        self._sampling = data.sampling
-        self._counts = data.class_counts() if data.sampling == "balanced" else None
-        self._pixels = np.zeros((images, pixels), np.int32)  # the labelled ones of each image, from the left
-        self._totals = np.zeros(images)  # their weights: number, where all weigh the same
-        self._cumulative: list[NDArray[np.float64]] = [np.zeros(0)] * images
-
-    def put(self, slot: int, labelled: Labelled) -> None:
-        """Replace an image."""
-        if not self.cells:
-            self.cells = [
-                torch.empty((self._images, *level.shape), dtype=_tensor(level).dtype, device=self._device)
-                for level in labelled.block.cells
-            ]
-        for tensor, level in zip(self.cells, labelled.block.cells, strict=True):
-            tensor[slot] = _tensor(level)
-        mask = labelled.mask
-        self.masks[slot] = _tensor(mask).flatten()
-        chosen = np.flatnonzero(mask.ravel() != IGNORE)
-        self._pixels[slot, : len(chosen)] = chosen
-        self._totals[slot] = len(chosen)
-        if self._sampling != "uniform":
-            self._cumulative[slot] = np.cumsum(pixel_weights(mask, self._sampling, self._counts).ravel()[chosen])
-            self._totals[slot] = self._cumulative[slot][-1]
-
-    def draw(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """So many labelled pixels by their weights, with replacement: slots and positions in the flattened image."""
-        edges = np.cumsum(self._totals)
-        if self._sampling == "uniform":
-            drawn: NDArray[Any] = random.integers(int(edges[-1]), size=count)
-        else:
-            drawn = random.random(count) * edges[-1]
-        slots = np.searchsorted(edges, drawn, side="right").clip(max=self._images - 1)
-        places = drawn - (edges - self._totals)[slots]
-        if self._sampling != "uniform":
-            for slot in np.unique(slots):
-                here, cumulative = slots == slot, self._cumulative[slot]
-                places[here] = np.searchsorted(cumulative, places[here], side="right").clip(max=len(cumulative) - 1)
-        return torch.from_numpy(slots), torch.from_numpy(self._pixels[slots, places.astype(np.intp)].astype(np.int64))
-
-
-@dataclass
-class _State:
-    """Where a fit is: with the weights and Adam's state, all that the rest of it depends on.
-
-    Parameters
-    ----------
-    window : int
-        Images in memory that pixels are drawn from; 0 where none stay.
-    """
-
-    window: int
-    iteration: int = 0
-    since: int = 0
-    running: float = 0.0
-    best: float = np.inf
-    best_iteration: int = 0
-    waited: int = 0
-
-    def __post_init__(self) -> None:
-        self.loss_curve: list[float] = []
-        self.validation_curve: list[float] = []
-        self.best_weights: dict[str, Tensor] | None = None
-        self._total: Tensor | None = None  # of the losses since the last point; it stays on the device
-        self._arrays: dict[str, NDArray[Any]] = {}
-
-    @property
-    def looks(self) -> int:
-        """Validation losses so far."""
-        return len(self.validation_curve)
-
-    def stopped(self, patience: int | None) -> bool:
-        """Whether validation has lost its patience."""
-        return patience is not None and self.waited >= patience
-
-    def look(self, loss: float, network: Committee) -> None:
-        """Take note of a validation loss."""
-        self.validation_curve.append(loss)
-        self.waited += 1
-        if loss < self.best:
-            self.best, self.best_iteration, self.waited = loss, self.iteration, 0
-            self.best_weights = copy.deepcopy(network.state_dict())
-
-    def count(self, loss: Tensor, iterations: int) -> bool:
-        """Take note of an iteration and its loss; whether that made a point of the curve."""
-        self._total = loss.double() + (self.running if self._total is None else self._total)
-        self.iteration, self.since = self.iteration + 1, self.since + 1
-        if self.iteration * CURVE_POINTS // iterations == (self.iteration - 1) * CURVE_POINTS // iterations:
-            return False
-        self.loss_curve.append(float(self._total) / self.since)
-        self.since, self.running, self._total = 0, 0.0, None
-        return True
-
-    def restore(self, network: Committee, optimiser: torch.optim.Adam, device: str) -> None:
-        """Put weights and Adam's state where they were, if this state was read from a file."""
-        if not self._arrays:
-            return
-        tensors = {name: torch.from_numpy(array).to(device) for name, array in self._arrays.items()}
-        self._arrays = {}
-        network.load_state_dict(_below("weights.", tensors))
-        best = _below("best.", tensors)
-        self.best_weights = best or None
-        known = optimiser.state_dict()
-        moments = _below("adam.", tensors)
-        known["state"] = {
-            index: _below(f"{index}.", moments) for index in range(len(known["param_groups"][0]["params"])) if moments
-        }
-        optimiser.load_state_dict(known)
-
-    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Arrays and plain JSON values."""
-        tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
-        for index, of_parameter in optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in of_parameter.items()}
-        about = {field: getattr(self, field) for field in self.__dataclass_fields__}
-        about["running"] = self.running if self._total is None else float(self._total)
-        about["best"] = None if np.isinf(self.best) else self.best
-        curves = {"loss_curve": self.loss_curve, "validation_curve": self.validation_curve}
-        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in tensors.items()}, {
-            "state": about,
-            **curves,
-        }
-
-    @classmethod
-    def from_file(cls, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> Self:
-        """What `to_file` gave."""
-        fields = about["state"]
-        state = cls(**{**fields, "best": np.inf if fields["best"] is None else fields["best"]})
-        state.loss_curve, state.validation_curve = list(about["loss_curve"]), list(about["validation_curve"])
-        state._arrays = arrays
-        return state
-
-
-class _Checkpoint:
-    """The file that a fit goes on from.
-
-    Parameters
-    ----------
-    path : Path
-        Written aside and renamed when whole.
-    identity : dict
-        Plain JSON values by name: those of the fit that made the file must be the same.
-    """
-
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
-        self._path = path
-        self._identity = json.loads(json.dumps(identity, default=str))  # as it comes back
-        self._last = time.monotonic()
-        if not path.parent.is_dir():
-            raise TedmError(f"cannot write the checkpoint {path}: there is no folder {path.parent}")
-
-    def due(self) -> bool:
-        """Whether the last one is a while ago."""
-        return time.monotonic() - self._last >= CHECKPOINT_SECONDS
-
-    def write(self, state: _State, network: Committee, optimiser: torch.optim.Adam) -> None:
-        """Replace the file."""
-        arrays, about = state.to_file(network, optimiser)
-        aside = self._path.with_name(f".{self._path.name}.partial")
-        try:
-            with aside.open("wb") as file:
-                file.write(save(arrays, {"fit": json.dumps({"identity": self._identity, **about})}))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._path)
-        except OSError as error:
-            raise TedmError(f"cannot write the checkpoint {self._path}: {error.strerror or error}") from error
-        self._last = time.monotonic()
-
-    def read(self) -> _State | None:
-        """The state in the file; None if there is none."""
-        if not self._path.exists():
-            return None
-        try:
-            with safe_open(self._path, "numpy") as file:
-                about = json.loads(file.metadata()["fit"])
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            theirs, state = about["identity"], _State.from_file(arrays, about)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            cause = (str(error) or repr(error)).splitlines()[0]
-            raise TedmError(f"the checkpoint {self._path} is damaged ({cause}); delete it to start again") from error
-        for name in sorted({*theirs, *self._identity}):
-            if theirs.get(name) != self._identity.get(name):
-                raise TedmError(f"the checkpoint {self._path} is of another fit ({name} differs); delete it to start again")
-        return state
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: weights, Adam's state and the iteration's number change together or not at all."""
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
-        yield
-        return
-    came: list[int] = []
-    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
-    for which in before:
-        signal.signal(which, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, signal.SIG_DFL if handler is None else handler)
-    for number in came:
-        signal.raise_signal(number)
-
-
-def _draw(seed: int, what: int, number: int) -> np.random.Generator:
-    """Random numbers of an iteration or an epoch."""
-    return np.random.default_rng([seed % 2**64, what, number])
-
-
 def _crc(data: TrainingData, names: Sequence[str]) -> int:
     """Of the masks."""
     crc = 0
@@ -747,11 +490,6 @@ def _adam_bytes(parameters: Sequence[Tensor]) -> int:
     return 3 * sum(parameter.nbytes for parameter in parameters)
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin so, without that."""
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
 def flatness(curve: Sequence[float]) -> float:
     """How much the training loss still fell: its last tenth against the tenth before, relative; near zero when flat."""
     tenth = max(1, len(curve) // 10)
@@ -760,8 +498,3 @@ def flatness(curve: Sequence[float]) -> float:
         float(np.mean(curve[-2 * tenth : -tenth] if len(curve) > tenth else curve[:1])),
     )
     return (before - last) / max(before, 1e-12)
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """The array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -9,7 +9,7 @@ channel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
@@ -88,6 +88,11 @@ def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[
 def row_labels(mask: NDArray[np.uint8], timesteps: int, draws: int, rows: RowLayout) -> NDArray[np.uint8]:
     """The mask's class indices for every row: repeated for each draw, and for each timestep where those are rows."""
     return np.tile(mask.ravel(), draws * (timesteps if rows == "share" else 1))
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """The array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def gather_rows(

@@ -56,8 +56,11 @@ class LabelledImage:
     def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
         """Design matrices, as small as they can be, and the class index of each row; good until the next is asked for."""
         mask = self.labelled.mask
+        labels: NDArray[np.uint8] | None = None
         for part in BlockDesign(self.labelled.block, self.rows, dtype, scratch=scratch).parts():
-            yield part, np.tile(mask.ravel(), part.shape[0] // mask.size)
+            if labels is None or len(labels) != part.shape[0]:
+                labels = np.tile(mask.ravel(), part.shape[0] // mask.size)
+            yield part, labels
 
 
 class TrainingData:
@@ -76,7 +79,7 @@ class TrainingData:
     pixels_per_image : int or None
         Labelled pixels that are used of each image, drawn by `sampling`; None takes all.
     sampling : {"uniform", "balanced", "boundary"}
-        How pixels are drawn, here and by heads that draw batches of pixels.
+        How pixels are drawn: here, where only some are used, else by heads that draw batches of pixels.
     seed : int
         Of that draw.
     memory : Budget, int or None
@@ -107,7 +110,8 @@ class TrainingData:
         self.rows: RowLayout = rows
         self.timesteps = features.settings.timesteps if timesteps is None else tuple(timesteps)
         self.classes = features.labels.classes
-        self.sampling: Sampling = sampling
+        # Pixels that were drawn by their weights here are not weighted again.
+        self.sampling: Sampling = sampling if pixels_per_image is None else "uniform"
         self.budget = memory if isinstance(memory, Budget) else Budget(memory)
         self.workers = workers
         self.masks: dict[str, NDArray[np.uint8]] = {}
@@ -211,6 +215,11 @@ class TrainingData:
     def n_features(self) -> int:
         """Length of a row."""
         return self.features.settings.channels * (1 if self.rows == "share" else len(self.timesteps))
+
+    @property
+    def n_rows(self) -> int:
+        """Labelled rows."""
+        return int(self.class_counts().sum()) * self.rows_per_pixel
 
     @property
     def rows_per_pixel(self) -> int:

@@ -78,7 +78,7 @@ def pool(pixels: Floats, side: int, upsampling: Upsampling) -> Floats:
     stride = size // side
     if upsampling == "nearest":
         patches = pixels.reshape(*lead, side, stride, side, stride, channels)
-        return np.asarray(patches.sum(axis=(-4, -2)))
+        return np.asarray(patches.sum(axis=-4).sum(axis=-2))  # whole lines first: these lie side by side
     matrix = bilinear_matrix(side, size).T.astype(pixels.dtype)
     narrow = (matrix @ pixels.reshape(*lead, size, size * channels)).reshape(*lead, side, size, channels)
     return np.asarray(matrix @ narrow)

@@ -1,0 +1,79 @@
+"""Calls of XGBoost that end like ours: errors as one line, Ctrl-C at once, memory given back."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
+
+import xgboost
+
+from tedm.errors import TedmError
+
+T = TypeVar("T")
+
+
+class WorkerLostError(TedmError):
+    """Training on a cluster stops with any of its workers; Dask makes the rows again."""
+
+
+def speaking(work: Callable[[], T]) -> T:
+    """XGBoost's errors as one line, its warnings left out."""
+    try:
+        with xgboost.config_context(verbosity=0):
+            return work()
+    except ValueError as error:  # XGBoost's own is one
+        if "/collective/" in str(error) or "Invalid worker address" in str(
+            error
+        ):  # the workers' own network, or another worker
+            raise WorkerLostError(
+                "XGBoost lost a worker of the cluster while it was training, again and again; are they killed for memory? "
+                "Give workers more memory (dask worker --memory-limit), or use fewer pixels (--pixels-per-image)"
+            ) from error
+        if not isinstance(error, xgboost.core.XGBoostError):
+            raise
+        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        cause = re.sub(r"^(\[[\d:]+\]\s*)?(\S+:\d+:\s*)?", "", first)
+        raise TedmError(f"XGBoost failed: {cause}") from error
+
+
+def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
+    """Do it in a thread of its own: Ctrl-C comes to this one, which is free to answer.
+
+    XGBoost calls back from C, where an interrupt would be printed and taken for the end of the data.
+    """
+
+    def tidy() -> T:
+        try:
+            return work()
+        except BaseException as error:
+            # The frames hold matrices, which hold files: they must go before the folder does.
+            each: BaseException | None = error
+            while each is not None:
+                traceback.clear_frames(each.__traceback__)
+                each = each.__cause__
+            raise
+
+    with ThreadPoolExecutor(1, thread_name_prefix="tedm-xgboost") as thread:
+        done = thread.submit(tidy)
+        try:
+            while not wait(
+                [done], timeout=0.2
+            ).done:  # a signal may come to the other thread, and wakes this one at its next look
+                pass
+            return done.result()
+        except KeyboardInterrupt:
+            give_up()
+            raise
+
+
+def give_back() -> None:
+    """Freed memory to the system, where the C library keeps it for itself: glibc does with a sketch's many small parts."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
