@@ -54,7 +54,7 @@ def test_a_live_writer_survives_that_its_partial_files_are_removed(tmp_path, wri
 
 
 def test_a_process_killed_at_some_file_leaves_what_the_same_work_completes_to_the_same_bytes(tmp_path):
-    assert int(run("killed", tmp_path / "native", "native", "31").split(":")[1]) >= 4
+    assert int(run("killed", tmp_path / "native", "native", "45").split(":")[1]) >= 2
 
 
 @pytest.mark.slow
