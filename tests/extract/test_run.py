@@ -18,6 +18,7 @@ from tedm.extract.live import LiveFeatures
 from tedm.extract.manifest import read_manifest
 from tedm.extract.run import extract
 from tedm.store import FeatureStore
+from tedm.store.place import Folder
 
 SETTINGS = {"timesteps": (1, 50, 800), "device": "cpu", "precision": "float32", "threads": 1, "batch_size": 4}
 
@@ -61,10 +62,14 @@ def test_a_resumed_store_equals_an_uninterrupted_one_in_bytes(run, tmp_path, lay
 def test_a_store_that_died_before_its_first_image_is_made_anew(run, tmp_path, monkeypatch):
     run("whole", layout="native")
 
-    def killed(*_):
-        raise KeyboardInterrupt
+    put_new = Folder.put_new
 
-    monkeypatch.setattr("tedm.store.disk._create_arrays", killed)
+    def killed(self, key, content):
+        if key == "zarr.json":
+            raise KeyboardInterrupt
+        put_new(self, key, content)
+
+    monkeypatch.setattr(Folder, "put_new", killed)
     with pytest.raises(KeyboardInterrupt):
         run("store", layout="native")
     monkeypatch.undo()

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from zarr.codecs import ZstdCodec
 
 from tedm.errors import TedmError
-from tedm.store import IGNORE, Arithmetic, FeatureSettings, FeatureStore, Level, Registration, Storage
+from tedm.store import IGNORE, Arithmetic, FeatureSettings, FeatureStore, Level, Registration, Storage, verify
 
 SIZE = 8
 LEVELS = (Level("level0", 3, 4), Level("level1", 2, 1))
@@ -212,6 +213,46 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
     store = FeatureStore.open(tmp_path / "s")
     assert store.missing() == NAMES[1:]
     store.block("one")
+
+
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_a_store_of_other_codecs_is_continued_with_its_own(tmp_path, monkeypatch, layout):
+    """As one that an earlier version made: codecs are a matter of the store, not of the program."""
+    monkeypatch.setattr("tedm.store.skeleton.compressors", lambda *_: [ZstdCodec(level=3)])
+    filled(tmp_path / "whole", layout)
+    old = FeatureStore.create(tmp_path / "s", SETTINGS, ARITHMETIC, Storage(layout, "float16"), {"tedm": "0"})
+    old.register(registrations(), (0, 255))
+    old.write("one", image_of("one"), cells_of("one"))
+    monkeypatch.undo()
+    filled(tmp_path / "new", layout)
+    store = FeatureStore.open(tmp_path / "s")
+    for name in store.missing():
+        store.write(name, image_of(name), cells_of(name))
+    assert tree(tmp_path / "s") == tree(tmp_path / "whole") != tree(tmp_path / "new")
+    assert verify(store) == []
+
+
+@pytest.mark.parametrize(("layout", "dtype"), [("native", "float16"), ("native", "float32"), ("upsampled", "float16")])
+def test_large_chunks_are_packed_into_the_same_bytes_every_time(tmp_path, rng, layout, dtype):
+    """Whatever threads a codec would like to use."""
+    large = settings(image_size=128, levels=[{"name": "level0", "channels": 96, "stride": 2}])
+    cells = [rng.normal(size=(2, 1, 64, 64, 96)).round(1).astype(np.float32)]
+    for path in ("a", "b", "c"):
+        store = FeatureStore.create(tmp_path / path, large, ARITHMETIC, Storage(layout, dtype), {})
+        store.register(registrations(["large"], mask=None), ())
+        store.write("large", rng.random((128, 128, 1), dtype=np.float32), cells)
+    array = store.feature_arrays()[0]
+    assert tree(tmp_path / "a" / array) == tree(tmp_path / "b" / array) == tree(tmp_path / "c" / array)
+
+
+def test_an_empty_store_of_other_settings_is_refused(tmp_path):
+    FeatureStore.create(tmp_path / "s", SETTINGS, ARITHMETIC, Storage("native", "float16"), {})
+    before = tree(tmp_path / "s")
+    FeatureStore.create(tmp_path / "s", SETTINGS, ARITHMETIC, Storage("native", "float16"), {})
+    for other in ({"noise_seed": 1}, {"timesteps": (1,)}):
+        with pytest.raises(TedmError, match=r"is a store of other settings already"):
+            FeatureStore.create(tmp_path / "s", settings(**other), ARITHMETIC, Storage("native", "float16"), {})
+    assert tree(tmp_path / "s") == before
 
 
 def test_xarray_opens_a_store_as_labelled_arrays(tmp_path):

@@ -16,7 +16,7 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 
 
 @click.command()
-@click.argument("store", type=options.PATH)
+@click.argument("store", type=options.STORE)
 @click.argument("heads", metavar="HEAD...", type=options.PATH, nargs=-1, required=True)
 @click.option("--split", default="test", show_default=True, help="Images to score on.")
 @options.DOMAIN
@@ -40,7 +40,7 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @options.VERSION
 @plain_errors
 def main(
-    store: Path,
+    store: Path | str,
     heads: tuple[Path, ...],
     split: str,
     domain: str | None,

@@ -13,7 +13,7 @@ from tedm.cli.running import counted, plain_errors, progress, say
 
 @click.command(context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
-@click.argument("store", type=options.PATH)
+@click.argument("store", type=options.STORE)
 @click.option("--checkpoint", type=options.PATH, required=True, help="The pretrained DDPM.")
 @click.option("--timesteps", type=options.IntegerList(), default="1,10,25,50,200,400,600,800", help="Timesteps to extract.")
 @click.option("--layout", type=click.Choice(["upsampled", "native"]), default="upsampled", help="One array, or one a level.")
@@ -51,7 +51,7 @@ from tedm.cli.running import counted, plain_errors, progress, say
 @click.option("--allow-other-arithmetic", is_flag=True, help="Continue a store that was made on another kind of machine.")
 @options.VERSION
 @plain_errors
-def main(images: Path, store: Path, checkpoint: Path, classes: Any, ignore: int | None, **settings: Any) -> None:
+def main(images: Path, store: Path | str, checkpoint: Path, classes: Any, ignore: int | None, **settings: Any) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
     IMAGES is a CSV manifest with a column `image` and optionally name, mask, split, group or patient, domain; or a folder of

@@ -12,7 +12,7 @@ from tedm.cli.running import counted, plain_errors, progress, say
 
 
 @click.command()
-@click.argument("store", type=options.PATH)
+@click.argument("store", type=options.STORE)
 @click.argument("head", type=options.PATH)
 @click.option("--method", default="tedm", show_default=True, help="tedm, ledm, ledme or timestep:T; other options override it.")
 @click.option(
@@ -73,7 +73,7 @@ from tedm.cli.running import counted, plain_errors, progress, say
 @options.VERSION
 @plain_errors
 def main(
-    store: Path,
+    store: Path | str,
     head: Path,
     method: str,
     kind: Any,

@@ -10,35 +10,58 @@ from typing import Any
 import click
 
 from tedm.cli import options
+from tedm.cli.environment import environment_here
 from tedm.cli.running import plain_errors
 from tedm.errors import TedmError
 
+# Problems of a store that are printed; the rest is counted.
+MOST = 20
+
 
 @click.command()
-@click.argument("what", metavar="CHECKPOINT|STORE|HEAD", type=options.PATH)
+@click.argument("what", metavar="[CHECKPOINT|STORE|HEAD]", type=options.STORE, required=False)
+@click.option("--environment", is_flag=True, help="Versions, devices, memory and free space, to paste into a bug report.")
 @options.JSON
 @options.VERSION
 @plain_errors
-def main(what: Path, as_json: bool) -> None:
-    """Say what CHECKPOINT, STORE or HEAD is and what it was made from."""
-    from tedm.store import FeatureStore
+def main(what: Path | str | None, environment: bool, as_json: bool) -> None:
+    """Say what CHECKPOINT, STORE or HEAD is, what it was made from, and what is missing in a store.
 
-    if not what.exists():
-        raise TedmError(f"{what} does not exist")
-    if (what / "head.json").is_file():
-        about = _head(what)
-    elif FeatureStore.is_store(what) or (what / "zarr.json").is_file():
-        about = _store(what)
-    elif what.is_dir():
-        raise TedmError(f"{what} is a folder, but neither a feature store nor a head")
-    else:
-        about = _checkpoint(what)
+    A store is listed, not read: tedm-verify reads it.
+    """
+    if (what is None) != environment:
+        raise click.UsageError("name a checkpoint, a store or a head, or ask for --environment")
+    about = environment_here() if what is None else _about(what)
     if as_json:
         click.echo(json.dumps(about, indent=1))
         return
+    problems = about.pop("problems", [])
     width = max(map(len, about))
     for title, value in about.items():
         click.echo(f"{title:<{width}}  {_text(value)}")
+    for problem in problems[:MOST]:
+        click.echo(problem)
+    if len(problems) > MOST:
+        click.echo(f"and {len(problems) - MOST} more problems (--json lists all)")
+
+
+def _about(what: Path | str) -> dict[str, Any]:
+    """Whatever it is."""
+    from tedm.store import FeatureStore
+    from tedm.store.place import is_url
+
+    if is_url(what):
+        return _store(what)
+    path = Path(what)
+    if not path.exists():
+        raise TedmError(f"{path} does not exist")
+    if (path / "head.json").is_file():
+        return _head(path)
+    if FeatureStore.is_store(path) or (path / "zarr.json").is_file():
+        return _store(path)
+    if path.is_dir():
+        raise TedmError(f"{path} is a folder, but neither a feature store nor a head")
+    return _checkpoint(path)
 
 
 def _head(path: Path) -> dict[str, Any]:
@@ -61,20 +84,29 @@ def _head(path: Path) -> dict[str, Any]:
     }
 
 
-def _store(path: Path) -> dict[str, Any]:
+def _store(path: Path | str) -> dict[str, Any]:
     from tedm.store import FeatureStore
+    from tedm.store.verify import listed
 
     store = FeatureStore.open(path)
     missing = store.missing()
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    files = store.files()
+    arrays = {key.split("/", 1)[0] for key in files if "/" in key}
+    of_array = {array: sum(size for key, size in files.items() if key.startswith(f"{array}/")) for array in sorted(arrays)}
     return {
         "store": str(path),
         "images": store.labels.summary(),
+        "whole": f"{len(store.labels) - len(missing)} of {len(store.labels)}",
         "missing": f"{len(missing)} of {len(store.labels)}" + (f", the first: {missing[0]}" if missing else ""),
         "classes": list(store.labels.classes),
-        "bytes": size,
+        "bytes": sum(files.values()),
+        "files": len(files),
+        **{
+            f"bytes of {array}": size for array, size in of_array.items() if array in ("image", "mask", *store.feature_arrays())
+        },
         **store.provenance,
         **_settings(store),
+        "problems": [str(problem) for problem in listed(store)],
     }
 
 

@@ -12,13 +12,13 @@ from tedm.cli.running import counted, plain_errors
 
 
 @click.command()
-@click.argument("store", type=options.PATH)
+@click.argument("store", type=options.STORE)
 @click.argument("manifest", type=options.PATH)
 @options.CLASSES
 @options.IGNORE
 @options.VERSION
 @plain_errors
-def main(store: Path, manifest: Path, classes: Any, ignore: int | None) -> None:
+def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) -> None:
     """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
 
     MANIFEST is what tedm-extract takes. Images of the store that it does not name keep what they have.

@@ -110,7 +110,19 @@ class ClassWeights(Json):
         return value if value == "balanced" else super().convert(value, param, ctx)
 
 
+class Store(click.ParamType):  # type: ignore[type-arg]
+    """A path, or a URL such as `s3://bucket/prefix`, which stays text: as a path it would lose a slash."""
+
+    name = "path|url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """A URL as it is, everything else as a path."""
+        return value if isinstance(value, Path) or "://" in value else Path(value)
+
+
 PATH = click.Path(path_type=Path)
+
+STORE = Store()
 
 VERSION = click.version_option(package_name="tedm")
 

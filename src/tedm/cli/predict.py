@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("head", type=options.PATH)
-@click.argument("source", metavar="STORE_OR_IMAGES", type=options.PATH)
+@click.argument("source", metavar="STORE_OR_IMAGES", type=options.STORE)
 @click.argument("out_folder", type=options.PATH)
 @click.option("--checkpoint", type=options.PATH, default=None, help="The DDPM, where images and not a store are given.")
 @options.VOTE
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @plain_errors
 def main(
     head: Path,
-    source: Path,
+    source: Path | str,
     out_folder: Path,
     checkpoint: Path | None,
     vote: Any,
@@ -93,7 +93,7 @@ def main(
     click.echo(f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
 
 
-def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, device: Any) -> Features:
+def _live(segmenter: Segmenter, source: Path | str, checkpoint: Path, timesteps: Any, device: Any) -> Features:
     """Features computed on the fly with the head's settings, in its arithmetic as far as this machine has it."""
     import dataclasses
 
@@ -103,7 +103,7 @@ def _live(segmenter: Segmenter, source: Path, checkpoint: Path, timesteps: Any, 
     from tedm.extract.manifest import read_manifest
     from tedm.store.settings import differences
 
-    manifest = read_manifest(source)
+    manifest = read_manifest(Path(source))
     manifest.require_intensity_range(segmenter.settings.intensity_range)
     backbone = load_backbone(checkpoint)
     expected = segmenter.settings.checkpoint_sha256

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from tedm.extract.backbone import Backbone
 from tedm.extract.live import square_image, square_mask
 from tedm.extract.manifest import Manifest
 from tedm.extract.pipeline import compute
-from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Registration, Storage
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Registration, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
@@ -47,7 +46,7 @@ class Extracted:
 
 def extract(
     manifest: Manifest,
-    path: Path,
+    path: Location,
     backbone: Backbone,
     *,
     timesteps: Sequence[int] = TEDM_TIMESTEPS,
@@ -74,8 +73,8 @@ def extract(
     ----------
     manifest : Manifest
         Checked images.
-    path : Path
-        The store: a folder that does not exist yet, or a store of the same settings.
+    path : str or Path
+        The store: a folder or URL (`s3://bucket/prefix`) that does not exist yet, or a store of the same settings.
     backbone : Backbone
         The pretrained denoiser.
     timesteps : sequence of int
@@ -124,7 +123,7 @@ def extract(
     manifest.require_intensity_range(intensity_range)
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
-    path, storage = Path(path), Storage(layout, dtype)
+    storage = Storage(layout, dtype)
     if FeatureStore.is_store(path):
         store = FeatureStore.open(path)
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)

@@ -1,16 +1,16 @@
 """Features in a Zarr group: one shard for each image and array, the last array last.
 
-The presence of an image's last shard is its completeness; there is no other record of what is done. Everything that is not an
+The presence of an image's shards is its completeness; there is no other record of what is done. Everything that is not an
 activation (names, masks, splits) is written when images are registered, the names last: an image exists once its name does.
-Nothing in the tree names a host, a time or a process, so that the same work ends in the same bytes.
+Nothing in the tree names a host, a time or a process, so that the same work ends in the same bytes, and whoever does it may do
+it at the same time as others: every file is written whole, aside, and two that write the same file write the same bytes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import shutil
-from collections.abc import Iterator, Sequence
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,20 +18,21 @@ from typing import Any, Self
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.sync import sync
 
 from tedm.errors import TedmError
 from tedm.store.features import Block, Storage
 from tedm.store.labels import IGNORE, Labels
-from tedm.store.layout import Floats, stored, upsampled_array
+from tedm.store.layout import Floats, stored
+from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, is_url, place, plain_errors
 from tedm.store.settings import Arithmetic, FeatureSettings
+from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, shard_key, skeleton
 
 FORMAT = 1
-# A chunk is what is decoded at once: small enough to stream, large enough to compress well.
-CHUNK_BYTES = 16 * 2**20
-# Labels of this many images share one file.
-LABELS_PER_CHUNK = 65536
+# How often a write begins anew because its partial file was taken for that of a killed process.
+ATTEMPTS = 50
+# Masks that are handed to Zarr together when images are registered.
+MASKS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -56,44 +57,59 @@ class Registration:
     mask: NDArray[np.uint8] | None
 
 
+class DamagedError(TedmError):
+    """A file of one image that cannot be read as what it should be.
+
+    Parameters
+    ----------
+    text : str
+        The whole message.
+    image, array, cause : str
+        Whose file it is, and what is wrong with it.
+    """
+
+    def __init__(self, text: str, image: str, array: str, cause: str) -> None:
+        super().__init__(text)
+        self.image, self.array, self.cause = image, array, cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it reaches those who asked a worker."""
+        return type(self), (str(self), self.image, self.array, self.cause)
+
+
 class FeatureStore:
     """Features on disk; see `tedm.store.Features` for the reading side.
 
     Use `FeatureStore.create` or `FeatureStore.open`.
     """
 
-    def __init__(self, path: Path, group: zarr.Group) -> None:
-        self.path = path
-        self._group = group
-        about = _about(group)
-        self.settings = FeatureSettings.from_json(about["settings"])
-        self.arithmetic = Arithmetic(**about["arithmetic"])
-        self.storage = Storage(**about["storage"])
-        self.provenance: dict[str, Any] = about["provenance"]
-        self._arrays = {name: _writable(group, name) for name in (*_LABEL_ARRAYS, "image", "mask", *self._feature_arrays())}
-        self.labels = self._read_labels()
+    def __init__(self, where: Place) -> None:
+        self._place = where
+        self._open()
 
     # -- making and opening ------------------------------------------------------------------------------------------
 
     @classmethod
     def create(
-        cls, path: Path, settings: FeatureSettings, arithmetic: Arithmetic, storage: Storage, provenance: dict[str, Any]
+        cls, path: Location, settings: FeatureSettings, arithmetic: Arithmetic, storage: Storage, provenance: dict[str, Any]
     ) -> Self:
-        """Make an empty store.
+        """Make an empty store; one that is there already and has the same settings is opened.
+
+        Several processes may do this at once: whichever comes first writes a file, and all would write the same. A process
+        that is killed leaves what the next one completes.
+
+        Parameters
+        ----------
+        path : str or Path
+            A folder, or a URL such as `s3://bucket/prefix`.
 
         Raises
         ------
         TedmError
             If there is something else at `path`, or it cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not path.is_dir():
-            raise TedmError(f"{path} is a file; name a folder that does not exist yet")
-        if path.exists() and any(path.iterdir()):
-            if _state(path) != "being created":
-                raise TedmError(f"{path} exists and is not empty; name another folder, or delete it")
-            shutil.rmtree(path)  # ours, and it died before its first image
-        about: Any = {
+        where = place(path)
+        about: dict[str, Any] = {
             "format": FORMAT,
             "settings": settings.to_json(),
             "arithmetic": asdict(arithmetic),
@@ -101,48 +117,79 @@ class FeatureStore:
             "classes": [],
             "provenance": provenance,
         }
-        creating: Any = {"tedm": {"state": "being created"}}
-        with _plain_errors(f"cannot create the store {path}"):
-            group = zarr.open_group(path, mode="a", zarr_format=3, attributes=creating)
-            _create_arrays(group, settings, storage)
-            group.attrs.update({"tedm": about})
-        return cls(path, zarr.open_group(path, mode="r+", zarr_format=3))
+        if isinstance(where.address, Path) and where.address.exists() and not where.address.is_dir():
+            raise TedmError(f"{where.address} is a file; name a folder that does not exist yet")
+        with plain_errors(f"cannot create the store {where.address}"):
+            _written_again(lambda: _put_skeleton(where, skeleton(settings, storage, about)))
+        if _compared(_about_of(where)) != _compared(json.loads(json.dumps(about))):
+            raise TedmError(
+                f"{where.address} is a store of other settings already (tedm-inspect shows them)\n"
+                "Run the same command again to see what differs, or name another folder."
+            )
+        return cls(where)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a store for reading and, where the file system allows it, writing.
+    def open(cls, path: Location) -> Self:
+        """Open a store for reading and, where it may be written, for writing.
+
+        Parameters
+        ----------
+        path : str or Path
+            A folder, or a URL such as `s3://bucket/prefix`.
 
         Raises
         ------
         TedmError
-            If there is no store, or one of a newer format.
+            If there is no store, one of a newer format, or one whose labels are damaged.
         """
-        path = Path(path)
-        state = _state(path)
-        if state is None:
-            what = "does not exist" if not path.exists() else "is no feature store"
-            raise TedmError(f"{path} {what}; make one with tedm-extract IMAGES {path} --checkpoint FILE")
-        if state == "being created":
-            raise TedmError(f"{path} was left before its first image; run the same tedm-extract again")
-        with _plain_errors(f"cannot open the store {path}"):
-            group = zarr.open_group(path, mode="r+", zarr_format=3)
-            if _about(group)["format"] != FORMAT:
-                raise TedmError(f"{path} has a format that this version of tedm does not know; install a newer tedm")
-            return cls(path, group)
+        where = place(path)
+        with plain_errors(f"cannot open the store {where.address}"):
+            about = _about_of(where)
+            if about is None:
+                there = where.sizes()
+                if any(key.endswith(f"/{ROOT}") for key in there) and not _strangers(there):
+                    raise TedmError(f"{where.address} was left before its first image; run the same tedm-extract again")
+                what = "is no feature store" if there else "does not exist"
+                raise TedmError(f"{where.address} {what}; make one with tedm-extract IMAGES {where.address} --checkpoint FILE")
+        if about.get("format") != FORMAT:
+            raise TedmError(f"{where.address} has a format that this version of tedm does not know; install a newer tedm")
+        return cls(where)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the store anew; the path has to mean the same there."""
-        return type(self).open, (self.path.absolute(),)
+        """Another process opens the store anew; the path or URL has to mean the same there."""
+        path = self.path
+        return type(self).open, (path.absolute() if isinstance(path, Path) else path,)
 
     @staticmethod
-    def is_store(path: Path) -> bool:
-        """Whether there is a store at `path` that can be opened, whole or with images missing."""
-        return _state(Path(path)) == "whole"
+    def is_store(path: Location) -> bool:
+        """Whether there is a store at this path or URL that can be opened, whole or with images missing."""
+        where = place(path)
+        with plain_errors(f"cannot look into {where.address}"):
+            return _about_of(where) is not None
+
+    @property
+    def path(self) -> Location:
+        """Where the store lies: a path, or a URL as text."""
+        return self._place.address
+
+    def _open(self) -> None:
+        """Read metadata and labels, again where others may have changed them."""
+        with plain_errors(f"cannot open the store {self.path}"):
+            self._group = zarr.open_group(self._place.zarr(), mode="r+", zarr_format=3)
+            about = _about(self._group)
+            self.settings = FeatureSettings.from_json(about["settings"])
+            self.arithmetic = Arithmetic(**about["arithmetic"])
+            self.storage = Storage(**about["storage"])
+            self.provenance: dict[str, Any] = about["provenance"]
+            self._arrays = {name: self._writable(name) for name in (*LABEL_ARRAYS, "image", "mask", *self.feature_arrays())}
+            self.labels = self._read_labels()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def register(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Let new images enter, without activations; images that are there already stay as they are.
+
+        Several processes may register the same images at once.
 
         Parameters
         ----------
@@ -156,6 +203,12 @@ class FeatureStore:
         TedmError
             If the store's masks have other classes.
         """
+        with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
+            _written_again(lambda: self._register(images, classes))
+        self.labels = self._read_labels()
+
+    def _register(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
+        self._open()  # another process may have registered images since
         there = set(self.labels.names)
         new = [image for image in images if image.name not in there]
         known = self.labels.classes
@@ -166,28 +219,26 @@ class FeatureStore:
             )
         if not new:
             return
-        with _plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
-            if classes and not known:
-                self._set_classes(classes)
-            start, stop = len(there), len(there) + len(new)
-            for name in ("image", "mask", *self._feature_arrays()):
-                array = self._arrays[name]
-                array.resize((stop, *array.shape[1:]))
-            for offset, image in enumerate(new):
-                self._write_mask(start + offset, image.mask)
-            columns = {
-                "split": [image.split for image in new],
-                "group": [image.group for image in new],
-                "domain": [image.domain for image in new],
-                "original_size": [image.original_size for image in new],
-                "labelled": [_labelled(image.mask) for image in new],
-                "name": [image.name for image in new],  # the last: an image exists once its name does
-            }
-            for column, values in columns.items():
-                array = self._arrays[column]
-                array.resize((stop, *array.shape[1:]))
-                array[start:stop] = np.array(values, dtype=array.dtype)
-        self.labels = self._read_labels()
+        if classes and not known:
+            self._set_classes(classes)
+        start, stop = len(there), len(there) + len(new)
+        for name in ("image", "mask", *self.feature_arrays()):
+            array = self._arrays[name]
+            array.resize((stop, *array.shape[1:]))
+        for at in range(0, len(new), MASKS_AT_ONCE):
+            self._write_masks(start + at, [image.mask for image in new[at : at + MASKS_AT_ONCE]])
+        columns = {
+            "split": [image.split for image in new],
+            "group": [image.group for image in new],
+            "domain": [image.domain for image in new],
+            "original_size": [image.original_size for image in new],
+            "labelled": [_labelled(image.mask) for image in new],
+            "name": [image.name for image in new],  # the last: an image exists once its name does
+        }
+        for column, values in columns.items():
+            array = self._arrays[column]
+            array.resize((stop, *array.shape[1:]))
+            array[start:stop] = np.array(values, dtype=array.dtype)
 
     def relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Replace masks, splits, groups and domains of images that are there; activations stay untouched.
@@ -204,7 +255,8 @@ class FeatureStore:
         TedmError
             If an image is not there, or masks that stay have other classes.
         """
-        at = [self.labels.index(image.name) for image in images]
+        for image in images:
+            self.labels.index(image.name)  # refuses a name that is not there before anything is written
         replaced = {image.name for image in images if image.mask is not None}
         staying = [n for n, pixels in zip(self.labels.names, self.labels.labelled, strict=True) if pixels and n not in replaced]
         if replaced and staying and tuple(classes) != self.labels.classes:
@@ -213,25 +265,29 @@ class FeatureStore:
                 f"{list(self.labels.classes)}, the new ones {list(classes)}\n"
                 f"Give masks for these too, or repeat with --classes {','.join(map(str, self.labels.classes))}."
             )
-        with _plain_errors(f"cannot write to the store {self.path}; the activations are untouched, run tedm-label again"):
-            if replaced:
-                self._set_classes(classes)
-            labelled = np.array(self.labels.labelled, dtype=np.int64)
-            columns = {
-                "split": list(self.labels.splits),
-                "group": list(self.labels.groups),
-                "domain": list(self.labels.domains),
-            }
-            for index, image in zip(at, images, strict=True):
-                if image.mask is not None:
-                    self._write_mask(index, image.mask)
-                    labelled[index] = _labelled(image.mask)
-                for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
-                    columns[column][index] = value or columns[column][index]
-            self._arrays["labelled"][: len(labelled)] = labelled
-            for column, values in columns.items():
-                self._arrays[column][: len(values)] = np.array(values, dtype=self._arrays[column].dtype)
+        with plain_errors(f"cannot write to the store {self.path}; the activations are untouched, run tedm-label again"):
+            _written_again(lambda: self._relabel(images, classes))
         self.labels = self._read_labels()
+
+    def _relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
+        if any(image.mask is not None for image in images):
+            self._set_classes(classes)
+        labelled = np.array(self.labels.labelled, dtype=np.int64)
+        columns = {
+            "split": list(self.labels.splits),
+            "group": list(self.labels.groups),
+            "domain": list(self.labels.domains),
+        }
+        for image in images:
+            index = self.labels.index(image.name)
+            if image.mask is not None:
+                self._write_masks(index, [image.mask])
+                labelled[index] = _labelled(image.mask)
+            for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
+                columns[column][index] = value or columns[column][index]
+        self._arrays["labelled"][: len(labelled)] = labelled
+        for column, values in columns.items():
+            self._arrays[column][: len(values)] = np.array(values, dtype=self._arrays[column].dtype)
 
     def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats]) -> None:
         """Write one image whole, its last array last.
@@ -251,31 +307,78 @@ class FeatureStore:
             If a value does not fit the store's type, or the disk refuses.
         """
         index = self.labels.index(name)
-        arrays: list[Floats] = [*cells]
-        if self.storage.layout == "upsampled":
-            arrays = [upsampled_array(list(cells), self.settings.image_size, self.settings.upsampling, np.float32)]
-        rounded = [stored(array, self.storage.dtype) for array in arrays]
-        self._require_finite(name, cells, rounded)
-        with _plain_errors(
+        # upsampling makes no value larger: what fits at a level's own resolution fits
+        self._require_finite(name, cells, [stored(level, self.storage.dtype) for level in cells])
+        rounded = self.storage.arrays(cells, self.settings)
+        with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
         ):
-            self._arrays["image"][index] = image
-            for array_name, values in zip(self._feature_arrays(), rounded, strict=True):
-                self._arrays[array_name][index] = values
+            for array_name, values in zip(self._written(), (image, *rounded), strict=True):
+                self._set(array_name, index, values)
 
-    def remove_partial_files(self) -> None:
-        """Delete what writes that were killed have left behind. No other process may be writing."""
-        for stale in self.path.glob("**/*.partial"):
-            stale.unlink(missing_ok=True)
+    def discard(self, names: Sequence[str]) -> None:
+        """Remove the activations of images, the last array first: they are missing then, and computed again by tedm-extract."""
+        at = [self.labels.index(name) for name in names]
+        with plain_errors(f"cannot remove activations from the store {self.path}"):
+            for index in at:
+                for array_name in reversed(self._written()):
+                    self._place.delete(self._key(array_name, index))
+
+    def remove_partial_files(self, names: Collection[str] | None = None) -> None:
+        """Delete what writes that were killed have left behind.
+
+        A process that is alive and loses a partial file to this writes it again.
+
+        Parameters
+        ----------
+        names : collection of str or None
+            Leave those of other images' activations to the processes that compute them. None takes all.
+        """
+        if is_url(self.path):
+            return  # an object appears whole or not at all
+        spared = set() if names is None else set(range(len(self.labels))) - {self.labels.index(name) for name in names}
+        with plain_errors(f"cannot remove partial files from the store {self.path}"):
+            for key in self._place.sizes():
+                image = _PARTIAL_OF_IMAGE.match(key)
+                of = int(image["index"]) if image and image["array"] in self._written() else -1
+                if key.endswith(PARTIAL) and of not in spared:
+                    self._place.delete(key)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def missing(self) -> list[str]:
-        """Names of registered images whose activations are not whole yet."""
-        last = self._arrays[self._feature_arrays()[-1]]
-        prefix = f"{last.path}/"
-        keys = set(sync(_keys(last.store, prefix)))
-        return [name for i, name in enumerate(self.labels.names) if f"{prefix}{_shard_key(last, i)}" not in keys]
+        """Names of registered images that are not whole yet: a file of one of their arrays is absent or empty."""
+        whole = set(range(len(self.labels)))
+        with plain_errors(f"cannot list the store {self.path}"):
+            for array_name in self._written():
+                sizes = self._place.sizes(array_name)
+                whole = {index for index in whole if sizes.get(self._key(array_name, index))}
+        return [name for index, name in enumerate(self.labels.names) if index not in whole]
+
+    def files(self) -> Mapping[str, int]:
+        """Every file in the store's tree with its bytes, from one listing."""
+        with plain_errors(f"cannot list the store {self.path}"):
+            return self._place.sizes()
+
+    def feature_arrays(self) -> list[str]:
+        """Names of the arrays that hold activations, in the order of `Storage.arrays`."""
+        return feature_arrays(self.settings, self.storage)
+
+    def files_of(self, name: str) -> dict[str, str]:
+        """The file in which each array keeps an image, in the order in which they are written, the mask first."""
+        index = self.labels.index(name)
+        return {array_name: self._key(array_name, index) for array_name in ("mask", *self._written())}
+
+    def files_of_all(self) -> set[str]:
+        """Every file that belongs to no single image: metadata, labels, coordinates."""
+        arrays = [*self._arrays, "timestep"]
+        documents = {ROOT, *(f"{name}/{ROOT}" for name in arrays), "timestep/c.0"}
+        chunks = range(-(-len(self.labels) // LABELS_PER_CHUNK))
+        return documents | {self._key(column, chunk) for column in LABEL_ARRAYS for chunk in chunks}
+
+    def read_file(self, array_name: str, name: str) -> NDArray[Any]:
+        """What one array holds of one image; a `TedmError` that names both if it is absent or damaged."""
+        return np.asarray(self._read(array_name, name))
 
     def image(self, name: str) -> NDArray[np.float32]:
         """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
@@ -289,7 +392,7 @@ class FeatureStore:
         """The activations of one image; a `TedmError` if they are not whole or cannot be read."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
         at = [self.settings.timesteps.index(timestep) for timestep in timesteps]
-        arrays = [np.asarray(self._read(array, name, at)) for array in self._feature_arrays()]
+        arrays = [np.asarray(self._read(array, name, at)) for array in self.feature_arrays()]
         if self.storage.layout == "upsampled":
             return self.storage.read_upsampled(name, timesteps, arrays[0], self.settings)
         return Block(name, timesteps, tuple(arrays), self.settings.image_size, self.settings.upsampling)
@@ -301,38 +404,65 @@ class FeatureStore:
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
-    def _feature_arrays(self) -> list[str]:
-        if self.storage.layout == "upsampled":
-            return ["features"]
-        return [level.name for level in self.settings.levels]
+    def _written(self) -> list[str]:
+        """The arrays that `write` fills, in its order."""
+        return ["image", *self.feature_arrays()]
+
+    def _key(self, array_name: str, index: int) -> str:
+        return shard_key(array_name, index, self._arrays[array_name].ndim)
+
+    def _writable(self, name: str) -> zarr.Array[Any]:
+        """An array that writes chunks of nothing but the fill value too: an absent one would read as missing."""
+        try:
+            array: Any = self._group[name]
+        except (KeyError, ValueError, TypeError) as error:
+            raise TedmError(
+                f"the store {self.path} is damaged: the metadata of its array {name} are gone or unreadable "
+                f"({cause(error)})\nBring {name}/{ROOT} back from a copy, or extract to a new path."
+            ) from error
+        return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]
+
+    def _set(self, array_name: str, index: int | slice, values: NDArray[Any]) -> None:
+        """Write one image's file, or those of several."""
+
+        def put() -> None:
+            self._arrays[array_name][index] = values
+
+        _written_again(put)
 
     def _read(self, array_name: str, name: str, timesteps: Sequence[int] | None = None) -> Any:
         index, array = self.labels.index(name), self._arrays[array_name]
-        if not sync(array.store.exists(f"{array.path}/{_shard_key(array, index)}")):
-            missing = self.missing()
-            if name in missing:
-                raise TedmError(
-                    f"image {name} is not in the store {self.path} yet ({len(missing)} of {len(self.labels)} still missing); "
-                    "run the same tedm-extract again to complete it"
-                )
-            raise TedmError(self._damage(array_name, name, "its file is gone"))
         try:
+            if not sync(array.store.exists(self._key(array_name, index))):
+                raise self._absent(array_name, name)
             if timesteps is None or list(timesteps) == list(range(array.shape[1])):
                 return array[index]
             return np.stack([np.asarray(array[index, timestep]) for timestep in timesteps])
-        except (ValueError, RuntimeError, KeyError, OSError) as error:  # what codecs raise on bytes that are not theirs
-            raise TedmError(
-                self._damage(array_name, name, str(error).splitlines()[0] if str(error) else repr(error))
-            ) from error
+        except (TedmError, MemoryError):
+            raise
+        except Exception as error:  # codecs raise this and that on bytes that are not theirs
+            if is_remote(error):
+                raise TedmError(f"image {name}: array {array_name} of {self.path} cannot be read: {cause(error)}") from error
+            raise self._damaged(array_name, name, cause(error)) from error
 
-    def _damage(self, array_name: str, name: str, cause: str) -> str:
-        array = self._arrays[array_name]
-        last = self._arrays[self._feature_arrays()[-1]]
-        file = self.path / last.path / _shard_key(last, self.labels.index(name))
-        return (
-            f"image {name}: array {array.path} of the store {self.path} is damaged ({cause})\n"
-            f"Delete {file} and run the same tedm-extract again: it recomputes that image."
+    def _absent(self, array_name: str, name: str) -> TedmError:
+        """What to say of a file that is not there: the image is still to come, or something happened to it."""
+        index = self.labels.index(name)
+        if array_name == "mask" or any(self._place.sizes(array).get(self._key(array, index)) for array in self._written()):
+            return self._damaged(array_name, name, "its file is gone")
+        return TedmError(
+            f"image {name} is not in the store {self.path} yet ({len(self.missing())} of {len(self.labels)} still missing); "
+            "run the same tedm-extract again to complete it"
         )
+
+    def _damaged(self, array_name: str, name: str, what: str) -> DamagedError:
+        mend = (
+            f"Run tedm-label {self.path} MANIFEST with a mask for this image: it is written anew."
+            if array_name == "mask"
+            else f"Run tedm-verify {self.path} --repair and then the same tedm-extract again: it recomputes that image."
+        )
+        text = f"image {name}: array {array_name} of the store {self.path} is damaged ({what})\n{mend}"
+        return DamagedError(text, name, array_name, what)
 
     def _require_finite(self, name: str, cells: Sequence[Floats], rounded: Sequence[Floats]) -> None:
         if all(np.isfinite(array).all() for array in rounded):
@@ -352,14 +482,18 @@ class FeatureStore:
     def _set_classes(self, classes: Sequence[int]) -> None:
         self._group.attrs.update({"tedm": {**_about(self._group), "classes": [int(value) for value in classes]}})
 
-    def _write_mask(self, index: int, mask: NDArray[np.uint8] | None) -> None:
+    def _write_masks(self, start: int, masks: Sequence[NDArray[np.uint8] | None]) -> None:
         size = self.settings.image_size
-        self._arrays["mask"][index] = np.full((size, size), IGNORE, np.uint8) if mask is None else mask
+        none = np.full((size, size), IGNORE, np.uint8)
+        values = np.stack([none if mask is None else mask for mask in masks])
+        self._set("mask", slice(start, start + len(masks)), values)
 
     def _read_labels(self) -> Labels:
-        names = [str(name) for name in np.asarray(self._arrays["name"][:])]
+        names = [str(name) for name in self._read_column("name")]
         count = names.index("") if "" in names else len(names)
-        columns = {column: np.asarray(self._arrays[column][:count]) for column in _LABEL_ARRAYS}
+        if count < len(names) and any(self._place.sizes("image").get(self._key("image", i)) for i in range(count, len(names))):
+            raise self._lost("name")  # names come before activations: to register these images anew could mix them up
+        columns = {column: self._read_column(column, count) for column in LABEL_ARRAYS if column != "name"}
         return Labels(
             names=tuple(names[:count]),
             splits=tuple(map(str, columns["split"])),
@@ -370,75 +504,50 @@ class FeatureStore:
             classes=tuple(_about(self._group)["classes"]),
         )
 
+    def _read_column(self, column: str, count: int | None = None) -> NDArray[Any]:
+        """Labels of the first images, None for all; Zarr would read a file that is gone as empty labels."""
+        array = self._arrays[column]
+        for chunk in range(-(-(count or 0) // LABELS_PER_CHUNK)):
+            if not sync(array.store.exists(self._key(column, chunk))):
+                raise self._lost(column)
+        try:
+            return np.asarray(array[:count])
+        except Exception as error:  # codecs raise this and that on bytes that are not theirs
+            if isinstance(error, OSError) or is_remote(error):
+                raise
+            raise self._lost(column) from error
 
-_LABEL_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
-    "name": (str, (), []),
-    "split": (str, (), []),
-    "group": (str, (), []),
-    "domain": (str, (), []),
-    "original_size": ("int32", (2,), ["axis"]),
-    "labelled": ("int64", (), []),
-}
+    def _lost(self, column: str) -> TedmError:
+        return TedmError(
+            f"the store {self.path} is damaged: the labels {column} of its images are gone or unreadable\n"
+            f"Bring the folder {column} back from a copy, or extract to a new path."
+        )
 
 
-def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storage) -> None:
-    """The skeleton: every array, without images."""
-    size = settings.image_size
-    for name, (dtype, tail, dims) in _LABEL_ARRAYS.items():
-        _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
-    square = (size, size)
-    _create(group, "image", (0, *square, settings.image_channels), None, "float32", ["image", "y", "x", "image_channel"])
-    _create(group, "mask", (0, *square), None, "uint8", ["image", "y", "x"])
-    timestep = _create(group, "timestep", (len(settings.timesteps),), (len(settings.timesteps),), "int64", ["timestep"])
-    timestep[:] = np.array(settings.timesteps)
-    lead = (0, len(settings.timesteps), settings.draws)
-    if storage.layout == "upsampled":
-        dims = ["image", "timestep", "draw", "y", "x", "channel"]
-        _create(group, "features", (*lead, *square, settings.channels), None, storage.dtype, dims, shard=True)
+def _put_skeleton(where: Place, files: dict[str, bytes]) -> None:
+    """Write what is not there yet of an empty store, its own metadata last."""
+    if where.read(ROOT) is not None:
         return
-    for level in settings.levels:
-        side, of = settings.side(level), level.name
-        dims = ["image", "timestep", "draw", f"y_{of}", f"x_{of}", f"channel_{of}"]
-        _create(group, level.name, (*lead, side, side, level.channels), None, storage.dtype, dims, shard=True)
+    others = [key for key in where.sizes() if key not in files and not key.endswith(PARTIAL)]
+    for key, content in files.items():
+        if key != ROOT and not others:
+            where.put_new(key, content)
+            if where.read(key) != content:
+                others.append(key)
+    # What differs may be the work of a process that was faster: then the root is there by now, and the store is judged by it.
+    if others and where.read(ROOT) is None:
+        raise TedmError(f"{where.address} exists and is not empty (it has {others[0]}); name another folder, or delete it")
+    where.put_new(ROOT, files[ROOT])
 
 
-def _create(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...] | None,
-    dtype: Any,
-    dims: list[str],
-    *,
-    shard: bool = False,
-) -> zarr.Array[Any]:
-    """One array; `chunks` of None means one file an image, a `shard` of chunks if asked for."""
-    whole = (1, *shape[1:])
-    inner = chunks or whole
-    if shard:
-        rows, row_bytes = shape[3], int(np.prod(shape[4:])) * np.dtype(dtype).itemsize
-        while rows % 2 == 0 and rows * row_bytes > CHUNK_BYTES:
-            rows //= 2
-        inner = (1, 1, 1, rows, *shape[4:])
-    array: zarr.Array[Any] = group.create_array(
-        name,
-        shape=shape,
-        chunks=inner,
-        shards=whole if shard else None,
-        dtype=dtype,
-        compressors=[ZstdCodec(level=3), Crc32cCodec()],
-        fill_value=IGNORE if name == "mask" else "" if dtype is str else 0,
-        dimension_names=dims,
-        chunk_key_encoding={"name": "default", "separator": "."},
-        config={"write_empty_chunks": True},
-    )
-    return array
-
-
-def _writable(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """An array of the group that writes chunks of nothing but the fill value too: an absent one would read as missing."""
-    array: Any = group[name]
-    return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]
+def _written_again(put: Callable[[], None]) -> None:
+    """Write; begin anew if another process has removed the partial file, taking it for that of a killed one."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return put()
+        except FileNotFoundError as error:
+            if not str(error.filename).endswith(PARTIAL) or attempt == ATTEMPTS - 1:
+                raise
 
 
 def _about(group: zarr.Group) -> dict[str, Any]:
@@ -447,35 +556,29 @@ def _about(group: zarr.Group) -> dict[str, Any]:
     return dict(about)
 
 
-def _shard_key(array: zarr.Array[Any], index: int) -> str:
-    return ".".join(["c", str(index), *["0"] * (array.ndim - 1)])
+def _about_of(where: Place) -> dict[str, Any] | None:
+    """The same from its file; None if there is no store of ours."""
+    content = where.read(ROOT)
+    try:
+        about = json.loads(content)["attributes"]["tedm"] if content else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return about if isinstance(about, dict) and "format" in about else None
 
 
-async def _keys(store: Any, prefix: str) -> list[str]:
-    return [key async for key in store.list_prefix(prefix)]
+def _compared(about: dict[str, Any] | None) -> dict[str, Any]:
+    """What two processes have to agree on to share a store: the classes come with images, and its origin is the first one's."""
+    return {key: value for key, value in (about or {}).items() if key not in ("classes", "provenance")}
+
+
+def _strangers(keys: Collection[str]) -> list[str]:
+    """Files that no unfinished skeleton has."""
+    return [key for key in keys if not key.endswith((f"/{ROOT}", "timestep/c.0", PARTIAL))]
 
 
 def _labelled(mask: NDArray[np.uint8] | None) -> int:
     return 0 if mask is None else int((mask != IGNORE).sum())
 
 
-def _state(path: Path) -> str | None:
-    """None if there is no store of ours at `path`."""
-    if not (path / "zarr.json").is_file():
-        return None
-    try:
-        about = dict(zarr.open_group(path, mode="r", zarr_format=3).attrs).get("tedm")
-    except (ValueError, OSError, KeyError, TypeError):
-        return None
-    return about.get("state", "whole") if isinstance(about, dict) else None
-
-
-@contextlib.contextmanager
-def _plain_errors(what: str) -> Iterator[None]:
-    """Refusals of the operating system as one line."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cause = "no space left on the device; free some and repeat" if full else (error.strerror or str(error))
-        raise TedmError(f"{what}: {cause}") from error
+# zarr puts a unique word in place of a key's last number: `level0/c.7.0.0.0.0.5f0c....partial`.
+_PARTIAL_OF_IMAGE = re.compile(r"(?P<array>[^/]+)/c\.(?P<index>\d+)\.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from tedm.errors import TedmError
 
@@ -51,9 +52,13 @@ class Labels:
     def index(self, name: str) -> int:
         """Position of an image; a `TedmError` if it is not there."""
         try:
-            return self.names.index(name)
-        except ValueError:
+            return self._positions[name]
+        except KeyError:
             raise TedmError(f"there is no image {name} among these {len(self)} images; tedm-inspect STORE lists them") from None
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.names)}
 
     def group_of(self, names: Sequence[str]) -> list[str]:
         """Group of each of the named images."""
