@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,12 +25,13 @@ from zarr.core.sync import sync
 from tedm.errors import TedmError
 from tedm.store.features import Block, Storage
 from tedm.store.labels import IGNORE, Labels
-from tedm.store.layout import Floats, stored, upsampled_array
+from tedm.store.layout import Floats, stored
 from tedm.store.settings import Arithmetic, FeatureSettings
 
 FORMAT = 1
 # A chunk is what is decoded at once: small enough to stream, large enough to compress well.
 CHUNK_BYTES = 16 * 2**20
+_KEY = re.compile(r"c\.\d+\.")
 # Labels of this many images share one file.
 LABELS_PER_CHUNK = 65536
 
@@ -251,11 +253,9 @@ class FeatureStore:
             If a value does not fit the store's type, or the disk refuses.
         """
         index = self.labels.index(name)
-        arrays: list[Floats] = [*cells]
-        if self.storage.layout == "upsampled":
-            arrays = [upsampled_array(list(cells), self.settings.image_size, self.settings.upsampling, np.float32)]
-        rounded = [stored(array, self.storage.dtype) for array in arrays]
-        self._require_finite(name, cells, rounded)
+        # upsampling makes no value larger: what fits at a level's own resolution fits
+        self._require_finite(name, cells, [stored(level, self.storage.dtype) for level in cells])
+        rounded = self.storage.arrays(cells, self.settings)
         with _plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
         ):
@@ -263,10 +263,19 @@ class FeatureStore:
             for array_name, values in zip(self._feature_arrays(), rounded, strict=True):
                 self._arrays[array_name][index] = values
 
-    def remove_partial_files(self) -> None:
-        """Delete what writes that were killed have left behind. No other process may be writing."""
+    def remove_partial_files(self, names: Collection[str] | None = None) -> None:
+        """Delete what writes that were killed have left behind.
+
+        Parameters
+        ----------
+        names : collection of str or None
+            Leave the partial files of all other images to those who write these. None takes all.
+        """
+        spared = set() if names is None else {f"c.{index}." for index, name in enumerate(self.labels.names) if name not in names}
         for stale in self.path.glob("**/*.partial"):
-            stale.unlink(missing_ok=True)
+            at = _KEY.search(stale.name)
+            if not (at and at[0] in spared and stale.parent.name not in _LABEL_ARRAYS):
+                stale.unlink(missing_ok=True)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
