@@ -26,7 +26,9 @@ def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
     text = f"{_three_digits(rate)} images/s, {duration(left / rate)} left" if left else f"{_three_digits(rate)} images/s"
     longest, whom = max((waited.for_images, "images"), (waited.for_disk, "the disk"))
     share = round(100 * longest / max(seconds, 1e-9))
-    return f"{text}, the device waits for {whom} {share} % of the time" if share >= 5 else f"{text}, the disk waits for the device"
+    return (
+        f"{text}, the device waits for {whom} {share} % of the time" if share >= 5 else f"{text}, the disk waits for the device"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -180,9 +180,7 @@ def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:
     return np.empty((timesteps, settings.draws, side, side, level.channels), np.float32)
 
 
-def _forward(
-    backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]
-) -> list[Tensor]:
+def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]) -> list[Tensor]:
     """One forward pass over a batch; the levels where they were computed, without the padding."""
     padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
     x_t = torch.stack([*inputs, *[inputs[0]] * padding])

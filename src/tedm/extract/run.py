@@ -26,7 +26,7 @@ from tedm.extract.manifest import Manifest, ManifestEntry
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
 from tedm.extract.stages import Behind, Waited
-from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Registration, Storage
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Registration, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
@@ -153,6 +153,24 @@ def extract(
     if repair:
         _discard_damaged(store)
     return _fill(store, entries, backbone, arithmetic, progress)
+
+
+def whole_images(path: Path) -> Labels | None:
+    """What the store at `path` knows of images that are whole in it: these need not be opened again. None without a store."""
+    if not FeatureStore.is_store(path):
+        return None
+    store = FeatureStore.open(path)
+    missing, labels = set(store.missing()), store.labels
+    whole = [at for at, name in enumerate(labels.names) if name not in missing]
+    return Labels(
+        names=tuple(labels.names[at] for at in whole),
+        splits=tuple(labels.splits[at] for at in whole),
+        groups=tuple(labels.groups[at] for at in whole),
+        domains=tuple(labels.domains[at] for at in whole),
+        original_sizes=tuple(labels.original_sizes[at] for at in whole),
+        labelled=tuple(labels.labelled[at] for at in whole),
+        classes=labels.classes,
+    )
 
 
 def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> range:

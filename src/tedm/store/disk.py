@@ -271,7 +271,9 @@ class FeatureStore:
         names : collection of str or None
             Leave the partial files of all other images to those who write these. None takes all.
         """
-        spared = set() if names is None else {f"c.{index}." for index, name in enumerate(self.labels.names) if name not in names}
+        spared = (
+            set() if names is None else {f"c.{index}." for index, name in enumerate(self.labels.names) if name not in names}
+        )
         for stale in self.path.glob("**/*.partial"):
             at = _KEY.search(stale.name)
             if not (at and at[0] in spared and stale.parent.name not in _LABEL_ARRAYS):
