@@ -225,7 +225,7 @@ class Backbone:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             if self.device.type != "cpu":
                 return [function(x_t, timesteps)]
-            return _one_thread_each(function, x_t.split(1), timesteps.split(1))
+            return _one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))
 
     def _forward(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         x_t = x_t.to(

@@ -1,8 +1,8 @@
 """A list of images, each with what is known about it, checked before any work starts.
 
 Reading a manifest opens every file that it lists: headers of images, pixels of masks. Whatever is wrong with any of them is
-said at once, so that a night's extraction does not end at image 9,000; what is returned can be relied on. Images that a store has
-already are not opened again.
+said at once, so that a night's extraction does not end at image 9,000; what is returned can be relied on. Images that a store
+has already are not opened again.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class _Arriving:
     def __init__(self, levels: Sequence[Tensor]) -> None:
         device = levels[0].device
         cuda = device.type == "cuda"
-        stream = torch.cuda.Stream(device) if cuda else None
+        stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
         if stream is not None:
             stream.wait_stream(torch.cuda.current_stream(device))
         self._host = []

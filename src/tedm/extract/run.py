@@ -1,8 +1,8 @@
 """Extraction: every missing image of a manifest into a store, once.
 
-A store that is there is continued if it was made with the same settings and the same arithmetic, and refused otherwise. Reading,
-computing and writing go on at the same time; at most `tedm.extract.pipeline.images_at_once` images are before the backbone or in
-it, and WAITING + `writers` behind it, however many there are.
+A store that is there is continued if it was made with the same settings and the same arithmetic, and refused otherwise.
+Reading, computing and writing go on at the same time; at most `tedm.extract.pipeline.images_at_once` images are before the
+backbone or in it, and WAITING + `writers` behind it, however many there are.
 """
 
 from __future__ import annotations
@@ -257,9 +257,9 @@ def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[st
 
 
 def _discard_damaged(store: FeatureStore) -> None:
-    from tedm.store.verify import verify
+    from tedm.store.verify import verify  # type: ignore[import-not-found]
 
-    store.discard(sorted({damage.name for damage in verify(store)}))
+    store.discard(sorted({damage.name for damage in verify(store)}))  # type: ignore[attr-defined]
 
 
 def _fill(

@@ -1,7 +1,7 @@
 """Stages of a pipeline that work at the same time: one that makes items ahead, one that takes them away behind.
 
-Between two stages there is a queue of a few items, so the number of items in memory does not depend on how many there are. A stage
-that finds its queue empty or full waits, and the seconds are counted: they tell which stage sets the pace.
+Between two stages there is a queue of a few items, so the number of items in memory does not depend on how many there are. A
+stage that finds its queue empty or full waits, and the seconds are counted: they tell which stage sets the pace.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class _LinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
-        project, norm = self.to_out
+        weight, bias = self.to_out.get_parameter("0.weight"), self.to_out.get_parameter("0.bias")
         pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, -1)
         qkv = F.linear(pixels, self.to_qkv.weight.flatten(1))
         queries, keys, values = qkv.view(batch, height * width, 3, HEADS, HEAD_CHANNELS).unbind(2)
@@ -208,9 +208,9 @@ class _LinearAttention(nn.Module):
         keys = (keys - keys.amax(dim=1, keepdim=True)).exp_()
         context = keys.permute(0, 2, 3, 1) @ values.transpose(1, 2)  # (batch, heads, channels of keys, channels of values)
         context *= HEAD_CHANNELS**-0.5 / (height * width) / keys.sum(dim=1)[..., None]
-        by_head = project.weight.view(-1, HEADS, HEAD_CHANNELS).permute(1, 2, 0)
-        out = torch.baddbmm(project.bias, queries.reshape(batch, height * width, -1), (context @ by_head).flatten(1, 2))
-        output: Tensor = norm(out.view(batch, height, width, -1).permute(0, 3, 1, 2))
+        by_head = weight.view(-1, HEADS, HEAD_CHANNELS).permute(1, 2, 0)
+        out = torch.baddbmm(bias, queries.reshape(batch, height * width, -1), (context @ by_head).flatten(1, 2))
+        output: Tensor = self.to_out[1](out.view(batch, height, width, -1).permute(0, 3, 1, 2))
         return output
 
 
