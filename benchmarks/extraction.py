@@ -150,9 +150,7 @@ def speed(images: int, rounds: int) -> None:
                 best[name] = min(best[name], (time.perf_counter() - since) / done)
                 cores[name] = min(cores[name], (time.process_time() - cores_since) / done)
     arithmetic = choose_arithmetic()
-    print(
-        f"{arithmetic.processor}, {arithmetic.threads} threads, torch {torch.__version__}, auto is {arithmetic.precision}"
-    )
+    print(f"{arithmetic.processor}, {arithmetic.threads} threads, torch {torch.__version__}, auto is {arithmetic.precision}")
     for name, seconds in best.items():
         print(f"{name:<20} {seconds:6.2f} s an image, {cores[name]:6.2f} s of all cores together")
     native, upsampled = (best["bare backbone"] / best[f"extract, {layout}"] for layout in ("native", "upsampled"))

@@ -29,7 +29,9 @@ def squares(count):
 
 def cells(count=5, **changes):
     arithmetic = choose_arithmetic(**{"device": "cpu", "precision": "float32", "threads": 1, "batch_size": 4, **changes})
-    return {c.name: b"".join(level.tobytes() for level in c.cells) for c in compute(BACKBONE, SETTINGS, arithmetic, squares(count))}
+    return {
+        c.name: b"".join(level.tobytes() for level in c.cells) for c in compute(BACKBONE, SETTINGS, arithmetic, squares(count))
+    }
 
 
 def test_threads_and_batches_change_no_bit_on_a_cpu():

@@ -77,10 +77,14 @@ def test_an_error_behind_stops_the_work_and_reaches_the_caller():
             raise OSError("full")
         taken.append(number)
 
-    with pytest.raises(OSError, match="full"), Behind(work, threads=1, waiting=1, waited=Waited()) as behind:
-        for number in range(40):
-            behind.put(number)
-            time.sleep(0.001)
+    def hand_over():
+        with Behind(work, threads=1, waiting=1, waited=Waited()) as behind:
+            for number in range(40):
+                behind.put(number)
+                time.sleep(0.001)
+
+    with pytest.raises(OSError, match="full"):
+        hand_over()
     assert taken == [0, 1, 2]
 
 
@@ -91,10 +95,14 @@ def test_what_was_handed_over_is_finished_when_the_caller_is_interrupted():
         time.sleep(0.02)
         taken.append(number)
 
-    with pytest.raises(KeyboardInterrupt), Behind(work, threads=1, waiting=2, waited=Waited()) as behind:
-        for number in range(3):
-            behind.put(number)
-        raise KeyboardInterrupt
+    def hand_over():
+        with Behind(work, threads=1, waiting=2, waited=Waited()) as behind:
+            for number in range(3):
+                behind.put(number)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hand_over()
     assert taken == [0, 1, 2]
 
 
