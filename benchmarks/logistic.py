@@ -94,9 +94,9 @@ def _optimum(store: FeatureStore, name: str) -> None:
 
     rows = dense_rows(store.block(name), "share").astype(np.float64)
     labels = np.tile(store.mask(name).ravel(), 8)
-    theirs = LogisticRegression(C=1.0, solver="lbfgs", tol=1e-8, max_iter=5000).fit(rows, labels)
+    theirs = LogisticRegression(C=1.0, solver="lbfgs", tol=1e-10, max_iter=5000).fit(rows, labels)
     data = TrainingData(store, [name], rows="share", memory=8 * 10**9)
-    ours = LogisticHead(1.0, standardize=False, dtype="float64", tol=1e-8, max_iter=5000).fit_blocks(data)
+    ours = LogisticHead(1.0, standardize=False, dtype="float64", tol=1e-10, max_iter=5000).fit_blocks(data)
 
     def objective(head: LogisticHead | LogisticRegression) -> float:
         logits = (rows @ head.coef_.T + head.intercept_)[:, 0]

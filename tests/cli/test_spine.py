@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,10 @@ def head(store):
     path = store.parent / "head"
     run("fit", store, path, "--timesteps", "1,50", "--iterations", 40, "--device", "cpu")
     return path
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
@@ -194,6 +199,52 @@ def test_one_class_only_and_no_labelled_pixel_are_said(store, dataset, bad, tmp_
     assert "have one class (mask value 255)" in run("fit", copy, tmp_path / "head", "--timesteps", "1,50", code=1).stderr
     run("label", copy, dataset, "--classes", "0,255")
     run("fit", copy, tmp_path / "head", "--timesteps", "1", "--iterations", 2)
+
+
+def test_a_shard_that_does_not_exist_is_wrong_usage(dataset, checkpoint, tmp_path):
+    for nonsense in ("3/3", "1/0", "0/0", "-1/2", "a/b", "1", "1/2/3"):
+        result = run("extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, f"--shard={nonsense}", code=2)
+        assert repr(nonsense) in result.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_shards_end_in_the_bytes_of_one_run(store, dataset, checkpoint, tmp_path):
+    options = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", "native", *QUICK]
+    for part, count in (("1/2", 3), ("0/2", 4)):
+        result = run("extract", dataset, tmp_path / "s", *options, "--shard", part)
+        assert f"{count} images extracted, 0 were there" in result.stdout
+    assert tree(tmp_path / "s") == tree(store)
+
+
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(dataset, checkpoint, tmp_path, layout):
+    options = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", layout, *QUICK]
+    before = tree(tmp_path)
+    said = run("extract", dataset, tmp_path / "s", *options, "--dry-run").stdout
+    assert tree(tmp_path) == before
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines()[1:])
+    assert "7 images to extract" in said
+    assert set(lines) == {"disk", "memory", "time"}
+    run("extract", dataset, tmp_path / "s", *options)
+    took = sum(file.stat().st_size for file in (tmp_path / "s").rglob("*") if file.is_file())
+    number, unit = lines["disk"].split(",")[0].split()
+    assert float(number) * {"MB": 1e6, "GB": 1e9}[unit] == pytest.approx(took, rel=0.1)
+    assert "0 images to extract" in run("extract", dataset, tmp_path / "s", *options, "--dry-run").stdout
+
+
+def test_a_disk_that_is_too_small_is_said_beforehand(dataset, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    result = run(
+        "extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK, "--dry-run", code=1
+    )
+    assert "disk    " in result.stdout
+    assert "Make room" in result.stderr
+
+
+def test_progress_in_a_log_says_the_pace(dataset, checkpoint, tmp_path):
+    said = run("extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK).stderr
+    assert "extracting: 7 of 7 (100 %), " in said
+    assert "images/s" in said
 
 
 def test_wrong_usage_is_code_2(store, tmp_path):

@@ -30,7 +30,8 @@ def full_pass(backbone: Backbone, x_t: Tensor, timesteps: Tensor) -> list[Tensor
             module = backbone.network.get_submodule(tap)
             hook = module.register_forward_hook(lambda module, inputs, output, tap=tap: outputs[tap].append(output))
             hooks.callback(hook.remove)
-        backbone.predict_noise(x_t, timesteps)
+        for entry, timestep in zip(x_t.split(1), timesteps.split(1), strict=True):  # with threads their order is nobody's
+            backbone.predict_noise(entry, timestep)
     return [torch.cat(outputs[tap]) for tap in backbone.taps]
 
 

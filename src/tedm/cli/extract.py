@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tedm.cli import options
 from tedm.cli.running import counted, plain_errors, progress, say
+
+if TYPE_CHECKING:
+    from tedm.extract.backbone import Backbone
+    from tedm.extract.manifest import Manifest
+    from tedm.store import Location
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,21 +43,32 @@ from tedm.cli.running import counted, plain_errors, progress, say
     show_default="the file type's",
     help="Black and white in the files, for 16-bit and float images.",
 )
-@click.option("--batch-size", type=int, default=None, show_default="8 on a CPU, 64 on CUDA", help="Images in a forward pass.")
+@click.option(
+    "--batch-size",
+    type=int,
+    default=None,
+    show_default="64 on CUDA, 8 or a multiple of the threads on a CPU",
+    help="Images in a forward pass.",
+)
 @options.DEVICE
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
-    help="The network's arithmetic; auto is bfloat16 on recent GPUs.",
+    help="The network's arithmetic; auto is bfloat16 on recent GPUs and on CPUs with AMX.",
 )
 @click.option("--threads", type=int, default=None, show_default="all cores of the process", help="Threads on a CPU.")
 @options.CLASSES
 @options.IGNORE
 @click.option("--allow-other-arithmetic", is_flag=True, help="Continue a store that was made on another kind of machine.")
+@click.option("--shard", type=options.Shard(), default=None, help="Take one of n disjoint parts of the images, 0/n to n-1/n.")
+@click.option("--repair", is_flag=True, help="Read again what STORE has, and extract anew what is damaged.")
+@click.option("--dry-run", is_flag=True, help="Try a few images elsewhere; tell what disk, memory and time all will take.")
 @options.VERSION
 @plain_errors
-def main(images: Path, store: Path | str, checkpoint: Path, classes: Any, ignore: int | None, **settings: Any) -> None:
+def main(
+    images: Path, store: Location, checkpoint: Path, classes: Any, ignore: int | None, dry_run: bool, **settings: Any
+) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
     IMAGES is a CSV manifest with a column `image` and optionally name, mask, split, group or patient, domain; or a folder of
@@ -60,10 +77,14 @@ def main(images: Path, store: Path | str, checkpoint: Path, classes: Any, ignore
     """
     from tedm.extract.checkpoint import load_backbone
     from tedm.extract.manifest import read_manifest
-    from tedm.extract.run import extract
+    from tedm.extract.run import extract, whole_images
 
-    manifest = read_manifest(images, classes=classes, ignore=ignore)
+    known = None if settings["repair"] else whole_images(store)
+    manifest = read_manifest(images, classes=classes, ignore=ignore, known=known)
     backbone = load_backbone(checkpoint)
+    if dry_run:
+        _say_estimate(manifest, store, backbone, **settings)
+        return
     with progress("extracting") as show:
         done = extract(manifest, store, backbone, provenance={"checkpoint": checkpoint.name}, progress=show, **settings)
     arithmetic = done.store.arithmetic
@@ -73,3 +94,29 @@ def main(images: Path, store: Path | str, checkpoint: Path, classes: Any, ignore
         + f"; {arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
     )
     click.echo(f"{store}: {counted(done.computed, 'image')} extracted, {done.reused} were there; {done.store.labels.summary()}")
+
+
+def _say_estimate(
+    manifest: Manifest, store: Location, backbone: Backbone, *, shard: Any, repair: bool, **settings: Any
+) -> None:
+    from tedm.extract.estimate import estimate
+    from tedm.extract.pace import duration
+    from tedm.extract.run import extract
+
+    if repair:
+        raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")
+    entries = len(settings["timesteps"]) * settings["draws"]
+    trial = functools.partial(extract, backbone=backbone, **settings)
+    costs = estimate(manifest, store, trial, entries=entries, shard=shard)
+    free = "" if costs.free is None else f", {_size(costs.free)} free"
+    click.echo(
+        f"{store}: {counted(costs.images, 'image')} to extract (tried {costs.tried})\n"
+        f"disk    {_size(costs.disk)}{free}\n"
+        f"memory  {_size(costs.memory)}" + (f", {_size(costs.device_memory)} on the GPU" if costs.device_memory else "") + "\n"
+        f"time    {duration(costs.seconds)}"
+    )
+    costs.require_space(store)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.3g} GB" if number >= 1e9 else f"{number / 1e6:.3g} MB"

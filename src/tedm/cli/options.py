@@ -82,6 +82,24 @@ class Ridge(click.ParamType):  # type: ignore[type-arg]
         return numbers[0] if len(numbers) == 1 else numbers
 
 
+class Shard(click.ParamType):  # type: ignore[type-arg]
+    """`3/8` as two integers: part 3 of the parts 0 to 7."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Parse, or say what is wrong with it."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            part, parts = (int(number) for number in str(value).split("/"))
+        except ValueError:
+            self.fail(f"{value!r} is no shard; write i/n, 0/4 say", param, ctx)
+        if not 0 <= part < parts:
+            self.fail(f"{value!r}: of n shards the first is 0/n and the last n-1/n", param, ctx)
+        return part, parts
+
+
 class Json(click.ParamType):  # type: ignore[type-arg]
     """A JSON object."""
 

@@ -80,7 +80,8 @@ def progress(what: str) -> Iterator[Callable[..., None]]:
 
     Yields
     ------
-    callable (done, all, loss=None)
+    callable (done, all, remark=None)
+        The remark is a sentence, or the loss.
     """
     if not sys.stderr.isatty():
         yield _Lines(what)
@@ -92,13 +93,9 @@ def progress(what: str) -> Iterator[Callable[..., None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
 
-        def show(done: int, total: int, loss: float | None = None) -> None:
-            bar.update(
-                task,
-                completed=done,
-                total=total,
-                description=what + ("" if loss is None or loss != loss else f" (loss {loss:.4f})"),
-            )
+        def show(done: int, total: int, remark: float | str | None = None) -> None:
+            text = _text(remark)
+            bar.update(task, completed=done, total=total, description=f"{what} ({text})" if text else what)
 
         yield show
 
@@ -110,14 +107,18 @@ class _Lines:
         self._what = what
         self._tenths = 0
 
-    def __call__(self, done: int, total: int, loss: float | None = None) -> None:
+    def __call__(self, done: int, total: int, remark: float | str | None = None) -> None:
         tenths = 10 * done // max(total, 1)
         if tenths > self._tenths:
             self._tenths = tenths
-            say(
-                f"{self._what}: {done} of {total} ({10 * tenths} %)"
-                + ("" if loss is None or loss != loss else f", loss {loss:.4f}")
-            )
+            text = _text(remark)
+            say(f"{self._what}: {done} of {total} ({10 * tenths} %)" + (f", {text}" if text else ""))
+
+
+def _text(remark: float | str | None) -> str:
+    if remark is None or remark != remark:  # NaN: there is no loss yet
+        return ""
+    return remark if isinstance(remark, str) else f"loss {remark:.4f}"
 
 
 def _terminated(*_: object) -> NoReturn:

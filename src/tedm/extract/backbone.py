@@ -7,9 +7,12 @@ what comes after would be computed for nothing. Which modules these are is the f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +22,7 @@ from tedm.store.settings import Level, Precision
 
 from .schedule import Schedule
 
+T = TypeVar("T")
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -91,8 +95,8 @@ class Backbone:
     def activations(self, x_t: Tensor, timesteps: Tensor) -> list[Tensor]:
         """The outputs of the taps.
 
-        With threads, precision, memory format and machine the same (on a GPU the batch size, too), an entry's numbers are equal
-        bit for bit whatever its neighbours and its place in the batch; ending the pass early changes none of them.
+        With precision, memory format and machine the same (on a GPU the batch size, too), an entry's numbers are equal bit for
+        bit whatever its neighbours, its place in the batch and the number of threads; ending the pass early changes none.
 
         Parameters
         ----------
@@ -111,12 +115,17 @@ class Backbone:
         TedmError
             If the network cannot halve images of this size, or they have another number of channels.
         """
-        outputs: dict[str, list[Tensor]] = {tap: [] for tap in self.taps}
-        with _hooked(self.network, self.taps, outputs):
-            for part, times in self._parts(x_t, timesteps):
-                with contextlib.suppress(_Enough):
-                    self._forward(part, times)
-        return [torch.cat(outputs[tap]) for tap in self.taps]
+        seen = _Seen()
+
+        def tapped(part: Tensor, times: Tensor) -> list[Tensor]:
+            seen.outputs = {}
+            with contextlib.suppress(_Enough):
+                self._forward(part, times)
+            return [seen.outputs[tap] for tap in self.taps]
+
+        with _hooked(self.network, self.taps, seen):
+            passes = self._each_part(tapped, x_t, timesteps)
+        return [torch.cat(level) for level in zip(*passes, strict=True)]
 
     def predict_noise(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         """The noise that the network sees in noised images, by a full pass.
@@ -134,8 +143,7 @@ class Backbone:
             float32, on the network's device.
         """
         # a network that also learns variances returns them as further channels
-        passes = [self._forward(part, times)[:, : self.image_channels] for part, times in self._parts(x_t, timesteps)]
-        output = torch.cat(passes).float()
+        output = torch.cat(self._each_part(self._forward, x_t, timesteps))[:, : self.image_channels].float()
         if self.predicts == "noise":
             return output
         x_t = x_t.to(self.device, torch.float32)
@@ -195,12 +203,14 @@ class Backbone:
             self, levels=tuple(self.levels[index] for index in chosen), taps=tuple(self.taps[index] for index in chosen)
         )
 
-    def _parts(self, x_t: Tensor, timesteps: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Check a batch, and cut it into what one pass computes: a GPU computes all of it, a CPU one entry at a time.
+    def _each_part(self, function: Callable[[Tensor, Tensor], T], x_t: Tensor, timesteps: Tensor) -> list[T]:
+        """Check a batch, and pass it part by part: on a GPU there is one part, on a CPU every entry is one.
 
-        On a CPU torch gives each thread an equal share of the whole batch's numbers, and the numbers at a share's border go
-        another way (a sum in another order, a scalar exponential in place of a vector's): their last bits would depend on the
-        place in the batch. An entry alone is always cut alike, and costs about the same time.
+        On a CPU an entry belongs to one thread, and as many entries are computed at once as torch has threads. Within an
+        operation torch would give each thread an equal share of the numbers, and those at a share's border go another way (a
+        sum in another order, a scalar exponential in place of a vector's): the last bits would depend on the number of threads
+        and the place in the batch. And the threads of an operation wait for each other at its end, thousands of times a pass:
+        on cores that also compress and write that was measured to cost up to nine tenths of the time.
         """
         if x_t.ndim != 4 or x_t.shape[1] != self.image_channels:
             raise TedmError(
@@ -211,8 +221,11 @@ class Backbone:
             require_size(side, self.size_multiple)
         if len(timesteps) != len(x_t):
             raise ValueError(f"expected one timestep for each of {len(x_t)} entries, got {len(timesteps)}")
-        size = 1 if self.device.type == "cpu" else max(len(x_t), 1)
-        return zip(torch.split(x_t, size), torch.split(timesteps, size), strict=True)
+        # cuDNN would otherwise round float32 to TF32, and may choose an algorithm whose result varies
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            if self.device.type != "cpu":
+                return [function(x_t, timesteps)]
+            return _one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))
 
     def _forward(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         x_t = x_t.to(
@@ -221,9 +234,7 @@ class Backbone:
             memory_format=torch.channels_last if self.channels_last else torch.contiguous_format,
             copy=True,  # memory of its own, aligned whatever the entry's place in the batch
         )
-        # cuDNN would otherwise round float32 to TF32, and may choose an algorithm whose result varies
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:
+        with torch.inference_mode():
             output: Tensor = self.network(x_t, timesteps.to(self.device))
         return output
 
@@ -269,18 +280,41 @@ def require_device(name: str) -> torch.device:
     return device
 
 
+def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[Tensor]) -> list[T]:
+    """The function of each part, as many at once as torch has threads, each with one thread."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return list(map(function, *parts))
+    try:
+        return list(_pool(threads).map(function, *parts))
+    finally:
+        torch.set_num_threads(threads)  # the pool's threads have told torch that threads to come get one
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: a new one would begin with caches and memory of its own."""
+    return ThreadPoolExecutor(threads, "tedm-entry", initializer=torch.set_num_threads, initargs=(1,))
+
+
 class _Enough(Exception):
     """The last tap has its output: not an error, the way out of a forward pass."""
 
 
+class _Seen(threading.local):
+    """What the taps gave in the pass that this thread is running."""
+
+    outputs: dict[str, Tensor]
+
+
 @contextlib.contextmanager
-def _hooked(network: nn.Module, taps: Sequence[str], outputs: dict[str, list[Tensor]]) -> Iterator[None]:
+def _hooked(network: nn.Module, taps: Sequence[str], seen: _Seen) -> Iterator[None]:
     """Keep the outputs of the taps, and raise `_Enough` when the last has come; no hook stays behind, whatever happens."""
     with contextlib.ExitStack() as hooks:
         for tap in taps:
 
             def keep(module: nn.Module, inputs: object, output: Tensor, *, tap: str = tap) -> None:
-                outputs[tap].append(output)
+                seen.outputs[tap] = output
                 if tap == taps[-1]:
                     raise _Enough
 

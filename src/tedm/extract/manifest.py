@@ -1,7 +1,8 @@
 """A list of images, each with what is known about it, checked before any work starts.
 
 Reading a manifest opens every file that it lists: headers of images, pixels of masks. Whatever is wrong with any of them is
-said at once, so that a night's extraction does not end at image 9,000; what is returned can be relied on.
+said at once, so that a night's extraction does not end at image 9,000; what is returned can be relied on. Images that a store
+has already are not opened again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
+from tedm.store import Labels
 
 from .geometry import IGNORE
 from .images import READERS, intensity_problem, read_header, read_mask
@@ -68,14 +70,14 @@ class Manifest:
         The masks' values; the position is the class index. None if there are no masks and no classes were given.
     ignore : int or None
         The masks' value for pixels without a label.
-    headers : tuple of Header
-        One for each entry.
+    headers : tuple of Header or None
+        One for each entry; None for those that were not opened.
     """
 
     entries: tuple[ManifestEntry, ...]
     classes: tuple[int, ...] | None
     ignore: int | None = None
-    headers: tuple[Header, ...] = field(default=(), repr=False)
+    headers: tuple[Header | None, ...] = field(default=(), repr=False)
 
     def read_mask(self, entry: ManifestEntry) -> NDArray[np.uint8]:
         """Read an entry's mask.
@@ -108,12 +110,14 @@ class Manifest:
         problems = [
             f"{entry.image}: {problem}"
             for entry, header in zip(self.entries, self.headers, strict=True)
-            if (problem := intensity_problem(header, intensity_range))
+            if header is not None and (problem := intensity_problem(header, intensity_range))
         ]
         raise_listed("these images cannot be mapped to the backbone's range", problems)
 
 
-def read_manifest(source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None) -> Manifest:
+def read_manifest(
+    source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None, known: Labels | None = None
+) -> Manifest:
     """Read a manifest and check every file in it.
 
     Parameters
@@ -126,6 +130,8 @@ def read_manifest(source: Path, *, classes: Sequence[int] | None = None, ignore:
         The values that masks may hold, in the order of the class indices. Default: the sorted values of all masks.
     ignore : int, optional
         The value of pixels without a label. No default: {0, 255} masks are common.
+    known : Labels, optional
+        Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
 
     Returns
     -------
@@ -151,8 +157,12 @@ def read_manifest(source: Path, *, classes: Sequence[int] | None = None, ignore:
         raise TedmError(f"{table}: no images; expected {', '.join(READERS)}")
     problems += problems_between(rows)
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
+    sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
+    opened = [row for row in rows if row.name not in sizes]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        checked = list(pool.map(lambda row: _checked(row, classes, ignore), rows))
+        found_in = dict(zip(map(id, opened), pool.map(lambda row: _checked(row, classes, ignore), opened), strict=True))
+    unopened: tuple[Header | None, tuple[int, ...], list[str]] = (None, known.classes if known else (), [])
+    checked = [found_in.get(id(row), unopened) for row in rows]
     for row, (_, _, found) in zip(rows, checked, strict=True):
         problems += [f"{row.where}: {problem}" for problem in found]
     values = {value for _, of_mask, _ in checked for value in of_mask}
@@ -163,9 +173,17 @@ def read_manifest(source: Path, *, classes: Sequence[int] | None = None, ignore:
     if found_classes is not None and len(found_classes) > IGNORE:
         problems.append(f"{len(found_classes)} classes in all masks together; at most {IGNORE} are possible")
     raise_listed(f"{source} cannot be used", problems)
-    headers = tuple(header for header, _, _ in checked if header is not None)
+    headers = tuple(header for header, _, _ in checked)
     entries = tuple(
-        ManifestEntry(row.name, row.image, row.mask, row.split, row.group, row.domain, (header.height, header.width))
+        ManifestEntry(
+            row.name,
+            row.image,
+            row.mask,
+            row.split,
+            row.group,
+            row.domain,
+            (header.height, header.width) if header is not None else sizes[row.name],
+        )
         for row, header in zip(rows, headers, strict=True)
     )
     return Manifest(entries, found_classes, ignore, headers)

@@ -2,25 +2,34 @@
 
 An entry is one image at one timestep with one draw of noise. Entries are taken in order, filled into batches of the recorded
 size (on a GPU the last one is padded with copies of its first entry; a CPU computes entry by entry and needs none) and put
-together again image by image.
+together again image by image. Images are read and noised ahead in a thread; on a GPU the activations of one batch travel to
+the host, on a stream of their own, while the next batch is computed.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import running
 from tedm.extract.backbone import Backbone
 from tedm.extract.geometry import to_range
 from tedm.extract.noise import draw_noise
+from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, FeatureSettings
 from tedm.store.layout import Floats
+
+READ_AHEAD = 2  # images that wait for the backbone
+# Batches whose activations may be on their way to the host while the next one is computed. A CPU has them where they are.
+ON_THE_WAY = {"cpu": 0, "cuda": 1}
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,11 @@ def compute(
     arithmetic: Arithmetic,
     images: Iterable[tuple[str, NDArray[np.float32]]],
     timesteps: Sequence[int] | None = None,
+    waited: Waited | None = None,
 ) -> Iterator[Computed]:
     """Run the backbone once for each image, timestep and draw.
+
+    At most `images_at_once` images are in memory, whatever their number.
 
     Parameters
     ----------
@@ -60,9 +72,11 @@ def compute(
     arithmetic : Arithmetic
         Device, precision, batch size.
     images : iterable of (name, array of shape (size, size, channels))
-        Squares in [0, 1]; read one at a time, as they are needed.
+        Squares in [0, 1]; taken in a thread, a few ahead of the backbone.
     timesteps : sequence of int or None
         Some of the settings' timesteps; None takes all.
+    waited : Waited or None
+        Counts the seconds in which the device waited for images.
 
     Yields
     ------
@@ -72,7 +86,7 @@ def compute(
     Raises
     ------
     TedmError
-        If the device runs out of memory; the message names a batch size that would do.
+        If the device runs out of memory; the message names a batch size (on a CPU a number of threads) that would do.
     """
     timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
@@ -80,34 +94,84 @@ def compute(
     slots = [(t, draw) for t in range(len(timesteps)) for draw in range(settings.draws)]
     open_images: dict[str, tuple[Computed, list[int]]] = {}
     batch: list[tuple[str, int, int]] = []
-    inputs: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    inputs: list[Tensor] = []
+    on_the_way: deque[tuple[list[tuple[str, int, int]], _Arriving]] = deque()
 
-    def flush() -> Iterator[Computed]:
-        outputs = _forward(backbone, arithmetic, inputs, [timesteps[t] for _, t, _ in batch])
-        for entry, (name, t, draw) in enumerate(batch):
-            computed, left = open_images[name]
-            for cells, output in zip(computed.cells, outputs, strict=True):
-                cells[t, draw] = output[entry]
-            left[0] -= 1
-            if not left[0]:
-                yield open_images.pop(name)[0]
+    def start() -> None:
+        levels = _forward(backbone, arithmetic, inputs, [timesteps[t] for _, t, _ in batch])
+        on_the_way.append((batch.copy(), _Arriving(levels)))
         batch.clear()
         inputs.clear()
 
+    def finish(most: int) -> Iterator[Computed]:
+        while len(on_the_way) > most:
+            entries, arriving = on_the_way.popleft()
+            for level, output in enumerate(arriving.arrived()):
+                for entry, (name, t, draw) in enumerate(entries):
+                    open_images[name][0].cells[level][t, draw] = output[entry]
+            for name, _, _ in entries:
+                left = open_images[name][1]
+                left[0] -= 1
+                if not left[0]:
+                    yield open_images.pop(name)[0]
+
+    noised = _noised(backbone, settings, images, [(timesteps[t], draw) for t, draw in slots])
+    with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
+        for name, image, x_t in ready:
+            cells = [_empty(len(timesteps), settings, position) for position in range(len(settings.levels))]
+            open_images[name] = Computed(name, image, cells), [len(slots)]
+            for (t, draw), entry in zip(slots, x_t, strict=True):
+                batch.append((name, t, draw))
+                inputs.append(entry)
+                if len(batch) == arithmetic.batch_size:
+                    start()
+                    yield from finish(most=ON_THE_WAY[arithmetic.device])
+        if batch:
+            start()
+        yield from finish(most=0)
+
+
+def images_at_once(entries: int, arithmetic: Arithmetic) -> int:
+    """Images that `compute` has in memory at most: those read ahead, and those with an entry in a batch that is under way.
+
+    Parameters
+    ----------
+    entries : int
+        Timesteps times draws of an image.
+
+    Returns
+    -------
+    int
+        ceil(batch size x (1 + batches on their way) / entries) + 1 with activations, READ_AHEAD + 1 without.
+    """
+    return images_with_activations(entries, arithmetic) + READ_AHEAD + 1
+
+
+def images_with_activations(entries: int, arithmetic: Arithmetic) -> int:
+    """See `images_at_once`."""
+    return -(-arithmetic.batch_size * (1 + ON_THE_WAY[arithmetic.device]) // entries) + 1
+
+
+def _noised(
+    backbone: Backbone,
+    settings: FeatureSettings,
+    images: Iterable[tuple[str, NDArray[np.float32]]],
+    slots: Sequence[tuple[int, int]],
+) -> Iterator[tuple[str, NDArray[np.float32], list[Tensor]]]:
+    """Each image with its x_t for every (timestep, draw), shape (channels, size, size).
+
+    Noising happens on the CPU in float32 whatever the device, so that every device sees the same input.
+    """
     for name, image in images:
-        cells = [_empty(len(timesteps), settings, position) for position in range(len(settings.levels))]
-        open_images[name] = Computed(name, image, cells), [len(slots)]
         x_0 = np.ascontiguousarray(to_range(image, settings.input_range).transpose(2, 0, 1))
-        for t, draw in slots:
+        x_t = []
+        for timestep, draw in slots:
             noise = draw_noise(
-                x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timesteps[t], draw=draw
+                x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw
             )
-            batch.append((name, t, draw))
-            inputs.append((x_0, noise))
-            if len(batch) == arithmetic.batch_size:
-                yield from flush()
-    if batch:
-        yield from flush()
+            both = torch.from_numpy(x_0)[None], torch.from_numpy(noise)[None]
+            x_t.append(backbone.schedule.x_t(*both, torch.tensor([timestep]))[0])
+        yield name, image, x_t
 
 
 def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:
@@ -116,35 +180,78 @@ def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:
     return np.empty((timesteps, settings.draws, side, side, level.channels), np.float32)
 
 
-def _forward(
-    backbone: Backbone,
-    arithmetic: Arithmetic,
-    inputs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
-    timesteps: Sequence[int],
-) -> list[Floats]:
-    """One forward pass over a batch; channels last, float32, without the padding."""
+def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]) -> list[Tensor]:
+    """One forward pass over a batch; the levels where they were computed, without the padding."""
     padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
-    padded = [*inputs, *[inputs[0]] * padding]
-    x_0 = torch.from_numpy(np.stack([image for image, _ in padded]))
-    noise = torch.from_numpy(np.stack([noise for _, noise in padded]))
+    x_t = torch.stack([*inputs, *[inputs[0]] * padding])
     steps = torch.tensor([*timesteps, *[timesteps[0]] * padding])
-    try:
-        with running(arithmetic):
-            # Noising happens on the CPU in float32 whatever the device, so that every device sees the same input.
-            x_t = backbone.schedule.x_t(x_0, noise, steps)
-            levels = backbone.activations(x_t.to(arithmetic.device), steps.to(arithmetic.device))
-            return [level.permute(0, 2, 3, 1).to("cpu", torch.float32).numpy()[: len(inputs)] for level in levels]
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(arithmetic) from error
-    except RuntimeError as error:  # what torch raises when the CPU's memory is at its end
-        if "alloc" in str(error) and "memory" in str(error):
-            raise _out_of_memory(arithmetic) from error
-        raise
+    if arithmetic.device == "cuda":
+        x_t = x_t.pin_memory()
+    with running(arithmetic):
+        try:
+            levels = backbone.activations(x_t.to(arithmetic.device, non_blocking=True), steps.to(arithmetic.device))
+            return [level[: len(inputs)] for level in levels]
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            failure = _out_of_memory(backbone, arithmetic, x_t, steps)
+            raise failure from error
 
 
-def _out_of_memory(arithmetic: Arithmetic) -> TedmError:
-    smaller = max(1, arithmetic.batch_size // 2)
+class _Arriving:
+    """A batch's levels on their way to the host, channels last.
+
+    On a GPU they are copied into pinned memory by a stream of their own, which waits for those that compute and makes nobody
+    wait; a CPU goes the same way without stream and pinning.
+    """
+
+    def __init__(self, levels: Sequence[Tensor]) -> None:
+        device = levels[0].device
+        cuda = device.type == "cuda"
+        stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
+        if stream is not None:
+            stream.wait_stream(torch.cuda.current_stream(device))
+        self._host = []
+        with torch.cuda.stream(stream):  # nothing happens where there is none
+            for level in levels:
+                pixels = level.permute(0, 2, 3, 1).contiguous()
+                host = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=cuda)
+                self._host.append(host.copy_(pixels, non_blocking=True))
+                if stream is not None:
+                    level.record_stream(stream)  # its memory is not for others until the copy is done
+        self._event = stream.record_event() if stream is not None else None
+
+    def arrived(self) -> list[Floats]:
+        """Wait, and hand over float32 arrays of shape (entries, side, side, channels)."""
+        if self._event is not None:
+            self._event.synchronize()
+        return [host.to(torch.float32).numpy() for host in self._host]
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # a CPU's allocator raises a plain RuntimeError
+    return isinstance(error, torch.OutOfMemoryError) or ("alloc" in str(error) and "memory" in str(error))
+
+
+def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor) -> TedmError:
+    """What to do about it; on a GPU the batch size that is named has been tried."""
+    if arithmetic.device == "cpu":
+        fewer = max(1, arithmetic.threads // 2)
+        return TedmError(
+            f"out of memory on the CPU with {arithmetic.threads} threads, each with an entry of its own; finished images are "
+            f"safe\nRun the same command again with --threads {fewer}: the numbers do not depend on it."
+        )
+    size = arithmetic.batch_size
+    while size > 1:
+        size //= 2
+        torch.cuda.empty_cache()
+        try:
+            backbone.activations(x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device))
+            break
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
     return TedmError(
         f"out of memory on {arithmetic.device} with a batch of {arithmetic.batch_size}; finished images are safe\n"
-        f"Extract to a new store with --batch-size {smaller} (a store keeps the batch size that it was made with)."
+        f"Extract to a new store with --batch-size {size} (a store keeps the batch size that it was made with)."
     )

@@ -1,10 +1,14 @@
 """Extraction: every missing image of a manifest into a store, once.
 
 A store that is there is continued if it was made with the same settings and the same arithmetic, and refused otherwise.
+Reading, computing and writing go on at the same time; at most `tedm.extract.pipeline.images_at_once` images are before the
+backbone or in it, and WAITING + `writers` behind it, however many there are.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,15 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
-from tedm.extract.arithmetic import FIELDS, choose_arithmetic
+from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
 from tedm.extract.backbone import Backbone
 from tedm.extract.live import square_image, square_mask
-from tedm.extract.manifest import Manifest
-from tedm.extract.pipeline import compute
-from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Registration, Storage
+from tedm.extract.manifest import Manifest, ManifestEntry
+from tedm.extract.pace import pace
+from tedm.extract.pipeline import Computed, compute
+from tedm.extract.stages import Behind, Waited
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
+from tedm.store.verify import to_recompute, verify
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
+WAITING = 1  # images that wait to be written
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Extracted:
     Parameters
     ----------
     store : FeatureStore
-        The store, whole.
+        The store; whole, but for the images of other shards.
     computed : int
         Images computed in this run.
     reused : int
@@ -64,8 +72,10 @@ def extract(
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     threads: int | None = None,
     allow_other_arithmetic: bool = False,
+    shard: tuple[int, int] | None = None,
+    repair: bool = False,
     provenance: dict[str, Any] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Extracted:
     """Write the activations of a manifest's images to a store; continue a store that is there.
 
@@ -87,10 +97,15 @@ def extract(
         See `choose_arithmetic`; what is left open follows the store that is continued.
     allow_other_arithmetic : bool
         Continue a store on another kind of processor or another torch, and give up its promise of equal bytes.
+    shard : tuple (i, n) or None
+        Take every n-th image of the manifest, from the i-th on (i from 0 to n - 1): n runs, anywhere and at any time, take each
+        image once. All of them register all images.
+    repair : bool
+        Read again what the store has (`tedm.store.verify`), and compute anew what is damaged.
     provenance : dict or None
         Plain JSON values to keep in the store beside tedm's version and the backbone's family.
-    progress : callable (done, all) or None
-        Called after each image.
+    progress : callable (done, all, pace) or None
+        Called after each image is written, from the thread that wrote it; `pace` says how fast it goes and who waits for whom.
 
     Returns
     -------
@@ -120,6 +135,7 @@ def extract(
     if not settings.timesteps:
         raise TedmError("there is no timestep; --timesteps takes one or more, 1,50,200 say")
     backbone.schedule.require(settings.timesteps)
+    mine = share_of(manifest, shard)
     manifest.require_intensity_range(intensity_range)
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
@@ -127,13 +143,56 @@ def extract(
     if FeatureStore.is_store(path):
         store = FeatureStore.open(path)
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
-        store.remove_partial_files()
     else:
         arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
         store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
-    _register(store, manifest, settings)
-    return _fill(store, manifest, backbone, arithmetic, progress)
+    store.register(registrations(manifest, settings, skip=set(store.labels.names)), manifest.classes or ())
+    entries = {manifest.entries[at].name: manifest.entries[at] for at in mine}
+    store.remove_partial_files(None if shard is None else entries)
+    if repair:
+        _discard_damaged(store)
+    return _fill(store, entries, backbone, arithmetic, progress)
+
+
+def whole_images(path: Location) -> Labels | None:
+    """What the store at `path` knows of images that are whole in it: these need not be opened again. None without a store."""
+    if not FeatureStore.is_store(path):
+        return None
+    store = FeatureStore.open(path)
+    missing, labels = set(store.missing()), store.labels
+    whole = [at for at, name in enumerate(labels.names) if name not in missing]
+    return Labels(
+        names=tuple(labels.names[at] for at in whole),
+        splits=tuple(labels.splits[at] for at in whole),
+        groups=tuple(labels.groups[at] for at in whole),
+        domains=tuple(labels.domains[at] for at in whole),
+        original_sizes=tuple(labels.original_sizes[at] for at in whole),
+        labelled=tuple(labels.labelled[at] for at in whole),
+        classes=labels.classes,
+    )
+
+
+def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> range:
+    """Positions of the images that a run takes: all of them, or those of shard i of n.
+
+    Raises
+    ------
+    TedmError
+        If there is no such shard.
+    """
+    first, count = (0, 1) if shard is None else shard
+    if count < 1 or not 0 <= first < count:
+        raise TedmError(f"there is no shard {first}/{count}; write i/n with i from 0 to n - 1")
+    return range(first, len(manifest.entries), count)
+
+
+def writers(arithmetic: Arithmetic) -> int:
+    """Images that are laid out, encoded and written at once.
+
+    One on a CPU, which has other work; a few beside a GPU, for which one core cannot compress fast enough.
+    """
+    return 1 if arithmetic.device == "cpu" else min(4, available_cores())
 
 
 def _continue(
@@ -167,7 +226,7 @@ def _continue(
         "device": recorded.device if device == "auto" else device,
         "precision": recorded.precision if precision == "auto" else precision,
         "batch_size": batch_size or recorded.batch_size,
-        "threads": threads or recorded.threads,
+        "threads": threads,  # of this machine: no number depends on it
     }
     arithmetic = choose_arithmetic(**same_kind) if device != "auto" or recorded.device == "cpu" else _recorded_device(same_kind)
     problems = differences(recorded, arithmetic, FIELDS, **of)
@@ -188,11 +247,6 @@ def _recorded_device(same_kind: dict[str, Any]) -> Arithmetic:
         return choose_arithmetic(**{**same_kind, "device": "cpu"})
 
 
-def _register(store: FeatureStore, manifest: Manifest, settings: FeatureSettings) -> None:
-    there = set(store.labels.names)
-    store.register(registrations(manifest, settings, skip=there), manifest.classes or ())
-
-
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
     """A manifest's images as a store takes them, their masks at feature resolution."""
     return [
@@ -202,18 +256,23 @@ def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[st
     ]
 
 
+def _discard_damaged(store: FeatureStore) -> None:
+    store.discard(to_recompute(verify(store)))
+
+
 def _fill(
     store: FeatureStore,
-    manifest: Manifest,
+    entries: dict[str, ManifestEntry],
     backbone: Backbone,
     arithmetic: Arithmetic,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[int, int, str], None] | None,
 ) -> Extracted:
     """Compute and write what is missing; an image that cannot be decoded does not keep the others from it."""
-    entries = {entry.name: entry for entry in manifest.entries}
     missing = [name for name in store.missing() if name in entries]
     reused = len(entries) - len(missing)
     failures: list[str] = []
+    waited, started = Waited(), time.perf_counter()
+    written, turn = 0, threading.Lock()
 
     def images() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for name in missing:
@@ -224,11 +283,18 @@ def _fill(
                 continue
             yield name, image
 
-    done = 0
-    for computed in compute(backbone, store.settings, arithmetic, images()):
+    def write(computed: Computed) -> None:
+        nonlocal written
         store.write(computed.name, computed.image, computed.cells)
-        done += 1
-        if progress is not None:
-            progress(reused + done, len(entries))
+        with turn:
+            written += 1
+            if progress is not None:
+                left = len(missing) - written - len(failures)
+                progress(reused + written, len(entries), pace(written, left, time.perf_counter() - started, waited))
+
+    with Behind(write, threads=writers(arithmetic), waiting=WAITING, waited=waited) as disk:
+        for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited):
+            disk.put(computed)
+            del computed  # it is the disk's now
     raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", failures)
-    return Extracted(store, done, reused)
+    return Extracted(store, written, reused)

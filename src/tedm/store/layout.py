@@ -113,8 +113,12 @@ def upsampled_array(cells: list[Floats], size: int, upsampling: Upsampling, dtyp
     out = np.empty((*first.shape[:2], size, size, sum(level.shape[-1] for level in cells)), dtype)
     start = 0
     for level in cells:
-        stop = start + level.shape[-1]
-        out[..., start:stop] = upsample(level, size, upsampling)
+        stop, side = start + level.shape[-1], level.shape[-2]
+        if upsampling == "nearest":  # every cell to its patch, without another copy of the pixels
+            patches = out.reshape(*out.shape[:2], side, size // side, side, size // side, -1)
+            patches[..., start:stop] = level[..., :, None, :, None, :]
+        else:
+            out[..., start:stop] = upsample(level, size, upsampling)
         start = stop
     return out
 

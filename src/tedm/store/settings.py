@@ -132,6 +132,8 @@ class Arithmetic:
         Version of torch.
     processor : str
         Name of the processor or of the GPU.
+    revision : int
+        Of the code that computes: it is raised when another version of tedm computes other bits. 0 is before it was recorded.
     """
 
     device: str
@@ -141,6 +143,7 @@ class Arithmetic:
     threads: int
     torch: str
     processor: str
+    revision: int = 0
 
 
 # Features that differ in one of these do not belong in one classifier; all else may differ, and is said.

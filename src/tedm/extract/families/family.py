@@ -119,4 +119,6 @@ def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: st
                 f"checkpoint {checkpoint} has weights that are not finite: {bad} of {theirs.numel()} in {prefix}{name}; "
                 "its training diverged or the file is damaged. Use another checkpoint."
             )
-    network.load_state_dict({name: tensor.to(torch.float32) for name, tensor in given.items()}, assign=True)
+    # copies: a file has its tensors at any address, and the last bits of a matrix product depend on it modulo 64 bytes
+    copies = {name: tensor.to(torch.float32, copy=True) for name, tensor in given.items()}
+    network.load_state_dict(copies, assign=True)

@@ -143,8 +143,8 @@ class _Norm(nn.Module):
         self.g = nn.Parameter(torch.ones(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, dim=1, correction=0, keepdim=True)
-        return (x - mean) * (variance + EPS).rsqrt() * self.g
+        pixels = x.permute(0, 2, 3, 1)
+        return F.layer_norm(pixels, pixels.shape[-1:], self.g.flatten(), None, EPS).permute(0, 3, 1, 2)
 
 
 class _Block(nn.Module):
@@ -156,11 +156,16 @@ class _Block(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, outputs)
 
     def forward(self, x: Tensor, scale_shift: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        x = self.norm(self.proj(x))
-        if scale_shift is not None:
-            scale, shift = scale_shift
-            x = x * (scale + 1) + shift
-        return F.silu(x)
+        x = self.proj(x)
+        if scale_shift is None:
+            return F.silu(self.norm(x), inplace=True)
+        scale, shift = scale_shift
+        if len(x) > 1:
+            return F.silu(self.norm(x) * (scale + 1) + shift, inplace=True)
+        # one entry: its scale and shift go into the normalisation's own, which saves two passes over the memory
+        gain = self.norm.weight * (scale + 1).flatten()
+        offset = self.norm.bias * (scale + 1).flatten() + shift.flatten()
+        return F.silu(F.group_norm(x, GROUPS, gain, offset, self.norm.eps), inplace=True)
 
 
 class _ResnetBlock(nn.Module):
@@ -175,12 +180,17 @@ class _ResnetBlock(nn.Module):
 
     def forward(self, x: Tensor, times: Tensor) -> Tensor:
         scale, shift = self.time_mlp(times)[:, :, None, None].chunk(2, dim=1)
-        output: Tensor = self.block2(self.block1(x, (scale, shift))) + self.res_conv(x)
+        output: Tensor = self.block2(self.block1(x, (scale, shift)))
+        output += self.res_conv(x)
         return output
 
 
 class _LinearAttention(nn.Module):
-    """Attention whose cost is linear in the number of pixels (Shen et al. 2018, arXiv:1812.01243)."""
+    """Attention whose cost is linear in the number of pixels (Shen et al. 2018, arXiv:1812.01243).
+
+    What is small is multiplied first: the keys' softmax is divided by its sums, and the output's weights are applied, when the
+    pixels have been summed away.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -190,10 +200,17 @@ class _LinearAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
-        queries, keys, values = _heads(self.to_qkv(x))
-        queries = queries.softmax(dim=2) * HEAD_CHANNELS**-0.5
-        context = keys.softmax(dim=3) @ (values / (height * width)).transpose(2, 3)
-        output: Tensor = self.to_out((context.transpose(2, 3) @ queries).reshape(batch, -1, height, width))
+        weight, bias = self.to_out.get_parameter("0.weight"), self.to_out.get_parameter("0.bias")
+        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, -1)
+        qkv = F.linear(pixels, self.to_qkv.weight.flatten(1))
+        queries, keys, values = qkv.view(batch, height * width, 3, HEADS, HEAD_CHANNELS).unbind(2)
+        queries = queries.softmax(dim=3)
+        keys = (keys - keys.amax(dim=1, keepdim=True)).exp_()
+        context = keys.permute(0, 2, 3, 1) @ values.transpose(1, 2)  # (batch, heads, channels of keys, channels of values)
+        context *= HEAD_CHANNELS**-0.5 / (height * width) / keys.sum(dim=1)[..., None]
+        by_head = weight.view(-1, HEADS, HEAD_CHANNELS).permute(1, 2, 0)
+        out = torch.baddbmm(bias, queries.reshape(batch, height * width, -1), (context @ by_head).flatten(1, 2))
+        output: Tensor = self.to_out[1](out.view(batch, height, width, -1).permute(0, 3, 1, 2))
         return output
 
 
@@ -246,7 +263,8 @@ class _Residual(nn.Module):
         self.fn = fn
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.fn(x) + x
+        output: Tensor = self.fn(x)
+        output += x
         return output
 
 

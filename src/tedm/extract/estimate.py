@@ -1,0 +1,165 @@
+"""What an extraction will cost, from doing a little of it.
+
+A few of the images, spread over the manifest, are really extracted, into a temporary folder: by the same passes, layout, codecs
+and threads. Disk and time follow per image. The peak of memory does not depend on the number of images, so that of the trial is
+that of the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from tedm.errors import TedmError
+from tedm.extract.manifest import Manifest
+from tedm.extract.pipeline import images_at_once
+from tedm.extract.run import Extracted, share_of, writers
+from tedm.store import FeatureStore, Location
+from tedm.store.place import is_url
+
+
+class Extraction(Protocol):
+    """`tedm.extract.extract` with its settings, `functools.partial(extract, backbone=backbone, timesteps=(1, 50))` say."""
+
+    def __call__(self, manifest: Manifest, path: Path, *, progress: Callable[[int, int, str], None]) -> Extracted:
+        """Extract."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an extraction will take.
+
+    Parameters
+    ----------
+    images : int
+        Images that are not in the store yet.
+    disk : int
+        Bytes that they will take there.
+    free : int or None
+        Bytes that are free there; None for a bucket.
+    memory : int
+        Most bytes that the process will have resident.
+    device_memory : int
+        Most bytes that torch will take of a GPU's memory; 0 without one.
+    seconds : float
+        From the first image to the last.
+    tried : int
+        Images that were extracted to find out.
+    """
+
+    images: int
+    disk: int
+    free: int | None
+    memory: int
+    device_memory: int
+    seconds: float
+    tried: int
+
+    def require_space(self, path: Location) -> None:
+        """Raise a `TedmError` if the disk of `path` is too small."""
+        if self.free is not None and self.disk > self.free:
+            raise TedmError(
+                f"{path} will need {self.disk / 1e9:.3g} GB and its disk has {self.free / 1e9:.3g} GB free\n"
+                "Make room, name another disk, use --layout native, or take fewer timesteps."
+            )
+
+
+def estimate(
+    manifest: Manifest, path: Location, extraction: Extraction, *, entries: int, shard: tuple[int, int] | None = None
+) -> Estimate:
+    """Extract a few images elsewhere, and tell what all of them will take. Nothing is written at `path`.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Checked images.
+    path : str or Path
+        Where the store is to be, or is: images that it has cost nothing.
+    extraction : callable
+        `extract` with its settings, without `shard`.
+    entries : int
+        Timesteps times draws of an image.
+    shard : tuple of two int or None
+        The part of the images that the run will take; see `extract`.
+
+    Raises
+    ------
+    TedmError
+        Whatever the extraction itself would refuse.
+    """
+    wanted = list(share_of(manifest, shard))
+    if FeatureStore.is_store(path):
+        store = FeatureStore.open(path)
+        there = set(store.labels.names) - set(store.missing())
+        wanted = [at for at in wanted if manifest.entries[at].name not in there]
+    free = None if is_url(path) else shutil.disk_usage(_existing(Path(path))).free
+    if not wanted:
+        return Estimate(0, 0, free, peak_memory(), 0, 0.0, 0)
+    with tempfile.TemporaryDirectory(prefix="tedm-dry-run-") as folder:
+        started, seen = time.perf_counter(), []
+        # the second run of a pair has as many images as fill every stage, and more: only then is the peak reached
+        first = extraction(_some(manifest, wanted, 1), Path(folder) / "first", progress=lambda *_: None)
+        fill = images_at_once(entries, first.store.arithmetic) + writers(first.store.arithmetic) + 3
+        started = time.perf_counter()
+        sample = _some(manifest, wanted, fill)
+        done = extraction(sample, Path(folder) / "store", progress=lambda *_: seen.append(time.perf_counter()))
+        of_images, of_all = _bytes(done.store)
+    tried = len(seen)
+    steady = (seen[-1] - seen[0]) / (tried - 1) if tried > 1 else seen[0] - started
+    return Estimate(
+        images=len(wanted),
+        disk=of_images * len(wanted) // tried + of_all,
+        free=free,
+        memory=peak_memory(),
+        device_memory=torch.cuda.max_memory_reserved() if done.store.arithmetic.device == "cuda" else 0,
+        seconds=seen[0] - started + steady * (len(wanted) - 1),
+        tried=tried,
+    )
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has had resident."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage also counts what the process was before it became this program
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _some(manifest: Manifest, wanted: list[int], most: int) -> Manifest:
+    """Images spread evenly over those wanted."""
+    count = min(most, len(wanted))
+    at = [wanted[number * len(wanted) // count] for number in range(count)]
+    return dataclasses.replace(
+        manifest, entries=tuple(manifest.entries[i] for i in at), headers=tuple(manifest.headers[i] for i in at)
+    )
+
+
+def _bytes(store: FeatureStore) -> tuple[int, int]:
+    """Bytes of the files that belong to one image each, and of all others."""
+    of_images = of_all = 0
+    of_one = {"image", "mask", "features", *(level.name for level in store.settings.levels)}
+    for file in Path(store.path).rglob("*"):
+        if file.is_file():
+            if file.parent.name in of_one and file.name.startswith("c."):
+                of_images += file.stat().st_size
+            else:
+                of_all += file.stat().st_size
+    return of_images, of_all
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    return path if path.exists() else _existing(path.parent)

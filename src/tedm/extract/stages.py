@@ -1,0 +1,146 @@
+"""Stages of a pipeline that work at the same time: one that makes items ahead, one that takes them away behind.
+
+Between two stages there is a queue of a few items, so the number of items in memory does not depend on how many there are. A
+stage that finds its queue empty or full waits, and the seconds are counted: they tell which stage sets the pace.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class Waited:
+    """Seconds in which the middle stage, the device, had nothing to do.
+
+    Parameters
+    ----------
+    for_images : float
+        Because nothing was read yet.
+    for_disk : float
+        Because what it had made was not taken away yet.
+    """
+
+    for_images: float = 0.0
+    for_disk: float = 0.0
+
+
+def ahead(items: Iterable[T], *, waiting: int, waited: Waited) -> Iterator[T]:
+    """The same items in the same order, made in a thread of their own while the caller works on those before.
+
+    Parameters
+    ----------
+    items : iterable
+        Something slow to iterate over that lets go of Python's lock: reads, decodes, computes with NumPy.
+    waiting : int
+        Items that may wait for the caller; with the caller's and the one that is being made, `waiting` + 2 exist at a time.
+    waited : Waited
+        Its `for_images` is counted up.
+
+    Yields
+    ------
+    The items; an error comes where it occurred. A caller that stops early stops the thread.
+    """
+    ready: queue.Queue[tuple[list[T], BaseException | None]] = queue.Queue(maxsize=waiting)
+    stopped = threading.Event()
+
+    def put(made: list[T], error: BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                return ready.put((made, error), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def make() -> None:
+        try:
+            for item in items:
+                put([item], None)
+                del item  # the caller may let go of it now; so must this thread
+                if stopped.is_set():
+                    return
+            put([], None)
+        except BaseException as error:
+            put([], error)
+
+    thread = threading.Thread(target=make, name="tedm-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            since = time.perf_counter()
+            made, error = ready.get()
+            waited.for_images += time.perf_counter() - since
+            if error is not None:
+                raise error
+            if not made:
+                return
+            yield made.pop()
+    finally:
+        stopped.set()
+        thread.join()
+
+
+class Behind(Generic[T]):
+    """Threads that work on items while the caller makes the next ones; a context that ends when all are done.
+
+    An error in the work is raised by the next `put`, or at the end; what was put after that item is dropped. When the caller
+    itself is interrupted, what was put is still worked on: it is complete, and little.
+
+    Parameters
+    ----------
+    work : callable (item)
+        Called in one of the threads; in order where there is one thread.
+    threads : int
+        Items that are worked on at once.
+    waiting : int
+        Further items that may wait.
+    waited : Waited
+        Its `for_disk` is counted up.
+    """
+
+    def __init__(self, work: Callable[[T], None], *, threads: int, waiting: int, waited: Waited) -> None:
+        self._work = work
+        self._waited = waited
+        self._items: queue.Queue[list[T]] = queue.Queue(maxsize=waiting)
+        self._error: BaseException | None = None
+        self._threads = [threading.Thread(target=self._run, name="tedm-behind", daemon=True) for _ in range(threads)]
+
+    def put(self, item: T) -> None:
+        """Hand an item over; waits while too many are there already."""
+        since = time.perf_counter()
+        self._put([item])
+        self._waited.for_disk += time.perf_counter() - since
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for _ in self._threads:
+            self._put([])
+        for thread in self._threads:
+            thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def _put(self, item: list[T]) -> None:
+        self._items.put(item)  # never for ever: the threads take items until the end, after an error too
+
+    def _run(self) -> None:
+        while item := self._items.get():
+            if self._error is None:
+                try:
+                    self._work(item.pop())
+                except BaseException as error:
+                    self._error = error
+            item.clear()  # while this thread waits for the next one, this one's memory is free
