@@ -93,7 +93,7 @@ def tree(path: Path) -> dict[str, bytes]:
 def test_a_store_extracted_to_a_bucket_is_the_local_one_and_heads_learn_from_it(bucket, dataset, checkpoint, tmp_path, layout):
     backbone, manifest = load_backbone(checkpoint), read_manifest(dataset)
 
-    def stop(done, _):
+    def stop(done, *_):
         if done == 3:
             raise KeyboardInterrupt
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ class FeatureStore:
 
     def __init__(self, where: Place) -> None:
         self._place = where
+        self._room = threading.local()
         self._open()
 
     # -- making and opening ------------------------------------------------------------------------------------------
@@ -308,8 +310,12 @@ class FeatureStore:
         """
         index = self.labels.index(name)
         # upsampling makes no value larger: what fits at a level's own resolution fits
-        self._require_finite(name, cells, [stored(level, self.storage.dtype) for level in cells])
-        rounded = self.storage.arrays(cells, self.settings)
+        fitting = [stored(level, self.storage.dtype) for level in cells]
+        self._require_finite(name, cells, fitting)
+        copied = self.storage.layout == "native" or self.settings.upsampling == "nearest"
+        rounded = self.storage.arrays(fitting if copied else cells, self.settings, getattr(self._room, "pixels", None))
+        if self.storage.layout == "upsampled" and copied:
+            self._room.pixels = rounded[0]  # for this thread's next image
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
         ):

@@ -119,7 +119,7 @@ class Storage:
         """Plain JSON values."""
         return {"layout": self.layout, "dtype": self.dtype}
 
-    def arrays(self, cells: Sequence[Floats], settings: FeatureSettings) -> list[Floats]:
+    def arrays(self, cells: Sequence[Floats], settings: FeatureSettings, out: Floats | None = None) -> list[Floats]:
         """What a store of this kind keeps of freshly computed cells: one array a level, or one at image resolution.
 
         Nearest neighbours are rounded before they are copied: the same bits, and a fraction of the memory.
@@ -127,14 +127,16 @@ class Storage:
         Parameters
         ----------
         cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
-            Native levels, float32.
+            Native levels, float32; for nearest neighbours and the native layout, rounded ones will do.
+        out : array or None
+            Where an array at image resolution may be put; see `upsampled_array`.
         """
         if self.layout == "native":
             return [stored(level, self.dtype) for level in cells]
         size, nearest = settings.image_size, settings.upsampling == "nearest"
         if nearest:
             rounded = [stored(level, self.dtype) for level in cells]
-            return [upsampled_array(rounded, size, "nearest", rounded[0].dtype)]
+            return [upsampled_array(rounded, size, "nearest", rounded[0].dtype, out)]
         return [stored(upsampled_array(list(cells), size, settings.upsampling, np.float32), self.dtype)]
 
     def block(self, name: str, timesteps: Sequence[int], cells: Sequence[Floats], settings: FeatureSettings) -> Block:

@@ -97,20 +97,25 @@ def bilinear_matrix(side: int, size: int) -> NDArray[np.float64]:
     return matrix
 
 
-def upsampled_array(cells: list[Floats], size: int, upsampling: Upsampling, dtype: DTypeLike) -> Floats:
+def upsampled_array(
+    cells: list[Floats], size: int, upsampling: Upsampling, dtype: DTypeLike, out: Floats | None = None
+) -> Floats:
     """All levels at image resolution, side by side: what an upsampled store holds of an image.
 
     Parameters
     ----------
     cells : list of arrays of shape (timesteps, draws, side, side, channels)
         One for each level.
+    out : array or None
+        Where to put it, if that has the right shape and type: the system takes longer to find fresh memory than we to fill it.
 
     Returns
     -------
     array of shape (timesteps, draws, size, size, sum of channels) and type `dtype`
     """
-    first = cells[0]
-    out = np.empty((*first.shape[:2], size, size, sum(level.shape[-1] for level in cells)), dtype)
+    shape = (*cells[0].shape[:2], size, size, sum(level.shape[-1] for level in cells))
+    if out is None or out.shape != shape or out.dtype != dtype:
+        out = np.empty(shape, dtype)
     start = 0
     for level in cells:
         stop, side = start + level.shape[-1], level.shape[-2]
