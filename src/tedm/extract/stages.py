@@ -6,6 +6,7 @@ stage that finds its queue empty or full waits, and the seconds are counted: the
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
+
+from tedm.threads import read_ahead
 
 T = TypeVar("T")
 
@@ -39,7 +42,7 @@ def ahead(items: Iterable[T], *, waiting: int, waited: Waited) -> Iterator[T]:
     Parameters
     ----------
     items : iterable
-        Something slow to iterate over that lets go of Python's lock: reads, decodes, computes with NumPy.
+        None of them None. Something slow to iterate over that lets go of Python's lock: reads, decodes, computes with NumPy.
     waiting : int
         Items that may wait for the caller; with the caller's and the one that is being made, `waiting` + 2 exist at a time.
     waited : Waited
@@ -49,42 +52,15 @@ def ahead(items: Iterable[T], *, waiting: int, waited: Waited) -> Iterator[T]:
     ------
     The items; an error comes where it occurred. A caller that stops early stops the thread.
     """
-    ready: queue.Queue[tuple[list[T], BaseException | None]] = queue.Queue(maxsize=waiting)
-    stopped = threading.Event()
-
-    def put(made: list[T], error: BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                return ready.put((made, error), timeout=0.1)
-            except queue.Full:
-                continue
-
-    def make() -> None:
-        try:
-            for item in items:
-                put([item], None)
-                del item  # the caller may let go of it now; so must this thread
-                if stopped.is_set():
-                    return
-            put([], None)
-        except BaseException as error:
-            put([], error)
-
-    thread = threading.Thread(target=make, name="tedm-ahead", daemon=True)
-    thread.start()
-    try:
+    with contextlib.closing(read_ahead(items, ahead=waiting)) as made:  # type: ignore[type-var]
         while True:
             since = time.perf_counter()
-            made, error = ready.get()
+            item = next(made, None)
             waited.for_images += time.perf_counter() - since
-            if error is not None:
-                raise error
-            if not made:
+            if item is None:
                 return
-            yield made.pop()
-    finally:
-        stopped.set()
-        thread.join()
+            yield item
+            del item
 
 
 class Behind(Generic[T]):

@@ -20,11 +20,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
-from tedm.heads.ahead import each_in_a_thread, read_ahead
 from tedm.heads.algebra import ArrayDesign, BlockDesign, Design, design_bytes
 from tedm.heads.budget import Budget
+from tedm.heads.parallel import each_in_a_thread
 from tedm.heads.rows import RowLayout, block_bytes
 from tedm.store import Block, Features
+from tedm.threads import read_ahead
 
 # Vectors beyond those asked for: the last ones wanted are found sooner.
 EXTRA = 4

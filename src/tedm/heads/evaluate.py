@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.ahead import read_ahead
 from tedm.heads.budget import Budget
 from tedm.heads.classifier import PREDICTING_BYTES
 from tedm.heads.kinds import KINDS, kind_of
@@ -20,6 +19,7 @@ from tedm.heads.segmenter import Segmenter
 from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Block, Features, FeatureStore
+from tedm.threads import read_ahead
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tedm.heads.ahead import each_in_a_thread
 from tedm.heads.algebra import ArrayDesign, Design, Scratch, design_bytes
+from tedm.heads.parallel import each_in_a_thread
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE

@@ -21,7 +21,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from tedm.errors import TedmError
-from tedm.heads.ahead import read_ahead
 from tedm.heads.budget import SLACK
 from tedm.heads.classifier import Classifier
 from tedm.heads.lean import working_bytes
@@ -33,6 +32,7 @@ from tedm.heads.training import Labelled, TrainingData
 from tedm.heads.vote import VotingRule, vote
 from tedm.heads.window import IMAGES, PIXELS, ROWS, Window, draw
 from tedm.store import IGNORE, Block
+from tedm.threads import read_ahead
 
 WEIGHTS = "weights.safetensors"
 # Validation loss is looked at this often while stopping early.

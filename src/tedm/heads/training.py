@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.ahead import read_ahead
 from tedm.heads.algebra import BlockDesign, Scratch
 from tedm.heads.budget import Budget
 from tedm.heads.rows import RowLayout, block_bytes, rows_at
@@ -23,6 +22,7 @@ from tedm.heads.sampling import Sampling, draw_pixels
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE, Block, Features
 from tedm.store.layout import Floats
+from tedm.threads import read_ahead
 
 
 @dataclass(frozen=True)

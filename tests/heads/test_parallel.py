@@ -8,7 +8,8 @@ import time
 import pytest
 import torch
 
-from tedm.heads.ahead import each_in_a_thread, read_ahead
+from tedm.heads.parallel import each_in_a_thread
+from tedm.threads import read_ahead
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
