@@ -14,6 +14,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,21 @@ from torch import Tensor
 from tedm.errors import TedmError
 
 from .backbone import Backbone
-from .families import FAMILIES, Content
+from .families import FAMILIES, Content, tedm
 from .families.family import METADATA_KEY
 
 
-def load_backbone(path: Path) -> Backbone:
+def load_backbone(path: Path, config: Mapping[str, Any] | None = None) -> Backbone:
     """Read a checkpoint; nothing in it is executed.
 
     Parameters
     ----------
     path : Path
         A file of the published code (`.pt`: "model_state_dict", "config", "step"), or one of ours (`.safetensors`). Its
-        bytes are judged, not its name.
+        bytes are judged, not its name. Of the other families, see `docs/backbones.md`.
+    config : mapping, optional
+        Settings that the file does not hold, under the names of the project that the network is of; they come before the
+        file's own, and are part of the backbone's `sha256`.
 
     Returns
     -------
@@ -49,6 +53,9 @@ def load_backbone(path: Path) -> Backbone:
         settings and tensors contradict each other.
     """
     content = read_content(path)
+    if config:
+        both = hashlib.sha256(f"{content.sha256} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
+        content = replace(content, config={**content.config, **config}, sha256=both)
     for family in FAMILIES:
         if family.recognises(content):
             return family.build(content)
@@ -85,8 +92,9 @@ def save_backbone(backbone: Backbone, path: Path) -> str:
     """
     if backbone.precision != "float32":
         raise TedmError(f"the weights were rounded to {backbone.precision}; save the backbone before preparing it")
-    [family] = [family for family in FAMILIES if backbone.family == family.NAME]
-    data = family.content(backbone).to_bytes()
+    if backbone.family != tedm.NAME:
+        raise TedmError(f"backbones of the family {backbone.family} are not written by tedm; copy the file that it was read from")
+    data = tedm.content(backbone).to_bytes()
     aside = path.with_name(path.name + ".partial")
     try:
         aside.write_bytes(data)
