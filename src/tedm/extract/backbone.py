@@ -183,6 +183,10 @@ class Backbone:
             raise TedmError("the weights were rounded to bfloat16; load the checkpoint again to compute in float32")
         kept = tuple(getattr(self.network, "kept_in_float32", ()))
         self.network.to(target)
+        for module_name, module in self.network.named_modules():
+            # torch normalises batches of bfloat16 with statistics in float32, which are no parameters and stay as they are
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                kept += (f"{module_name}.",)
         for name, parameter in self.network.named_parameters():
             if not name.startswith(kept):
                 parameter.data = parameter.data.to(DTYPES[precision])

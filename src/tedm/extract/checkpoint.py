@@ -93,7 +93,9 @@ def save_backbone(backbone: Backbone, path: Path) -> str:
     if backbone.precision != "float32":
         raise TedmError(f"the weights were rounded to {backbone.precision}; save the backbone before preparing it")
     if backbone.family != tedm.NAME:
-        raise TedmError(f"backbones of the family {backbone.family} are not written by tedm; copy the file that it was read from")
+        raise TedmError(
+            f"backbones of the family {backbone.family} are not written by tedm; copy the file that it was read from"
+        )
     data = tedm.content(backbone).to_bytes()
     aside = path.with_name(path.name + ".partial")
     try:

@@ -168,13 +168,25 @@ def test_what_the_tensors_do_not_tell_is_asked_for_at_once(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"channel_mult": [1, 4]}, r"input_blocks.4.0.in_layers.2.weight: .* \(128, 32, 3, 3\), the file has shape \(64, 32, 3, 3\)"),
+        (
+            {"channel_mult": [1, 4]},
+            r"input_blocks.4.0.in_layers.2.weight: .* \(128, 32, 3, 3\), the file has shape \(64, 32, 3, 3\)",
+        ),
         ({"num_channels": 64}, r"time_embed.0.weight: the settings ask for shape \(256, 64\), the file has shape \(128, 32\)"),
-        ({"learn_sigma": False}, r"out.2.weight: the settings ask for shape \(3, 32, 3, 3\), the file has shape \(6, 32, 3, 3\)"),
-        ({"use_scale_shift_norm": True}, r"emb_layers.1.weight: the settings ask for shape \(64, 128\), the file has shape \(32"),
+        (
+            {"learn_sigma": False},
+            r"out.2.weight: the settings ask for shape \(3, 32, 3, 3\), the file has shape \(6, 32, 3, 3\)",
+        ),
+        (
+            {"use_scale_shift_norm": True},
+            r"emb_layers.1.weight: the settings ask for shape \(64, 128\), the file has shape \(32",
+        ),
         ({"resblock_updown": True}, "input_blocks.3.0.in_layers.0.weight: .*the file does not have this tensor"),
         ({"attention_resolutions": "16"}, "input_blocks.1.1.norm.weight: .*the file does not have this tensor"),
-        ({"class_cond": True, "class_label": 1}, r"label_emb.weight: the settings ask for shape \(1000, 128\), the file does not"),
+        (
+            {"class_cond": True, "class_label": 1},
+            r"label_emb.weight: the settings ask for shape \(1000, 128\), the file does not",
+        ),
         ({"class_label": 1}, "not class-conditional"),
         ({"num_heads": 7}, "64 channels cannot be divided among 7 attention heads"),
         ({"num_headz": 7}, "'num_headz', which mean nothing here"),

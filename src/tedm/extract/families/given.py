@@ -29,7 +29,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise TedmError(f"cannot read the settings {path}: {error.strerror}; check the path") from error
     except ValueError as error:
-        raise TedmError(f"{path} is no JSON: {error}. Write settings as an object, {{\"image_size\": 256}} say.") from error
+        raise TedmError(f'{path} is no JSON: {error}. Write settings as an object, {{"image_size": 256}} say.') from error
     if not isinstance(found, dict):
         raise TedmError(f'{path} holds no JSON object; write settings as {{"image_size": 256}}')
     return found

@@ -120,7 +120,11 @@ class OpenaiUNet(nn.Module):
                 self.input_blocks.append(_Block(*parts))
                 skips.append(channels)
             if stage < len(stages) - 1:
-                half = residual(channels, channels, "down") if shape.resblock_updown else _Downsample(channels, shape.conv_resample)
+                half = (
+                    residual(channels, channels, "down")
+                    if shape.resblock_updown
+                    else _Downsample(channels, shape.conv_resample)
+                )
                 self.input_blocks.append(_Block(half))
                 skips.append(channels)
         middle = [residual(channels, channels), attention(channels, shape.num_heads), residual(channels, channels)]
@@ -134,7 +138,11 @@ class OpenaiUNet(nn.Module):
                 if stride in shape.attention_at:
                     parts.append(attention(channels, shape.num_heads_upsample))
                 if stage and index == shape.num_res_blocks:
-                    double = residual(channels, channels, "up") if shape.resblock_updown else _Upsample(channels, shape.conv_resample)
+                    double = (
+                        residual(channels, channels, "up")
+                        if shape.resblock_updown
+                        else _Upsample(channels, shape.conv_resample)
+                    )
                     parts.append(double)
                     stride //= 2
                 self.output_blocks.append(_Block(*parts))
