@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tedm.errors import TedmError
 from tedm.extract.backbone import Backbone
@@ -135,3 +136,17 @@ class BackboneSuite:
         multiple, side = backbone.size_multiple, backbone.image_size + 1
         with pytest.raises(TedmError, match=f"{side // multiple * multiple} or {side // multiple * multiple + multiple}"):
             backbone.activations(torch.zeros(1, backbone.image_channels, side, side), self.timesteps(backbone, 1))
+
+
+def outputs_of(
+    modules: Sequence[nn.Module], network: Callable[[Tensor, Tensor], object], x_t: Tensor, timesteps: Tensor
+) -> list[Tensor]:
+    """What modules of somebody's network give in its own passes, entry by entry."""
+    seen: list[list[Tensor]] = [[] for _ in modules]
+    with contextlib.ExitStack() as hooks, torch.inference_mode():
+        for module, outputs in zip(modules, seen, strict=True):
+            hook = module.register_forward_hook(lambda module, inputs, output, outputs=outputs: outputs.append(output.clone()))
+            hooks.callback(hook.remove)
+        for entry, timestep in zip(x_t.split(1), timesteps.split(1), strict=True):
+            network(entry.clone(), timestep)
+    return [torch.cat(outputs) for outputs in seen]
