@@ -30,7 +30,7 @@ FLOAT16 = 2  # bytes of a number
 def main(what: Path | str | None, backbone: str | None, backbone_config: Path | None, environment: bool, as_json: bool) -> None:
     """Say what CHECKPOINT, STORE or HEAD is, what it was made from, and what is missing in a store.
 
-    A store is listed, not read: tedm-verify reads it. Of a checkpoint, every level is listed that tedm-extract --levels can take.
+    A store is listed, not read: tedm-verify reads it. Of a checkpoint, all levels are listed that tedm-extract --levels takes.
     """
     if (what is not None) + (backbone is not None) + environment != 1:
         raise click.UsageError("name a checkpoint, a store or a head, or a --backbone, or ask for --environment")

@@ -81,7 +81,7 @@ def test_settings_that_are_missing_are_asked_for_at_once(tmp_path: Path) -> None
     ("changes", "said"),
     [
         ({"channels": [16, 64]}, r"down_blocks.1.\S*: the settings ask for shape \(64,\), the file has shape \(32,\)"),
-        ({"in_channels": 3}, r"conv_in.conv.weight: the settings ask for shape \(16, 3, 3, 3\), the file has shape \(16, 1, 3, 3\)"),
+        ({"in_channels": 3}, r"conv_in.conv.weight: the settings ask for shape \(16, 3, 3, 3\), the file has"),
         ({"spatial_dims": 3}, "images of 3 dimensions"),
         ({"with_conditioning": True, "cross_attention_dim": 3}, "conditional on a context"),
         ({"num_res_blox": 1}, "'num_res_blox', which mean nothing"),

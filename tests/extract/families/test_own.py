@@ -111,8 +111,8 @@ def test_a_function_is_found_in_the_current_folder_and_called_with_the_settings(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nets_of_mine.py").write_text(
-        "from torch import nn\nfrom tedm.extract import OwnNetwork\n\n\ndef pyramid(width):\n    return OwnNetwork(nn.Sequential("
-        "nn.Conv2d(3, width, 4, stride=4)), None, ['0'], image_size=32)\n\n\ndef nothing():\n    return 3\n"
+        "from torch import nn\nfrom tedm.extract import OwnNetwork\n\n\ndef pyramid(width):\n    return OwnNetwork("
+        "nn.Sequential(nn.Conv2d(3, width, 4, stride=4)), None, ['0'], image_size=32)\n\n\ndef nothing():\n    return 3\n"
     )
     assert own_backbone("nets_of_mine:pyramid", {"width": 5}).levels[0].channels == 5
     for reference, config, said in (

@@ -1,7 +1,7 @@
 """Networks whose code is another package's: found if it is installed, wrapped, and called as that package calls them.
 
-No file of the package is touched, and none of its readers is used: it gets settings and makes a network without memory, which takes the
-tensors that we have read.
+No file of the package is touched, and none of its readers is used: it gets settings and makes a network without memory, which
+takes the tensors that we have read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Settings that a user wrote, read one by one and refused in words that name the setting.
 
-They come from the JSON file of `--backbone-config`, or lie beside the tensors in the checkpoint; a family asks for what it needs.
+They come from the JSON file of `--backbone-config`, or lie beside the tensors in the checkpoint.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def require(content: Content, kind: str, needed: Mapping[str, tuple[str, ...]], example: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint without all that it has to be told, all at once; each of `needed` can be given by one of several keys."""
+    """Refuse a checkpoint without all that it has to be told, all at once; each of `needed` goes by one of several keys."""
     absent = [what for what, keys in needed.items() if not any(content.config.get(key) is not None for key in keys)]
     if absent:
         raise TedmError(

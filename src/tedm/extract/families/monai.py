@@ -1,6 +1,6 @@
 """State dictionaries of MONAI's `DiffusionModelUNet` for 2D images.
 
-They have no settings: the constructor's come from a JSON file, under their own names, beside `image_size` and the `scheduler`'s.
+They have no settings: the constructor's come from a JSON file, under their own names, beside `image_size` and `scheduler`.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def build(content: Content) -> Backbone:
     require_image_channels(content, shape.in_channels)
     if shape.out_channels not in (shape.in_channels, 2 * shape.in_channels):
         raise TedmError(
-            f"checkpoint {content.name} returns {shape.out_channels} channels for {shape.in_channels}: it is no noise predictor "
-            "(with or without learned variances). Use the diffusion model, not a classifier or upsampler."
+            f"checkpoint {content.name} returns {shape.out_channels} channels for {shape.in_channels}: it is no noise "
+            "predictor (with or without learned variances). Use the diffusion model, not a classifier or upsampler."
         )
     scale = 1000 / total if given.boolean(content, "rescale_timesteps", False) else 1.0
     try:
@@ -100,7 +100,7 @@ def _shape(content: Content, image_size: int) -> Shape:
         told = _told(content.tensors)
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise TedmError(
-            f"checkpoint {content.name} is {KIND}, but not a whole one: it lacks {error}. Use the file as its training wrote it."
+            f"checkpoint {content.name} is {KIND}, but not a whole one: it lacks {error}. Use the file as written."
         ) from error
     if given.integer(content, "dims", 2) != 2:
         raise TedmError(f"checkpoint {content.name} is for images of {content.config['dims']} dimensions; use a 2D network")

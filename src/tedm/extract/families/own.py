@@ -36,9 +36,9 @@ class OwnNetwork:
     network : Module
         Called with images (B, channels, H, W) and timesteps (B,), int64; without a schedule, with images alone.
     schedule : Schedule or None
-        The noise that it was trained with (`Schedule.named("cosine", 1000)` say); None for a network that is no diffusion model.
+        The noise that it was trained with (`Schedule.named("cosine", 1000)` say); None for one that is no diffusion model.
     taps : sequence of str
-        Names of the modules to tap, as in `network.named_modules()`; each gives one tensor (B, channels, H / stride, W / stride).
+        Names of the modules to tap, as in `network.named_modules()`; each gives a tensor (B, channels, H / stride, W / stride).
     image_size : int
         Side of the images that it is to see, in pixels.
     image_channels : {1, 3}
