@@ -7,13 +7,16 @@ import copy
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.extract import extract, read_manifest
 from tedm.extract.backbone import Backbone
+from tedm.heads import evaluate, fit, method_named, summarise
 
 
 def images(backbone: Backbone, count: int) -> Tensor:
@@ -136,6 +139,14 @@ class BackboneSuite:
         multiple, side = backbone.size_multiple, backbone.image_size + 1
         with pytest.raises(TedmError, match=f"{side // multiple * multiple} or {side // multiple * multiple + multiple}"):
             backbone.activations(torch.zeros(1, backbone.image_channels, side, side), self.timesteps(backbone, 1))
+
+    def test_it_goes_from_images_to_scores(self, backbone: Backbone, dataset: Path, tmp_path: Path) -> None:
+        timestep = min(5, backbone.schedule.timesteps_total - 1)
+        settings: dict[str, Any] = {"timesteps": (timestep,), "device": "cpu", "precision": "float32", "threads": 1}
+        store = extract(read_manifest(dataset), tmp_path / "store", backbone.choose(), **settings).store
+        head = fit(store, method_named(f"timestep:{timestep}"), images=3, seed=0)
+        scores = evaluate(store, {"probe": head}, split="test")
+        assert "Dice" in summarise(scores).to_text() or "dice" in summarise(scores).to_text()
 
 
 def outputs_of(

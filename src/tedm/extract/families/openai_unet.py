@@ -249,8 +249,8 @@ class _ResBlock(nn.Module):
 class _Attention(nn.Module):
     """Attention of every pixel to every pixel, beside a shortcut.
 
-    The channels of `qkv` are, in the old order, head by head its queries, keys and values; in the new one all queries, all keys,
-    all values. The tensors are of the same shapes.
+    The channels of `qkv` are, in the old order, head by head its queries, keys and values; in the new one all queries, then all
+    keys, then all values. The tensors are of the same shapes.
     """
 
     def __init__(self, channels: int, heads: int, new_order: bool) -> None:
