@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytest.register_assert_rewrite("backbone_suite")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -93,6 +93,20 @@ def test_the_readmes_commands_run(folder):
             assert mask.size == (18, 22)
 
 
+def test_the_network_of_ones_own_in_the_documentation_runs(folder):
+    (module,), (commands,) = (
+        [text for of, text in RUNS.findall((ROOT / "docs" / "backbones.md").read_text()) if of == language]
+        for language in ("python", "sh")
+    )
+    assert len(module.strip().splitlines()) <= 18
+    (folder / "my_networks.py").write_text(module)
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-euc", commands], capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "level0  12" in done.stdout
+    assert "timestep:0" in done.stdout
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_place_in_the_readme(command):
     assert f"| `{command}` |" in README.read_text()
@@ -103,7 +117,7 @@ def test_options_in_the_documentation_exist():
         subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True).stdout for command in COMMANDS
     ]
     known = set(OPTION.findall("".join(helps)))
-    for page in (README, ROOT / "docs" / "design.md"):
+    for page in (README, ROOT / "docs" / "design.md", ROOT / "docs" / "backbones.md"):
         assert set(OPTION.findall(page.read_text())) - known == set(), page
 
 

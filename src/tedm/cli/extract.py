@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tedm.cli import options
+from tedm.cli import backbones, options
 from tedm.cli.running import counted, plain_errors, progress, say
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 @click.command(context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
 @click.argument("store", type=options.STORE)
-@click.option("--checkpoint", type=options.PATH, required=True, help="The pretrained DDPM.")
+@backbones.backbone_options("The pretrained DDPM: a file, or the folder of a diffusers model.")
+@click.option(
+    "--levels",
+    default=None,
+    show_default="the backbone's first preset",
+    help="Decoder levels: a preset (tedm, ledm), or indices or names with commas between; tedm-inspect CHECKPOINT lists them.",
+)
 @click.option("--timesteps", type=options.IntegerList(), default="1,10,25,50,200,400,600,800", help="Timesteps to extract.")
 @click.option("--layout", type=click.Choice(["upsampled", "native"]), default="upsampled", help="One array, or one a level.")
 @click.option("--upsampling", type=click.Choice(["nearest", "bilinear"]), default="nearest", help="How levels become pixels.")
@@ -67,7 +73,16 @@ if TYPE_CHECKING:
 @options.VERSION
 @plain_errors
 def main(
-    images: Path, store: Location, checkpoint: Path, classes: Any, ignore: int | None, dry_run: bool, **settings: Any
+    images: Path,
+    store: Location,
+    checkpoint: Path | None,
+    backbone: str | None,
+    backbone_config: Path | None,
+    levels: str | None,
+    classes: Any,
+    ignore: int | None,
+    dry_run: bool,
+    **settings: Any,
 ) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
@@ -75,22 +90,32 @@ def main(
     images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
     What is known of images that are in STORE already stays as it is: tedm-label replaces masks and splits.
     """
-    from tedm.extract.checkpoint import load_backbone
     from tedm.extract.manifest import read_manifest
     from tedm.extract.run import extract, whole_images
 
+    if checkpoint is None and backbone is None:
+        raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
     known = None if settings["repair"] else whole_images(store)
     manifest = read_manifest(images, classes=classes, ignore=ignore, known=known)
-    backbone = load_backbone(checkpoint)
+    loaded = backbones.load(checkpoint, backbone, backbone_config)
+    assert loaded is not None  # one of the two options is there
+    tapped = loaded.choose(levels)
     if dry_run:
-        _say_estimate(manifest, store, backbone, **settings)
+        _say_estimate(manifest, store, tapped, **settings)
         return
     with progress("extracting") as show:
-        done = extract(manifest, store, backbone, provenance={"checkpoint": checkpoint.name}, progress=show, **settings)
+        done = extract(
+            manifest,
+            store,
+            tapped,
+            provenance={"checkpoint": checkpoint.name if checkpoint else backbone},
+            progress=show,
+            **settings,
+        )
     arithmetic = done.store.arithmetic
     say(
-        f"{backbone.family} backbone, level{'s' * (len(backbone.levels) > 1)} "
-        + ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in backbone.levels)
+        f"{tapped.family} backbone, level{'s' * (len(tapped.levels) > 1)} "
+        + ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in tapped.levels)
         + f"; {arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
     )
     click.echo(f"{store}: {counted(done.computed, 'image')} extracted, {done.reused} were there; {done.store.labels.summary()}")

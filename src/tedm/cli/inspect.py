@@ -9,47 +9,55 @@ from typing import Any
 
 import click
 
-from tedm.cli import options
+from tedm.cli import backbones, options
 from tedm.cli.environment import environment_here
 from tedm.cli.running import plain_errors
 from tedm.errors import TedmError
 
 # Problems of a store that are printed; the rest is counted.
 MOST = 20
+FLOAT16 = 2  # bytes of a number
 
 
 @click.command()
 @click.argument("what", metavar="[CHECKPOINT|STORE|HEAD]", type=options.STORE, required=False)
+@click.option("--backbone", metavar="MODULE:FUNCTION", default=None, help="In place of a checkpoint: a function of yours.")
+@backbones.CONFIG
 @click.option("--environment", is_flag=True, help="Versions, devices, memory and free space, to paste into a bug report.")
 @options.JSON
 @options.VERSION
 @plain_errors
-def main(what: Path | str | None, environment: bool, as_json: bool) -> None:
+def main(what: Path | str | None, backbone: str | None, backbone_config: Path | None, environment: bool, as_json: bool) -> None:
     """Say what CHECKPOINT, STORE or HEAD is, what it was made from, and what is missing in a store.
 
-    A store is listed, not read: tedm-verify reads it.
+    A store is listed, not read: tedm-verify reads it. Of a checkpoint, all levels are listed that tedm-extract --levels takes.
     """
-    if (what is None) != environment:
-        raise click.UsageError("name a checkpoint, a store or a head, or ask for --environment")
-    about = environment_here() if what is None else _about(what)
+    if (what is not None) + (backbone is not None) + environment != 1:
+        raise click.UsageError("name a checkpoint, a store or a head, or a --backbone, or ask for --environment")
+    about = environment_here() if environment else _about(what, backbone, backbone_config)
     if as_json:
         click.echo(json.dumps(about, indent=1))
         return
     problems = about.pop("problems", [])
+    levels = about.pop("levels", []) if "family" in about and "presets" in about else []
     width = max(map(len, about))
     for title, value in about.items():
         click.echo(f"{title:<{width}}  {_text(value)}")
+    for line in _level_table(levels):
+        click.echo(line)
     for problem in problems[:MOST]:
         click.echo(problem)
     if len(problems) > MOST:
         click.echo(f"and {len(problems) - MOST} more problems (--json lists all)")
 
 
-def _about(what: Path | str) -> dict[str, Any]:
+def _about(what: Path | str | None, backbone: str | None, backbone_config: Path | None) -> dict[str, Any]:
     """Whatever it is."""
     from tedm.store import FeatureStore
     from tedm.store.place import is_url
 
+    if what is None:
+        return _backbone(None, backbone, backbone_config)
     if is_url(what):
         return _store(what)
     path = Path(what)
@@ -59,9 +67,9 @@ def _about(what: Path | str) -> dict[str, Any]:
         return _head(path)
     if FeatureStore.is_store(path) or (path / "zarr.json").is_file():
         return _store(path)
-    if path.is_dir():
-        raise TedmError(f"{path} is a folder, but neither a feature store nor a head")
-    return _checkpoint(path)
+    if path.is_dir() and not any((path / name).is_file() for name in ("config.json", "model_index.json")):
+        raise TedmError(f"{path} is a folder, but neither a feature store nor a head, nor that of a diffusers model")
+    return _backbone(path, None, backbone_config)
 
 
 def _head(path: Path) -> dict[str, Any]:
@@ -110,12 +118,11 @@ def _store(path: Path | str) -> dict[str, Any]:
     }
 
 
-def _checkpoint(path: Path) -> dict[str, Any]:
-    from tedm.extract.checkpoint import load_backbone
-
-    backbone = load_backbone(path)
+def _backbone(path: Path | None, function: str | None, config: Path | None) -> dict[str, Any]:
+    backbone = backbones.load(path, function, config)
+    assert backbone is not None  # a path or a function is given
     return {
-        "checkpoint": str(path),
+        "checkpoint": str(path or function),
         "family": backbone.family,
         "parameters": backbone.parameters,
         "image size": backbone.image_size,
@@ -123,10 +130,29 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         "schedule": f"{backbone.schedule.name}, {backbone.schedule.timesteps_total} timesteps",
         "training iterations": backbone.step,
         "training range": list(backbone.training_range),
-        "levels": [dataclasses.asdict(level) for level in backbone.levels],
-        "channels": sum(level.channels for level in backbone.levels),
+        "predicts": backbone.predicts,
+        "sizes": f"multiples of {backbone.size_multiple}",
         "sha256": backbone.sha256,
+        "presets": {name: list(levels) for name, levels in backbone.presets.items()},
+        "levels": [
+            {
+                "index": index,
+                **dataclasses.asdict(level),
+                "module": tap,
+                "bytes native": level.channels * (backbone.image_size // level.stride) ** 2 * FLOAT16,
+                "bytes upsampled": level.channels * backbone.image_size**2 * FLOAT16,
+            }
+            for index, (level, tap) in enumerate(zip(backbone.levels, backbone.taps, strict=True))
+        ],
+        "channels": sum(level.channels for level in backbone.levels),
     }
+
+
+def _level_table(levels: list[dict[str, Any]]) -> list[str]:
+    """Levels one a line, the titles above; bytes are an image's at one timestep, in float16."""
+    rows = [list(level) for level in levels[:1]] + [[str(value) for value in level.values()] for level in levels]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _settings(of: Any) -> dict[str, Any]:
@@ -135,6 +161,8 @@ def _settings(of: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
         if value and isinstance(value[0], dict):
             return "; ".join(", ".join(f"{key} {item}" for key, item in part.items()) for part in value)

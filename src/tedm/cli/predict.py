@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tedm.cli import options
+from tedm.cli import backbones, options
 from tedm.cli.running import counted, plain_errors, progress, say, say_what_differs
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
+    from tedm.extract.backbone import Backbone
     from tedm.heads import Segmenter
     from tedm.store import Features
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("head", type=options.PATH)
 @click.argument("source", metavar="STORE_OR_IMAGES", type=options.STORE)
 @click.argument("out_folder", type=options.PATH)
-@click.option("--checkpoint", type=options.PATH, default=None, help="The DDPM, where images and not a store are given.")
+@backbones.backbone_options("The DDPM, where images and not a store are given.")
 @options.VOTE
 @options.TIMESTEPS
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
@@ -35,6 +36,8 @@ def main(
     source: Path | str,
     out_folder: Path,
     checkpoint: Path | None,
+    backbone: str | None,
+    backbone_config: Path | None,
     vote: Any,
     timesteps: Any,
     split: str | None,
@@ -59,16 +62,17 @@ def main(
     segmenter = load_head(head, device=choose_device(device))
     features: Features
     if FeatureStore.is_store(source):
-        if checkpoint is not None:
-            raise TedmError(f"{source} is a feature store: --checkpoint is for images; leave it out")
+        if checkpoint is not None or backbone is not None:
+            raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
         features = FeatureStore.open(source)
         say_what_differs(features, [segmenter])
     else:
         if scheduler is not None:
             raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
-        if checkpoint is None:
+        loaded = backbones.load(checkpoint, backbone, backbone_config)
+        if loaded is None:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
-        features = _live(segmenter, source, checkpoint, timesteps, device)
+        features = _live(segmenter, source, loaded, str(checkpoint or backbone), timesteps, device)
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain)
@@ -93,25 +97,23 @@ def main(
     click.echo(f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
 
 
-def _live(segmenter: Segmenter, source: Path | str, checkpoint: Path, timesteps: Any, device: Any) -> Features:
+def _live(segmenter: Segmenter, source: Path | str, backbone: Backbone, named: str, timesteps: Any, device: Any) -> Features:
     """Features computed on the fly with the head's settings, in its arithmetic as far as this machine has it."""
     import dataclasses
 
     from tedm.extract.arithmetic import FIELDS, on_this_machine
-    from tedm.extract.checkpoint import load_backbone
     from tedm.extract.live import LiveFeatures
     from tedm.extract.manifest import read_manifest
     from tedm.store.settings import differences
 
     manifest = read_manifest(Path(source))
     manifest.require_intensity_range(segmenter.settings.intensity_range)
-    backbone = load_backbone(checkpoint)
     expected = segmenter.settings.checkpoint_sha256
     if backbone.sha256 != expected:
         raise TedmError(
-            f"{checkpoint} is not the backbone of this head\n"
-            f"  SHA-256: the head's {expected[:12]}..., this file's {backbone.sha256[:12]}...\n"
-            "Name the checkpoint that its store was extracted with."
+            f"{named} is not the backbone of this head\n"
+            f"  SHA-256: the head's {expected[:12]}..., this one's {backbone.sha256[:12]}...\n"
+            "Name the checkpoint that its store was extracted with, and the same --backbone-config if there was one."
         )
     backbone = backbone.with_levels([level.name for level in segmenter.settings.levels])
     arithmetic = on_this_machine(segmenter.arithmetic, device)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tedm.cli import options
+from tedm.cli import backbones, options
 from tedm.cli.running import counted, plain_errors, progress, say
 
 
@@ -16,12 +16,21 @@ from tedm.cli.running import counted, plain_errors, progress, say
 @click.argument("store", type=options.STORE)
 @click.option("--repair", is_flag=True, help="Remove what is damaged, so that the same tedm-extract computes it again.")
 @click.option("--recompute", type=click.IntRange(min=1), default=None, help="Compute this many images again, compare bits.")
-@click.option("--checkpoint", type=options.PATH, default=None, help="The DDPM, for --recompute.")
+@backbones.backbone_options("The DDPM, for --recompute.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which images --recompute takes.")
 @options.JSON
 @options.VERSION
 @plain_errors
-def main(store: Path | str, repair: bool, recompute: int | None, checkpoint: Path | None, seed: int, as_json: bool) -> None:
+def main(
+    store: Path | str,
+    repair: bool,
+    recompute: int | None,
+    checkpoint: Path | None,
+    backbone: str | None,
+    backbone_config: Path | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Read all of STORE again: checksums, absent and stray files, finite values. Exit code 1 unless it is whole.
 
     --repair removes the activations of damaged images; then run the same tedm-extract again, which computes these only. Masks
@@ -30,23 +39,23 @@ def main(store: Path | str, repair: bool, recompute: int | None, checkpoint: Pat
     from tedm.store import FeatureStore, verify
     from tedm.store.verify import to_recompute
 
-    if (recompute is None) != (checkpoint is None):
-        raise click.UsageError("--recompute K and --checkpoint FILE go together")
+    if (recompute is None) != (checkpoint is None and backbone is None):
+        raise click.UsageError("--recompute K and --checkpoint FILE (or --backbone MODULE:FUNCTION) go together")
     features = FeatureStore.open(store)
     with progress("reading") as show:
         damage = verify(features, progress=show)
     missing = features.missing()
     sound = [name for name in features.labels.names if name not in {each.image for each in damage} | set(missing)]
     chosen: list[str] = []
-    if recompute is not None and checkpoint is not None:
+    loaded = backbones.load(checkpoint, backbone, backbone_config)
+    if recompute is not None and loaded is not None:
         import numpy as np
 
-        from tedm.extract.checkpoint import load_backbone
         from tedm.extract.recompute import recompute as compute_again
 
         chosen = [sound[index] for index in np.random.default_rng(seed).permutation(len(sound))[:recompute]]
         with progress("computing again") as show:
-            damage += compute_again(features, load_backbone(checkpoint), chosen, progress=show)
+            damage += compute_again(features, loaded, chosen, progress=show)
     if as_json:
         about = {
             "store": str(store),

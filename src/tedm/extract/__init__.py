@@ -2,8 +2,20 @@
 
 from tedm.extract.backbone import Backbone
 from tedm.extract.checkpoint import load_backbone, save_backbone
+from tedm.extract.families.own import OwnNetwork
 from tedm.extract.live import LiveFeatures
 from tedm.extract.manifest import Manifest, read_manifest
 from tedm.extract.run import extract
+from tedm.extract.schedule import Schedule
 
-__all__ = ["Backbone", "LiveFeatures", "Manifest", "extract", "load_backbone", "read_manifest", "save_backbone"]
+__all__ = [
+    "Backbone",
+    "LiveFeatures",
+    "Manifest",
+    "OwnNetwork",
+    "Schedule",
+    "extract",
+    "load_backbone",
+    "read_manifest",
+    "save_backbone",
+]

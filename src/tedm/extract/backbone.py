@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeVar
 
 import torch
@@ -55,12 +55,14 @@ class Backbone:
         Training iterations that it has seen.
     training_range : tuple of two floats
         What black and white were in training.
-    predicts : {"noise", "image"}
-        What the network was trained to return.
+    predicts : {"noise", "image", "velocity"}
+        What the network was trained to return; the velocity is sqrt(abar_t) noise - sqrt(1 - abar_t) x_0.
     precision : {"float32", "bfloat16"}
         Type of its arithmetic; see `prepare`.
     channels_last : bool
         Memory format of its tensors; see `prepare`.
+    presets : mapping of str to tuple of str
+        Names of levels that belong together, the default first; see `choose`.
     """
 
     family: str
@@ -74,9 +76,10 @@ class Backbone:
     sha256: str
     step: int | None
     training_range: tuple[float, float] = (-1.0, 1.0)
-    predicts: Literal["noise", "image"] = "noise"
+    predicts: Literal["noise", "image", "velocity"] = "noise"
     precision: Precision = "float32"
     channels_last: bool = False
+    presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_size(self.image_size, self.size_multiple)
@@ -148,6 +151,8 @@ class Backbone:
             return output
         x_t = x_t.to(self.device, torch.float32)
         zeros, ones = torch.zeros_like(output), torch.ones_like(output)
+        if self.predicts == "velocity":
+            return self.schedule.x_t(zeros, x_t, timesteps) + self.schedule.x_t(output, zeros, timesteps)
         return (x_t - self.schedule.x_t(output, zeros, timesteps)) / self.schedule.x_t(zeros, ones, timesteps)
 
     def prepare(self, device: str = "cpu", *, precision: Precision = "float32", channels_last: bool = False) -> Self:
@@ -178,6 +183,10 @@ class Backbone:
             raise TedmError("the weights were rounded to bfloat16; load the checkpoint again to compute in float32")
         kept = tuple(getattr(self.network, "kept_in_float32", ()))
         self.network.to(target)
+        for module_name, module in self.network.named_modules():
+            # torch normalises batches of bfloat16 with statistics in float32, which are no parameters and stay as they are
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                kept += (f"{module_name}.",)
         for name, parameter in self.network.named_parameters():
             if not name.startswith(kept):
                 parameter.data = parameter.data.to(DTYPES[precision])
@@ -202,6 +211,36 @@ class Backbone:
         return replace(
             self, levels=tuple(self.levels[index] for index in chosen), taps=tuple(self.taps[index] for index in chosen)
         )
+
+    def choose(self, levels: str | Sequence[str | int] | None = None) -> Self:
+        """The same backbone, tapped at a preset's levels or at those named; see `with_levels`.
+
+        Parameters
+        ----------
+        levels : str, sequence of str or int, or None
+            A preset; or indices into `levels`, names of levels or names of modules, with commas between if in one string.
+            None is the first preset, or all levels where there is none.
+
+        Raises
+        ------
+        TedmError
+            If there is no such preset or level.
+        """
+        if levels is None:
+            return self.with_levels(next(iter(self.presets.values()), [level.name for level in self.levels]))
+        if isinstance(levels, str) and levels in self.presets:
+            return self.with_levels(self.presets[levels])
+        names = [level.name for level in self.levels]
+        called = {**{str(at): name for at, name in enumerate(names)}, **dict(zip(self.taps, names, strict=True))}
+        wanted = [str(each).strip() for each in (levels.split(",") if isinstance(levels, str) else levels)]
+        absent = [each for each in wanted if each not in called and each not in names]
+        if absent or not wanted:
+            what = f"there is no level {', '.join(absent)} in this backbone" if absent else "no levels"
+            raise TedmError(
+                f"{what}; name indices from 0 to {len(names) - 1}, names ({', '.join(names)}) or a preset "
+                f"({', '.join(self.presets) or 'it has none'})"
+            )
+        return self.with_levels([each if each in names else called[each] for each in wanted])
 
     def _each_part(self, function: Callable[[Tensor, Tensor], T], x_t: Tensor, timesteps: Tensor) -> list[T]:
         """Check a batch, and pass it part by part: on a GPU there is one part, on a CPU every entry is one.

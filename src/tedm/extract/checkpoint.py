@@ -14,6 +14,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,28 @@ from torch import Tensor
 from tedm.errors import TedmError
 
 from .backbone import Backbone
-from .families import FAMILIES, Content
+from .families import FAMILIES, Content, tedm
 from .families.family import METADATA_KEY
+from .families.given import read_config
+from .families.strangers import stranger
+
+# where training codes keep averaged weights, and the others
+AVERAGED = ("ema", "ema_state_dict", "model_ema", "ema_model", "state_dict_ema", "ema_model_state_dict")
+PLAIN = ("model_state_dict", "state_dict", "model", "unet")
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 
 
-def load_backbone(path: Path) -> Backbone:
+def load_backbone(path: Path, config: Mapping[str, Any] | None = None) -> Backbone:
     """Read a checkpoint; nothing in it is executed.
 
     Parameters
     ----------
     path : Path
         A file of the published code (`.pt`: "model_state_dict", "config", "step"), or one of ours (`.safetensors`). Its
-        bytes are judged, not its name.
+        bytes are judged, not its name. Of the other families, see `docs/backbones.md`.
+    config : mapping, optional
+        Settings that the file does not hold, under the names of the project that the network is of; they come before the
+        file's own, and are part of the backbone's `sha256`.
 
     Returns
     -------
@@ -49,6 +60,12 @@ def load_backbone(path: Path) -> Backbone:
         settings and tensors contradict each other.
     """
     content = read_content(path)
+    if config:
+        both = hashlib.sha256(f"{content.sha256} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
+        content = replace(content, config={**content.config, **config}, sha256=both)
+    what = stranger(content)
+    if what:
+        raise TedmError(f"checkpoint {path} is {what}")
     for family in FAMILIES:
         if family.recognises(content):
             return family.build(content)
@@ -85,8 +102,11 @@ def save_backbone(backbone: Backbone, path: Path) -> str:
     """
     if backbone.precision != "float32":
         raise TedmError(f"the weights were rounded to {backbone.precision}; save the backbone before preparing it")
-    [family] = [family for family in FAMILIES if backbone.family == family.NAME]
-    data = family.content(backbone).to_bytes()
+    if backbone.family != tedm.NAME:
+        raise TedmError(
+            f"backbones of the family {backbone.family} are not written by tedm; copy the file that it was read from"
+        )
+    data = tedm.content(backbone).to_bytes()
     aside = path.with_name(path.name + ".partial")
     try:
         aside.write_bytes(data)
@@ -106,9 +126,44 @@ def read_content(path: Path) -> Content:
         If there is no such file, it is no checkpoint, or it would run code.
     """
     if path.is_dir():
-        raise TedmError(f"{path} is a folder, a checkpoint is a file; name the .pt or .safetensors file in it")
+        return _read_folder(path)
     if not path.exists():
         raise TedmError(f"there is no checkpoint {path}; check the path")
+    sha256, tensors, config, step = _read_file(path)
+    return Content(name=str(path), sha256=sha256, tensors=_plain_names(tensors), config=config, step=step)
+
+
+def _read_folder(path: Path) -> Content:
+    """A folder of diffusers: a UNet's, or that of a pipeline with one."""
+    pipeline, where = path / "model_index.json", path
+    if pipeline.is_file():
+        where = next((path / name for name in ("unet_ema", "unet") if (path / name / "config.json").is_file()), path / "unet")
+    if not (where / "config.json").is_file():
+        raise TedmError(
+            f"{path} is a folder, but not that of a diffusers model ({where.name}/config.json is not there); "
+            "name the .pt or .safetensors file in it"
+        )
+    weights = next((where / name for name in WEIGHTS if (where / name).is_file()), None)
+    if weights is None:
+        raise TedmError(f"{where} has none of {', '.join(WEIGHTS)}; download the model's weights, too")
+    config = read_config(where / "config.json")
+    beside = (where / "scheduler_config.json", where.parent / "scheduler" / "scheduler_config.json")
+    scheduler = next((each for each in beside if each.is_file()), None)
+    if scheduler is not None:
+        config["scheduler"] = read_config(scheduler)
+    sha256, tensors, _, _ = _read_file(weights)
+    both = hashlib.sha256(f"{sha256} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
+    return Content(name=str(path), sha256=both, tensors=_plain_names(tensors), config=config, step=None)
+
+
+def _plain_names(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Names without what wrappers for several GPUs and compilers put before them."""
+    plain = {re.sub(r"(^|(?<=\.))(module|_orig_mod)\.", "", name): tensor for name, tensor in tensors.items()}
+    return plain if len(plain) == len(tensors) else tensors
+
+
+def _read_file(path: Path) -> tuple[str, Mapping[str, Tensor], dict[str, Any], int | None]:
+    """The hash, tensors, settings and iterations of one file."""
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -118,10 +173,8 @@ def read_content(path: Path) -> Content:
         raise TedmError(f"cannot read the checkpoint {path}: {error.strerror}; check the path and its permissions") from error
     # safetensors begins with the length of its header and the header's brace; a pickle or zip archive never does
     if start[8:] == b"{" or path.suffix == ".safetensors":
-        tensors, config, step = _read_safetensors(path)
-    else:
-        tensors, config, step = _read_pickle(path)
-    return Content(name=str(path), sha256=sha256, tensors=tensors, config=config, step=step)
+        return sha256, *_read_safetensors(path)
+    return sha256, *_read_pickle(path)
 
 
 def _read_safetensors(path: Path) -> tuple[Mapping[str, Tensor], dict[str, Any], int | None]:
@@ -152,12 +205,17 @@ def _read_pickle(path: Path) -> tuple[Mapping[str, Tensor], dict[str, Any], int 
         raise _no_checkpoint(path, "it holds something other than tensors and settings, or is damaged") from error
     except Exception as error:  # damaged bytes fail in torch's reader in as many ways as there are bytes
         raise _no_checkpoint(path, f"{type(error).__name__} while reading, so it is damaged or something else") from error
-    if isinstance(loaded, Mapping) and isinstance(loaded.get("model_state_dict"), Mapping):
-        state, settings, step = loaded["model_state_dict"], loaded.get("config", {}), loaded.get("step")
-    else:
-        state, settings, step = loaded, {}, None
+    state, settings, step = loaded, {}, None
+    if isinstance(loaded, Mapping):
+        kept = next((key for key in (*AVERAGED, *PLAIN) if isinstance(loaded.get(key), Mapping) and loaded[key]), None)
+        if kept is not None:
+            state, settings, step = loaded[kept], loaded.get("config", {}), loaded.get("step")
+            of_average = {
+                name.removeprefix("ema_model."): each for name, each in state.items() if name.startswith("ema_model.")
+            }
+            state = of_average or state
     if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise _no_checkpoint(path, "it has neither a state dictionary nor a `model_state_dict`")
+        raise _no_checkpoint(path, f"it is no state dictionary and has none as {', '.join(PLAIN)}")
     config = vars(settings) if isinstance(settings, argparse.Namespace) else settings
     return state, dict(config) if isinstance(config, Mapping) else {}, step if isinstance(step, int) else None
 

@@ -45,6 +45,7 @@ def recompute(
         If the backbone is another one, this machine computes other bits, or a file cannot be read.
     """
     require_same_bits(store, backbone)
+    backbone = backbone.with_levels([level.name for level in store.settings.levels])
     found: list[Damage] = []
     images = ((name, store.image(name)) for name in names)
     for done, computed in enumerate(compute(backbone, store.settings, store.arithmetic, images), start=1):

@@ -82,6 +82,11 @@ class Schedule:
         raise TedmError(f"there is no noise schedule {name!r}; the schedules are {', '.join(NAMES)}")
 
     @classmethod
+    def without_noise(cls) -> Self:
+        """One timestep, at which all of the image is left: for networks that are no diffusion models."""
+        return cls("without noise", np.ones(1))
+
+    @classmethod
     def _of_betas(cls, name: str, betas: NDArray[np.floating]) -> Self:
         alphas_cumprod = np.cumprod(1 - betas, dtype=np.float64)
         alphas_cumprod.flags.writeable = False
@@ -141,6 +146,8 @@ class Schedule:
     def _require_inside(self, timesteps: Sequence[int]) -> None:
         outside = [timestep for timestep in timesteps if not 0 <= timestep < self.timesteps_total]
         if outside:
+            if self.timesteps_total == 1:
+                raise TedmError("a network that is no diffusion model has the one timestep 0; ask for --timesteps 0")
             raise TedmError(
                 f"timesteps {', '.join(map(str, outside))} are outside the schedule of the checkpoint ({self.name}); "
                 f"name timesteps from 0 to {self.timesteps_total - 1}"

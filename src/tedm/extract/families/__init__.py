@@ -6,9 +6,9 @@ recognises a checkpoint gets it, so a new family is a module and a line here.
 
 from __future__ import annotations
 
-from . import tedm
+from . import diffusers, milestone, monai, openai, tedm
 from .family import Content, Family
 
-FAMILIES: tuple[Family, ...] = (tedm,)
+FAMILIES: tuple[Family, ...] = (tedm, openai, diffusers, monai, milestone)
 
 __all__ = ["FAMILIES", "Content", "Family"]

@@ -7,7 +7,7 @@ whether they are its own, and builds a `Backbone` from them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.store.settings import Level
 
 from ..backbone import Backbone
 
@@ -71,8 +72,38 @@ class Family(Protocol):
     def build(self, content: Content) -> Backbone:
         """The backbone; `TedmError` if settings and tensors contradict each other."""
 
-    def content(self, backbone: Backbone) -> Content:
-        """The inverse of `build`, for saving."""
+
+LEDM_BLOCKS = (5, 6, 7, 8, 12)
+
+
+def presets_of(levels: Sequence[Level]) -> dict[str, tuple[str, ...]]:
+    """The published choices among all blocks of a decoder, which are numbered from the coarsest.
+
+    `ledm` is blocks 5, 6, 7, 8 and 12 as far as they exist (Baranchuk et al. 2021), `tedm` the last block at each stride (as
+    Rosnati et al. 2023). The first is the default: `ledm`, or `tedm` where the decoder is so short that the other has
+    fewer than two levels.
+    """
+    ledm = tuple(levels[index].name for index in LEDM_BLOCKS if index < len(levels))
+    tedm = tuple({level.stride: level.name for level in levels}.values())
+    if not ledm:
+        return {"tedm": tedm}
+    both = {"ledm": ledm, "tedm": tedm}
+    return both if len(ledm) > 1 else dict(reversed(both.items()))
+
+
+def require_image_channels(content: Content, channels: int) -> None:
+    """Refuse a network that is not for grey or RGB images.
+
+    Raises
+    ------
+    TedmError
+        Four channels are a latent image's, most of the time.
+    """
+    if channels not in (1, 3):
+        guess = " (a latent-space UNet: its inputs are codes of a VAE, not images)" if channels in (4, 8, 16) else ""
+        raise TedmError(
+            f"checkpoint {content.name} takes images of {channels} channels{guess}; use a network for grey or RGB images"
+        )
 
 
 def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str, checkpoint: str) -> None:

@@ -109,14 +109,15 @@ def as_backbone(
 ) -> Backbone:
     """A network of this family with its levels: level0 is the coarsest, the last has the image's own resolution."""
     stages = len(network.multipliers)
+    levels = tuple(
+        Level(f"level{index}", network.width * multiplier, 2 ** (stages - 1 - index))
+        for index, multiplier in enumerate(reversed(network.multipliers))
+    )
     return Backbone(
         family=NAME,
         network=network,
         schedule=schedule,
-        levels=tuple(
-            Level(f"level{index}", network.width * multiplier, 2 ** (stages - 1 - index))
-            for index, multiplier in enumerate(reversed(network.multipliers))
-        ),
+        levels=levels,
         taps=tuple(f"ups.{index}.2" for index in range(stages)),
         image_size=image_size,
         image_channels=network.image_channels,
@@ -125,6 +126,7 @@ def as_backbone(
         step=step,
         training_range=training_range,
         predicts=predicts,
+        presets={"tedm": tuple(level.name for level in levels)},
     )
 
 

@@ -1,0 +1,53 @@
+"""The options that name a backbone, and the backbone that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tedm.cli import options
+
+if TYPE_CHECKING:
+    from tedm.extract.backbone import Backbone
+
+CONFIG = click.option(
+    "--backbone-config",
+    type=options.PATH,
+    default=None,
+    help="JSON with what the checkpoint does not tell, under its project's names (docs/backbones.md).",
+)
+
+
+def backbone_options(checkpoint_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--checkpoint`, `--backbone` and `--backbone-config`, as parameters `checkpoint`, `backbone` and `backbone_config`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        command = CONFIG(command)
+        command = click.option(
+            "--backbone",
+            metavar="MODULE:FUNCTION",
+            default=None,
+            help="In place of --checkpoint: a function of yours that returns a network, its schedule and what to tap.",
+        )(command)
+        return click.option("--checkpoint", type=options.PATH, default=None, help=checkpoint_help)(command)
+
+    return decorate
+
+
+def load(checkpoint: Path | None, backbone: str | None, backbone_config: Path | None) -> Backbone | None:
+    """The backbone that these options name; None if they name none."""
+    from tedm.extract.checkpoint import load_backbone
+    from tedm.extract.families.given import read_config
+    from tedm.extract.families.own import own_backbone
+
+    if checkpoint is not None and backbone is not None:
+        raise click.UsageError("--checkpoint and --backbone name two backbones; give one of them")
+    if checkpoint is None and backbone is None:
+        if backbone_config is not None:
+            raise click.UsageError("--backbone-config goes with --checkpoint or --backbone")
+        return None
+    config = None if backbone_config is None else read_config(backbone_config)
+    return own_backbone(backbone, config) if checkpoint is None and backbone else load_backbone(Path(str(checkpoint)), config)
