@@ -324,8 +324,15 @@ def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[T
     threads = torch.get_num_threads()
     if threads == 1:
         return list(map(function, *parts))
+
+    def alone(*part: Tensor) -> T:
+        # A thread that asks torch for the first time gets the number that any thread has set last: that has to be over.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        return function(*part)
+
     try:
-        return list(_pool(threads).map(function, *parts))
+        return list(_pool(threads).map(alone, *parts))
     finally:
         torch.set_num_threads(threads)  # the pool's threads have told torch that threads to come get one
 
@@ -333,7 +340,7 @@ def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[T
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that stay: a new one would begin with caches and memory of its own."""
-    return ThreadPoolExecutor(threads, "tedm-entry", initializer=torch.set_num_threads, initargs=(1,))
+    return ThreadPoolExecutor(threads, "tedm-entry")
 
 
 class _Enough(Exception):
