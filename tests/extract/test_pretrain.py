@@ -14,7 +14,8 @@ from tedm.errors import TedmError
 from tedm.extract.backbone import Backbone
 from tedm.extract.checkpoint import load_backbone
 from tedm.extract.families.tedm import random_backbone
-from tedm.extract.pretrain import pretrain, state_path
+from tedm.extract.pretrain import pretrain
+from tedm.extract.trained import state_path
 
 SMALL: dict[str, Any] = {"width": 8, "multipliers": (1, 2), "timesteps_total": 100, "batch_size": 4, "learning_rate": 1e-3}
 
