@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from tedm.errors import TedmError
 from tedm.extract.backbone import Backbone
@@ -18,13 +17,6 @@ from tedm.extract.pretrain import pretrain
 from tedm.extract.trained import state_path
 
 SMALL: dict[str, Any] = {"width": 8, "multipliers": (1, 2), "timesteps_total": 100, "batch_size": 4, "learning_rate": 1e-3}
-
-
-@pytest.fixture(scope="module")
-def digits() -> NDArray[np.float32]:
-    """Handwritten digits, (64, 1, 16, 16), from 0 to 1."""
-    images: NDArray[np.float64] = load_digits().images[:64] / 16
-    return images.repeat(2, axis=1).repeat(2, axis=2)[:, None].astype(np.float32)
 
 
 def weights(backbone: Backbone) -> list[torch.Tensor]:
