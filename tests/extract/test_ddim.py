@@ -13,7 +13,9 @@ COSINE = Schedule.cosine(1000)
 @pytest.mark.parametrize("passes", [1, 5, 20])
 def test_whoever_knows_the_image_gets_the_image(passes: int) -> None:
     """A perfect answer about the noise makes the image whatever the first noise and the number of passes."""
-    image = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(1, 3, 4).repeat(2, 1, 1, 1) * torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)
+    image = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(1, 3, 4).repeat(2, 1, 1, 1) * torch.tensor([1.0, 0.5]).view(
+        2, 1, 1, 1
+    )
     timesteps_seen: list[int] = []
 
     def perfect(x_t: Tensor, timesteps: Tensor) -> Tensor:
@@ -27,7 +29,9 @@ def test_whoever_knows_the_image_gets_the_image(passes: int) -> None:
 
 
 def test_samples_are_images() -> None:
-    made = sample(lambda x_t, timesteps: -5 * x_t, COSINE, sample_noise(3, (1, 4, 4), seed=0), passes=4, training_range=(0.0, 1.0))
+    made = sample(
+        lambda x_t, timesteps: -5 * x_t, COSINE, sample_noise(3, (1, 4, 4), seed=0), passes=4, training_range=(0.0, 1.0)
+    )
     assert (made.shape, made.dtype) == ((3, 1, 4, 4), np.float32)
     assert 0 <= made.min() < made.max() <= 1
 

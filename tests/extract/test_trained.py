@@ -90,7 +90,8 @@ def test_another_number_of_threads_is_said(learner: Make, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("where", "said"), [("half", "(?s)no training state"), ("flipped", "not those that were written"), ("nothing", "no training state")]
+    ("where", "said"),
+    [("half", "(?s)no training state"), ("flipped", "not those that were written"), ("nothing", "no training state")],
 )
 def test_a_damaged_state_is_refused_in_one_line(learner: Make, tmp_path: Path, where: str, said: str) -> None:
     state = tmp_path / "state"

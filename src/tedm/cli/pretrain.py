@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 @click.option("--state-every", type=int, default=1000, help="Iterations between states to --resume from.")
 @click.option("--checkpoint-every", type=int, default=0, show_default="never", help="Iterations between checkpoints that stay.")
 @click.option(
-    "--format", type=click.Choice(["safetensors", "published"]), default="safetensors", help="Ours, or the published TEDM's (.pt)."
+    "--format",
+    type=click.Choice(["safetensors", "published"]),
+    default="safetensors",
+    help="Ours, or the published TEDM's (.pt).",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--keep-state", is_flag=True, help="When finished, keep the state: more --iterations can follow.")
@@ -64,8 +67,8 @@ def main(
 ) -> None:
     """Train TEDM's UNet to predict the noise in IMAGES (a folder or a manifest; masks are not looked at).
 
-    CHECKPOINT is a safetensors file with its settings inside. After an interruption, run the same command with --resume. Images of
-    the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
+    CHECKPOINT is a safetensors file with its settings inside. After an interruption, run the same command with --resume.
+    Images of the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
     """
     from tedm.devices import choose_device
     from tedm.extract.manifest import read_manifest
@@ -122,7 +125,9 @@ def _parts(manifest: Manifest, held_out: int, seed: int) -> tuple[list[ManifestE
     names = {entry.name for entry in chosen}
     learned = [entry for entry in usable if entry.name not in names]
     if not learned:
-        raise TedmError(f"no images to train on: all {len(chosen)} are of the split val and held out; --held-out 0 learns from them")
+        raise TedmError(
+            f"no images to train on: all {len(chosen)} are of the split val and held out; --held-out 0 learns from them"
+        )
     say(f"learning from {counted(len(learned), 'image')}, {len(chosen)} held out")
     return learned, chosen
 

@@ -1,7 +1,7 @@
 """Images that a training run does not learn from, and the loss on them.
 
-The noise and the timesteps are the same every time, so that two losses differ by what the network learned in between and by nothing
-else. Whole patients are held out: another image of somebody seen in training would flatter the network.
+The noise and the timesteps are the same every time, so that two losses differ by what the network learned in between and by
+nothing else. Whole patients are held out: another image of somebody seen in training would flatter the network.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def choose_held_out(groups: Sequence[str], most: int, *, seed: int) -> list[int]
         members.setdefault(group, []).append(index)
     room = min(most, len(groups) // 10)
     chosen: list[int] = []
-    for group in sorted(members, key=lambda group: hashlib.blake2b(f"{seed}/{group}".encode("utf-8", "surrogatepass")).digest()):
+    for group in sorted(
+        members, key=lambda group: hashlib.blake2b(f"{seed}/{group}".encode("utf-8", "surrogatepass")).digest()
+    ):
         if len(chosen) + len(members[group]) <= room:
             chosen += members[group]
     return sorted(chosen)

@@ -1,8 +1,8 @@
 """A network that learns to predict noise, one iteration at a time.
 
-Everything random in an iteration is drawn from (seed, iteration) alone, on the CPU: there is no generator whose state would have
-to be kept, and a run that goes on from a file goes on as if it had not stopped. Beside the weights runs their moving average, which
-is what is used in the end.
+Everything random in an iteration is drawn from (seed, iteration) alone, on the CPU: there is no generator whose state would
+have to be kept, and a run that goes on from a file goes on as if it had not stopped. The moving average of the weights, which runs
+beside them, is what is used in the end.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Learner:
         norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), most))
         if not (math.isfinite(value) and math.isfinite(norm)):
             raise TedmError(
-                f"the training diverged: the loss is {value:g} and its gradient {norm:g} long at iteration {self.iteration + 1}; "
+                f"the training diverged at iteration {self.iteration + 1}: the loss is {value:g}, its gradient {norm:g} long; "
                 f"lower the learning rate (it is {settings.learning_rate:g}) or clip the gradient (--clip-gradient 1)"
             )
         self.optimizer.step()

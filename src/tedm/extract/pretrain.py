@@ -1,8 +1,8 @@
 """Training a backbone of one's own on unlabelled images.
 
 The network learns to predict the noise in x_t, at timesteps drawn at random (Ho et al. 2020), with Adam and the mean absolute
-error (Rosnati et al. 2023); what is used in the end is the moving average of its weights. A run can be interrupted at any moment and
-goes on to the same weights.
+error (Rosnati et al. 2023); what is used in the end is the moving average of its weights. A run can be interrupted at any
+moment and goes on to the same weights.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def pretrain(
     images : array of shape (images, channels, side, side), float32
         From 0, black, to 1, white. The side is the backbone's `image_size`.
     checkpoint : Path
-        The file to write. The state for `resume` is written beside it, at `tedm.extract.trained.state_path(checkpoint)`; it can be
-        used as a checkpoint, too.
+        The file to write. The state for `resume` is written beside it, at `tedm.extract.trained.state_path(checkpoint)`; it can
+        be used as a checkpoint, too.
     width, multipliers, schedule, timesteps_total
         As `tedm.extract.families.tedm.random_backbone` has them; the defaults are the paper's.
     iterations : int
@@ -170,7 +170,9 @@ def pretrain(
     if batch_size % accumulate:
         raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
     if len(images) < batch_size:
-        raise TedmError(f"{len(images)} images are too few for batches of {batch_size}; give more, or ask for a smaller batch size")
+        raise TedmError(
+            f"{len(images)} images are too few for batches of {batch_size}; give more, or ask for a smaller batch size"
+        )
     require_size(images.shape[2], 2 ** max(len(multipliers) - 1, 0))
     _, image_channels, image_size, _ = images.shape
     settings = PretrainSettings(
@@ -269,7 +271,11 @@ class _Reporter:
         self._curve.close(backbone.step or 0, None if self._held_out is None else self._held_out.loss(backbone))
         if self._report is not None:
             passes = min(SAMPLE_PASSES, backbone.schedule.timesteps_total)
-            made = sample(backbone.predict_noise, backbone.schedule, self._noise, passes=passes) if len(self._noise) else self._noise
+            made = (
+                sample(backbone.predict_noise, backbone.schedule, self._noise, passes=passes)
+                if len(self._noise)
+                else self._noise
+            )
             self._report(Report(backbone.step or 0, tuple(self._curve.points), made))
         self.seconds = time.monotonic() - started
 

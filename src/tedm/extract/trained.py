@@ -1,8 +1,8 @@
 """The files of a training run.
 
-A state has all that a run goes on from: the average, the weights as they are, and Adam's moments. It is a checkpoint as well, since
-the average has the names that a checkpoint's tensors have and readers leave the other names alone. A checkpoint is a state without
-the moments, or a file in the published format.
+A state has all that a run goes on from: the average, the weights as they are, and Adam's moments. It is a checkpoint as well,
+since the average has the names that a checkpoint's tensors have and readers leave the other names alone. A checkpoint is a state
+without the moments, or a file in the published format.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def write_checkpoint(learner: Learner, path: Path, *, format: Format = "safetens
     path : Path
         The file; one that is there is replaced.
     format : {"safetensors", "published"}
-        Safetensors with JSON metadata, the last weights under `last.model.`; or a `.pt` as the published TEDM writes and reads it,
-        with Adam's state, and the last weights as `last_model_state_dict`.
+        Safetensors with JSON metadata, the last weights under `last.model.`; or a `.pt` as the published TEDM writes and reads
+        it, with Adam's state, and the last weights as `last_model_state_dict`.
 
     Raises
     ------

@@ -11,7 +11,9 @@ from .panels import COLOURS, blank
 STYLES = ("-", "--", ":", "-.")
 
 
-def loss_figure(curves: Mapping[str, Sequence[tuple[int, float]]], *, ylabel: str = "mean absolute error of the noise") -> Figure:
+def loss_figure(
+    curves: Mapping[str, Sequence[tuple[int, float]]], *, ylabel: str = "mean absolute error of the noise"
+) -> Figure:
     """Draw losses, on a logarithmic scale: the fall from 0.1 to 0.05 is as much as that from 0.8 to 0.4.
 
     Parameters
