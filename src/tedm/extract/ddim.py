@@ -1,8 +1,8 @@
 """Images out of noise, in few passes.
 
 A DDIM without noise of its own (Song et al. 2020, arXiv:2010.02502, eta = 0): at each timestep the network's noise tells the
-image that it has in mind, which is noised again, with that same noise, to the next timestep. What comes out depends on the first
-noise alone.
+image that it has in mind, which is noised again, with that same noise, to the next timestep. What comes out depends on the
+first noise alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A network that learns to predict noise, one iteration at a time.
 
 Everything random in an iteration is drawn from (seed, iteration) alone, on the CPU: there is no generator whose state would
-have to be kept, and a run that goes on from a file goes on as if it had not stopped. The moving average of the weights, which runs
-beside them, is what is used in the end.
+have to be kept, and a run that goes on from a file goes on as if it had not stopped. The moving average of the weights, which
+runs beside them, is what is used in the end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The files of a training run.
 
 A state has all that a run goes on from: the average, the weights as they are, and Adam's moments. It is a checkpoint as well,
-since the average has the names that a checkpoint's tensors have and readers leave the other names alone. A checkpoint is a state
-without the moments, or a file in the published format.
+since the average has the names that a checkpoint's tensors have and readers leave the other names alone. A checkpoint is a
+state without the moments, or a file in the published format.
 """
 
 from __future__ import annotations
