@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,22 +9,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
 from tedm.errors import TedmError
 from tedm.extract.backbone import Backbone
 from tedm.extract.checkpoint import load_backbone
+from tedm.extract.curve import Point
 from tedm.extract.families.tedm import random_backbone
-from tedm.extract.pretrain import pretrain, state_path
+from tedm.extract.pretrain import TIMED, Report, pretrain
+from tedm.extract.trained import state_path
 
 SMALL: dict[str, Any] = {"width": 8, "multipliers": (1, 2), "timesteps_total": 100, "batch_size": 4, "learning_rate": 1e-3}
-
-
-@pytest.fixture(scope="module")
-def digits() -> NDArray[np.float32]:
-    """Handwritten digits, (64, 1, 16, 16), from 0 to 1."""
-    images: NDArray[np.float64] = load_digits().images[:64] / 16
-    return images.repeat(2, axis=1).repeat(2, axis=2)[:, None].astype(np.float32)
 
 
 def weights(backbone: Backbone) -> list[torch.Tensor]:
@@ -159,6 +154,14 @@ def test_nothing_is_overwritten(digits: NDArray[np.float32], tmp_path: Path) -> 
         ({"schedule": "sigmoid"}, "cosine, linear"),
         ({"device": "tpu"}, "no device 'tpu'"),
         ({"learning_rate": 1e30}, "lower the learning rate"),
+        ({"batch_size": 65}, "64 images are too few for batches of 65"),
+        ({"accumulate": 3}, "batch of 4 images cannot be computed in 3 equal parts"),
+        ({"clip_gradient": 0.0}, "clip gradient is 0; use a number above zero, for example 1"),
+        ({"ema_decay": 1.0}, "ema decay is 1; use a number from 0 to below 1"),
+        ({"report_every": 0}, "report every is 0; use at least 1"),
+        ({"samples": -1}, "samples is -1; use at least 0"),
+        ({"held_out": np.zeros((2, 1, 8, 8), np.float32)}, "held out are of shape .1, 8, 8.*of .1, 16, 16."),
+        ({"held_out": np.zeros((0, 1, 16, 16), np.float32)}, "no images held out"),
     ],
 )
 def test_what_will_not_do_is_refused(digits: NDArray[np.float32], tmp_path: Path, change: dict[str, Any], said: str) -> None:
@@ -182,3 +185,103 @@ def test_what_will_not_do_is_refused(digits: NDArray[np.float32], tmp_path: Path
 def test_images_that_will_not_do_are_refused(digits: NDArray[np.float32], tmp_path: Path, change: Any, said: str) -> None:
     with pytest.raises(TedmError, match=said):
         pretrain(change(digits), tmp_path / "a", **SMALL, iterations=1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"precision": "bfloat16", "accumulate": 2, "clip_gradient": 0.5, "flip": True, "ema_decay": 0.2},
+        {"format": "published", "schedule": "linear"},
+    ],
+    ids=["all of it", "published"],
+)
+def test_a_resumed_run_ends_in_the_same_bytes_and_the_same_curve(
+    digits: NDArray[np.float32], tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    points: dict[Path, tuple[Point, ...]] = {}
+
+    def train(path: Path, iterations: int, **more: Any) -> None:
+        def keep(report: Report) -> None:
+            points[path] = report.points
+
+        given: dict[str, Any] = {**SMALL, **settings, **more, "held_out": digits[-2:], "report_every": 4}
+        pretrain(digits[:-2], path, **given, iterations=iterations, report=keep)
+
+    train(whole, 8)
+    train(parts, 3, keep_state=True)
+    train(parts, 8, resume=True)
+    assert whole.read_bytes() == parts.read_bytes()
+    # the end of the first part made a point of its own
+    assert [point.iteration for point in points[whole]] == [0, 4, 8]
+    assert [point.iteration for point in points[parts]] == [0, 3, 4, 8]
+    assert [points[parts][index] for index in (0, 3)] == [points[whole][index] for index in (0, 2)]
+
+
+def test_a_run_killed_without_warning_goes_on_from_its_last_state(digits: NDArray[np.float32], tmp_path: Path) -> None:
+    """What lies there after a kill at iteration 5 is the state of iteration 4."""
+    whole = pretrain(digits, tmp_path / "whole", **SMALL, iterations=7)
+    copies: list[bytes] = []
+    pretrain(
+        digits,
+        tmp_path / "other",
+        **SMALL,
+        iterations=7,
+        state_every=2,
+        progress=lambda iteration, *_: copies.append(state_path(tmp_path / "other").read_bytes()) if iteration == 5 else None,
+    )
+    state_path(tmp_path / "killed").write_bytes(copies[0])
+    seen: list[int] = []
+    resumed = pretrain(
+        digits, tmp_path / "killed", **SMALL, iterations=7, resume=True, progress=lambda iteration, *_: seen.append(iteration)
+    )
+    assert seen == [5, 6, 7]
+    assert resumed.sha256 == whole.sha256
+
+
+def test_checkpoints_on_the_way_are_those_of_shorter_runs(digits: NDArray[np.float32], tmp_path: Path) -> None:
+    pretrain(digits, tmp_path / "ddpm.safetensors", **SMALL, iterations=5, checkpoint_every=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ddpm-2.safetensors", "ddpm-4.safetensors", "ddpm.safetensors"]
+    shorter = pretrain(digits, tmp_path / "shorter", **SMALL, iterations=4)
+    assert load_backbone(tmp_path / "ddpm-4.safetensors").sha256 == shorter.sha256
+
+
+def test_reports_come_before_the_first_iteration_every_so_often_and_at_the_end(
+    digits: NDArray[np.float32], tmp_path: Path
+) -> None:
+    reports: list[Report] = []
+    given: dict[str, Any] = {**SMALL, "learning_rate": 1e-2, "held_out": digits[:2], "report_every": 8, "samples": 2}
+    pretrain(digits[2:], tmp_path / "a", **given, iterations=20, report=reports.append)
+    assert [report.iteration for report in reports] == [0, 8, 16, 20]
+    assert [point.iteration for point in reports[-1].points] == [0, 8, 16, 20]
+    validation = [point.validation or 0 for point in reports[-1].points]
+    assert 0 < validation[3] < 0.9 * validation[0]
+    assert reports[-1].points[0].training is None
+    for report in reports:
+        assert report.samples.shape == (2, 1, 16, 16)
+        assert 0 <= report.samples.min() < report.samples.max() <= 1
+    assert not np.array_equal(reports[0].samples, reports[-1].samples)
+
+
+def test_what_is_looked_at_on_the_way_changes_nothing(digits: NDArray[np.float32], tmp_path: Path) -> None:
+    plain = pretrain(digits, tmp_path / "plain", **SMALL, iterations=3)
+    looked_at: dict[str, Any] = {**SMALL, "held_out": digits[:1], "report_every": 1, "samples": 1, "checkpoint_every": 1}
+    assert pretrain(digits, tmp_path / "looked at", **looked_at, iterations=3, report=lambda _: None).sha256 == plain.sha256
+
+
+def test_a_report_that_fails_loses_no_iteration(digits: NDArray[np.float32], tmp_path: Path) -> None:
+    def full(report: Report) -> None:
+        if report.iteration == 2:
+            raise TedmError("the disk is full")
+
+    whole = pretrain(digits, tmp_path / "whole", **SMALL, iterations=3)
+    with pytest.raises(TedmError, match="the disk is full"):
+        pretrain(digits, tmp_path / "a", **SMALL, iterations=3, report_every=2, report=full)
+    assert pretrain(digits, tmp_path / "a", **SMALL, iterations=3, resume=True).sha256 == whole.sha256
+
+
+def test_the_time_that_is_left_is_told_once_at_the_start(digits: NDArray[np.float32], tmp_path: Path) -> None:
+    lines: list[str] = []
+    pretrain(digits, tmp_path / "a", **SMALL, iterations=TIMED + 2, log=lines.append)
+    (line,) = lines
+    assert re.fullmatch(r"about \d+ s for 2 more iterations, at [\d.e-]+ s each", line)

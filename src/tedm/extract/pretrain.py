@@ -1,55 +1,61 @@
 """Training a backbone of one's own on unlabelled images.
 
 The network learns to predict the noise in x_t, at timesteps drawn at random (Ho et al. 2020), with Adam and the mean absolute
-error (Rosnati et al. 2023); what is saved is the moving average of its weights. Everything random in an iteration is drawn from
-(seed, iteration) alone, so a run that was interrupted goes on as if it had not been.
+error (Rosnati et al. 2023); what is used in the end is the moving average of its weights. A run can be interrupted at any
+moment and goes on to the same weights.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import hashlib
-import json
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from tedm.errors import TedmError, raise_listed
+from tedm.store.settings import Precision
 
 from .backbone import Backbone, require_device, require_size
-from .checkpoint import load_backbone, save_backbone
-from .families.tedm import as_backbone, random_network
-from .families.tedm_unet import TedmUNet
-from .schedule import Schedule
+from .checkpoint import load_backbone
+from .curve import LossCurve, Point
+from .ddim import sample, sample_noise
+from .held_out import HeldOut
+from .learner import Learner, PretrainSettings
+from .pace import duration
+from .signals import deferred_signals
+from .trained import Format, numbered_path, read_state, state_path, write_checkpoint, write_state
 
 # an average over the last 2000 iterations or so; a short run's is warmed up to it
-AVERAGE_DECAY = 0.9995
+EMA_DECAY = 0.9995
+# the first iterations, of which one is a warm-up, tell how long the rest takes
+TIMED = 10
+SAMPLE_PASSES = 20
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
-    """What a training run is: a run may only be resumed with the same, on the same images."""
+class Report:
+    """How a training run is doing.
 
-    image_size: int
-    image_channels: int
-    width: int
-    multipliers: tuple[int, ...]
-    schedule: str
-    timesteps_total: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    images: str
+    Parameters
+    ----------
+    iteration : int
+        Iterations done.
+    points : tuple of Point
+        The loss so far.
+    samples : array of shape (samples, channels, side, side), float32
+        Images that the network makes, from 0, black, to 1, white, always out of the same noise; none if none are asked for.
+    """
+
+    iteration: int
+    points: tuple[Point, ...]
+    samples: NDArray[np.float32]
 
 
 def pretrain(
@@ -62,12 +68,23 @@ def pretrain(
     timesteps_total: int = 1000,
     iterations: int = 100_000,
     batch_size: int = 4,
+    accumulate: int = 1,
     learning_rate: float = 1e-4,
+    clip_gradient: float | None = None,
+    ema_decay: float = EMA_DECAY,
+    precision: Precision = "float32",
+    flip: bool = False,
     seed: int = 0,
     device: str = "cpu",
+    held_out: NDArray[np.float32] | None = None,
     resume: bool = False,
     keep_state: bool = False,
     state_every: int = 1000,
+    checkpoint_every: int = 0,
+    report_every: int = 1000,
+    samples: int = 0,
+    format: Format = "safetensors",
+    report: Callable[[Report], None] | None = None,
     progress: Callable[[int, int, float], None] | None = None,
     log: Callable[[str], None] | None = None,
 ) -> Backbone:
@@ -80,29 +97,52 @@ def pretrain(
     images : array of shape (images, channels, side, side), float32
         From 0, black, to 1, white. The side is the backbone's `image_size`.
     checkpoint : Path
-        The safetensors file to write. The state for `resume` is written beside it, at `state_path(checkpoint)`.
+        The file to write. The state for `resume` is written beside it, at `tedm.extract.trained.state_path(checkpoint)`; it can
+        be used as a checkpoint, too.
     width, multipliers, schedule, timesteps_total
         As `tedm.extract.families.tedm.random_backbone` has them; the defaults are the paper's.
     iterations : int
         Steps of the optimiser. A run can be resumed with more.
     batch_size : int
         Images in each iteration, drawn with replacement.
+    accumulate : int
+        Parts that a batch is computed in, one after the other: less memory, the same gradient up to rounding.
     learning_rate : float
         Adam's.
+    clip_gradient : float or None
+        Longest gradient; a longer one is shortened to it. None never shortens.
+    ema_decay : float
+        Of the moving average of the weights, at each iteration; 0 is no average. A short run's is less at first.
+    precision : {"float32", "bfloat16"}
+        Of the passes through the network; weights, average and Adam are in float32 always.
+    flip : bool
+        Turn every other image, by chance, left to right. Anatomy is not symmetric.
     seed : int
         Of the initial weights and of everything that is drawn.
     device : str
         "cpu", "cuda" or "cuda:N".
+    held_out : array like `images`, optional
+        Images for the validation loss.
     resume : bool
         Go on from the state beside the checkpoint.
     keep_state : bool
         Keep that state when finished, to go on with more iterations later.
     state_every : int
         Iterations between writes of the state. It is also written at Ctrl-C and SIGTERM.
+    checkpoint_every : int
+        Iterations between checkpoints on the way, which stay (`ddpm-500.safetensors` beside `ddpm.safetensors`); 0 is none.
+    report_every : int
+        Iterations between points of the loss curve, and reports; there is one before the first iteration.
+    samples : int
+        Images in a report, each of 20 passes.
+    format : {"safetensors", "published"}
+        Of the checkpoints (`tedm.extract.trained.write_checkpoint`).
+    report : callable, optional
+        Called with each `Report`.
     progress : callable, optional
         Called after each iteration with (iterations done, iterations, loss).
     log : callable, optional
-        Called with lines that a person wants to see.
+        Called with lines that a person wants to see: among the first, how long the run will take.
 
     Returns
     -------
@@ -115,11 +155,25 @@ def pretrain(
         If the images, a number or the device will not do; if a finished or an unfinished run is there and `resume` is not asked
         for, or there is nothing to resume or it had other settings; if the training diverges.
     """
-    _require_images(images)
-    _require_numbers(iterations, batch_size, learning_rate, state_every)
+    _require_images(images, "to train on")
+    if held_out is not None:
+        _require_images(held_out, "held out")
+        if held_out.shape[1:] != images.shape[1:]:
+            raise TedmError(f"images held out are of shape {held_out.shape[1:]}, those to train on of {images.shape[1:]}")
+    _require_numbers(
+        {"iterations": iterations, "batch size": batch_size, "accumulate": accumulate}
+        | {"state every": state_every, "report every": report_every},
+        {"samples": samples, "checkpoint every": checkpoint_every},
+        {"learning rate": learning_rate} | ({} if clip_gradient is None else {"clip gradient": clip_gradient}),
+        ema_decay,
+    )
+    if batch_size % accumulate:
+        raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
+    if len(images) < batch_size:
+        raise TedmError(
+            f"{len(images)} images are too few for batches of {batch_size}; give more, or ask for a smaller batch size"
+        )
     require_size(images.shape[2], 2 ** max(len(multipliers) - 1, 0))
-    noising = Schedule.named(schedule, timesteps_total)
-    target = require_device(device)
     _, image_channels, image_size, _ = images.shape
     settings = PretrainSettings(
         image_size=image_size,
@@ -129,172 +183,123 @@ def pretrain(
         schedule=schedule,
         timesteps_total=timesteps_total,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
+        clip_gradient=clip_gradient,
+        ema_decay=ema_decay,
+        precision=precision,
+        flip=flip,
         seed=seed,
         images=hashlib.sha256(np.ascontiguousarray(images).data).hexdigest(),
     )
-    network = random_network(width=width, multipliers=multipliers, image_channels=image_channels, seed=seed).to(target)
-    run = _Run(
-        settings,
-        network,
-        copy.deepcopy(network).requires_grad_(False),
-        torch.optim.Adam(network.parameters(), lr=learning_rate),
-    )
+    learner = Learner(settings, require_device(device))
+    curve = LossCurve()
     state = state_path(checkpoint)
     _require_clear_way(checkpoint, state, resume=resume)
     say = log or (lambda line: None)
     if resume:
-        run.read(state, target)
-        say(f"resuming after {run.iteration} iterations")
-    if run.iteration > iterations:
-        raise TedmError(f"{state} has seen {run.iteration} iterations, this run asks for {iterations}; ask for more")
+        curve, differences = read_state(learner, state)
+        say(f"resuming after {learner.iteration} iterations")
+        for line in differences:
+            say(f"note: {line}; the last bits may differ from those of an uninterrupted run")
+    if learner.iteration > iterations:
+        raise TedmError(f"{state} has seen {learner.iteration} iterations, this run asks for {iterations}; ask for more")
 
+    reporter = _Reporter(learner, curve, held_out, samples, report)
+    clock = _Clock(iterations - learner.iteration, report_every, reporter, say)
     examples = torch.from_numpy(images)
-    with _deferred_signals() as signals:
-        while run.iteration < iterations and not signals:
-            loss = run.step(examples, noising, target)
+    with deferred_signals() as signals:
+        if not curve.points:
+            reporter()
+        while learner.iteration < iterations and not signals:
+            started = time.monotonic()
+            loss = learner.step(examples)
+            curve.add(loss)
+            clock(time.monotonic() - started)
+            due = learner.iteration % report_every == 0 or learner.iteration == iterations
             try:
                 if progress is not None:
-                    progress(run.iteration, iterations, loss)
-            except BaseException:  # whatever the callback raises, this iteration is whole
-                run.write(state)
+                    progress(learner.iteration, iterations, loss)
+                if due:
+                    reporter()
+            except BaseException:  # whatever a callback raises, this iteration is whole
+                write_state(learner, curve, state)
                 raise
-            if run.iteration % state_every == 0 and run.iteration < iterations:
-                run.write(state)
-        finished = run.iteration == iterations
+            if checkpoint_every and learner.iteration % checkpoint_every == 0:
+                write_checkpoint(learner, numbered_path(checkpoint, learner.iteration), format=format)
+            if learner.iteration % state_every == 0 and learner.iteration < iterations:
+                write_state(learner, curve, state)
+        finished = learner.iteration == iterations
         if keep_state or not finished:
-            run.write(state)
-            say(f"state after {run.iteration} of {iterations} iterations written to {state}")
+            write_state(learner, curve, state)
+            say(f"state after {learner.iteration} of {iterations} iterations written to {state}; --resume goes on from it")
         if finished:
-            backbone = as_backbone(run.average, schedule=noising, image_size=image_size, sha256="", step=run.iteration)
-            save_backbone(backbone, checkpoint)
+            write_checkpoint(learner, checkpoint, format=format)
             if not keep_state:
                 state.unlink(missing_ok=True)
     if not finished:  # the signal's own handler came back and stopped nothing
-        raise TedmError(f"stopped after {run.iteration} of {iterations} iterations; resume to go on")
+        raise TedmError(f"stopped after {learner.iteration} of {iterations} iterations; resume to go on")
     return load_backbone(checkpoint)
 
 
-def state_path(checkpoint: Path) -> Path:
-    """Where the state of an unfinished run lies: beside its checkpoint."""
-    return checkpoint.with_name(checkpoint.name + ".training")
+class _Reporter:
+    """Makes points of the curve, and reports."""
 
-
-@dataclass
-class _Run:
-    """A network in training; between two calls of `step` it can be written, and go on from the file."""
-
-    settings: PretrainSettings
-    network: nn.Module
-    average: TedmUNet
-    optimizer: torch.optim.Optimizer
-    iteration: int = 0
-
-    def step(self, examples: Tensor, schedule: Schedule, device: torch.device) -> float:
-        """One iteration; its loss."""
-        settings = self.settings
-        digest = hashlib.blake2b(f"{settings.seed}/{self.iteration}".encode(), digest_size=8).digest()
-        # drawn on the CPU, so that every device is given the same numbers
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        x_0 = examples[torch.randint(len(examples), (settings.batch_size,), generator=generator)] * 2 - 1
-        timesteps = torch.randint(settings.timesteps_total, (settings.batch_size,), generator=generator)
-        noise = torch.randn(x_0.shape, generator=generator)
-        x_t = schedule.x_t(x_0, noise, timesteps)
-        loss = F.l1_loss(self.network(x_t.to(device), timesteps.to(device)), noise.to(device))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.iteration += 1
-        # a warm-up: an average over the last tenth of a short run, so that random weights are soon forgotten
-        decay = min(AVERAGE_DECAY, (1 + self.iteration) / (10 + self.iteration))
-        with torch.no_grad():
-            for ours, theirs in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                ours.lerp_(theirs, 1 - decay)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TedmError(
-                f"the training diverged: the loss is {value} at iteration {self.iteration}; "
-                f"lower the learning rate (it is {settings.learning_rate:g})"
-            )
-        return value
-
-    def write(self, path: Path) -> None:
-        """All at once or not at all."""
-        aside = path.with_name(path.name + ".partial")
-        content = {
-            "settings": json.dumps(asdict(self.settings)),
-            "iteration": self.iteration,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        try:
-            with aside.open("wb") as file:
-                torch.save(content, file)
-            aside.replace(path)
-        except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
-            aside.unlink(missing_ok=True)
-            raise TedmError(f"cannot write the training state {path}: {error}; make room or choose another path") from error
-
-    def read(self, path: Path, device: torch.device) -> None:
-        """The inverse of `write`; nothing in the file is executed."""
-        try:
-            content = torch.load(path, map_location=device, weights_only=True)
-            theirs = json.loads(content["settings"])
-        except Exception as error:  # damaged bytes fail in torch's reader in as many ways as there are bytes
-            raise TedmError(
-                f"{path} is no training state that can be read ({type(error).__name__}); delete it and start again"
-            ) from error
-        ours = json.loads(json.dumps(asdict(self.settings)))  # as JSON has it: lists in place of tuples
-        raise_listed(
-            f"cannot resume {path}: it was made with other settings (repeat them, or name another checkpoint)",
-            [
-                f"{name.replace('_', ' ')}: the state has {_short(theirs.get(name))}, this run asks for {_short(value)}"
-                for name, value in ours.items()
-                if theirs.get(name) != value
-            ],
+    def __init__(
+        self,
+        learner: Learner,
+        curve: LossCurve,
+        held_out: NDArray[np.float32] | None,
+        samples: int,
+        report: Callable[[Report], None] | None,
+    ) -> None:
+        settings = learner.settings
+        self._learner, self._curve, self._report = learner, curve, report
+        self._held_out = (
+            None if held_out is None else HeldOut(held_out, timesteps_total=settings.timesteps_total, seed=settings.seed)
         )
-        self.network.load_state_dict(content["network"])
-        self.average.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.iteration = int(content["iteration"])
+        shape = (settings.image_channels, settings.image_size, settings.image_size)
+        self._noise = np.zeros((0, *shape), np.float32) if not samples else sample_noise(samples, shape, seed=settings.seed)
+        self.seconds = 0.0
+        """How long the last one took."""
+
+    def __call__(self) -> None:
+        if self._curve.points and self._curve.points[-1].iteration == self._learner.iteration:
+            return  # a run that was interrupted in its report goes on after it
+        started = time.monotonic()
+        backbone = self._learner.backbone()
+        self._curve.close(backbone.step or 0, None if self._held_out is None else self._held_out.loss(backbone))
+        if self._report is not None:
+            passes = min(SAMPLE_PASSES, backbone.schedule.timesteps_total)
+            made = (
+                sample(backbone.predict_noise, backbone.schedule, self._noise, passes=passes)
+                if len(self._noise)
+                else self._noise
+            )
+            self._report(Report(backbone.step or 0, tuple(self._curve.points), made))
+        self.seconds = time.monotonic() - started
 
 
-@contextlib.contextmanager
-def _deferred_signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM while an iteration must not be cut in two, and deliver the first when the block is left.
+class _Clock:
+    """Says once how long a run will take, from its first iterations and its first report."""
 
-    A second Ctrl-C is delivered at once. In another thread than the main one there are no signals to collect.
-    """
-    arrived: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield arrived
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # a process that ignores a signal (nohup) is to go on doing so; one whose handler is not Python's keeps it
-    before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    def __init__(self, iterations: int, report_every: int, reporter: _Reporter, say: Callable[[str], None]) -> None:
+        self._iterations, self._report_every, self._reporter, self._say = iterations, report_every, reporter, say
+        self._seconds: list[float] = []
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def collect(number: int, frame: object) -> None:
-        arrived.append(number)
-        restore()
-
-    for number in before:
-        signal.signal(number, collect)
-    try:
-        yield arrived
-    finally:
-        restore()
-    if arrived:
-        signal.raise_signal(arrived[0])
+    def __call__(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+        if len(self._seconds) != min(TIMED, self._iterations):
+            return
+        each = statistics.median(self._seconds[1:] or self._seconds)  # the first one also sets up
+        left = self._iterations - len(self._seconds)
+        total = left * each + left / self._report_every * self._reporter.seconds
+        self._say(f"about {duration(total)} for {left} more iterations, at {each:.3g} s each")
 
 
-def _require_images(images: NDArray[np.float32]) -> None:
+def _require_images(images: NDArray[np.float32], what: str) -> None:
     if images.ndim != 4 or len(images) == 0 or images.shape[1] == 0:
-        raise TedmError(f"no images to train on: got an array of shape {images.shape}, expected (images, channels, side, side)")
+        raise TedmError(f"no images {what}: got an array of shape {images.shape}, expected (images, channels, side, side)")
     if images.shape[2] != images.shape[3]:
         raise TedmError(f"images of {images.shape[2]} x {images.shape[3]} pixels are not square; pad or stretch them first")
     low, high = float(images.min()), float(images.max())
@@ -305,14 +310,18 @@ def _require_images(images: NDArray[np.float32]) -> None:
         )
 
 
-def _require_numbers(iterations: int, batch_size: int, learning_rate: float, state_every: int) -> None:
-    problems = [
-        f"{name} is {value}; use at least 1"
-        for name, value in {"iterations": iterations, "batch size": batch_size, "state every": state_every}.items()
-        if value < 1
+def _require_numbers(
+    at_least_one: dict[str, int], at_least_zero: dict[str, int], above_zero: dict[str, float], ema_decay: float
+) -> None:
+    problems = [f"{name} is {value}; use at least 1" for name, value in at_least_one.items() if value < 1]
+    problems += [f"{name} is {value}; use at least 0" for name, value in at_least_zero.items() if value < 0]
+    problems += [
+        f"{name} is {value:g}; use a number above zero, for example {'1e-4' if name == 'learning rate' else '1'}"
+        for name, value in above_zero.items()
+        if not (math.isfinite(value) and value > 0)
     ]
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        problems.append(f"learning rate is {learning_rate:g}; use a number above zero, for example 1e-4")
+    if not 0 <= ema_decay < 1:
+        problems.append(f"ema decay is {ema_decay:g}; use a number from 0 to below 1, for example {EMA_DECAY:g}")
     raise_listed("cannot train", problems)
 
 
@@ -325,8 +334,3 @@ def _require_clear_way(checkpoint: Path, state: Path, *, resume: bool) -> None:
         raise TedmError(f"an unfinished run lies at {state}; ask to --resume it, or delete it to start again")
     if not resume and checkpoint.exists():
         raise TedmError(f"{checkpoint} is there already; delete it, or name another checkpoint")
-
-
-def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= 40 else text[:12] + "..."
