@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
+from tedm.signals import deferred_signals
 from tedm.store.settings import Precision
 
 from .backbone import Backbone, require_device, require_size
@@ -29,7 +30,6 @@ from .ddim import sample, sample_noise
 from .held_out import HeldOut
 from .learner import Learner, PretrainSettings
 from .pace import duration
-from .signals import deferred_signals
 from .trained import Format, numbered_path, read_state, state_path, write_checkpoint, write_state
 
 # an average over the last 2000 iterations or so; a short run's is warmed up to it

@@ -25,12 +25,13 @@ from tedm.heads.budget import SLACK
 from tedm.heads.classifier import Classifier
 from tedm.heads.lean import working_bytes
 from tedm.heads.network import Committee, hidden_sizes, mean_losses
-from tedm.heads.resume import Checkpoint, FitState, undisturbed
+from tedm.heads.resume import Checkpoint, FitState
 from tedm.heads.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.training import Labelled, TrainingData
 from tedm.heads.vote import VotingRule, vote
 from tedm.heads.window import IMAGES, PIXELS, ROWS, Window, draw
+from tedm.signals import deferred_signals
 from tedm.store import IGNORE, Block
 from tedm.threads import read_ahead
 
@@ -278,7 +279,7 @@ class MLPHead(Classifier):
                 while not state.stopped(self.patience):
                     if self.patience is not None and validation is not None and state.iteration // look_every > state.looks:
                         loss = self._loss_on(validation)
-                        with undisturbed():
+                        with deferred_signals():
                             state.look(loss, network)
                         continue
                     if state.iteration == self.iterations:
@@ -287,7 +288,7 @@ class MLPHead(Classifier):
                     if saved is not None:  # what an interrupted iteration has changed already
                         statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
                     each = next(losses)
-                    with undisturbed():
+                    with deferred_signals():  # weights, Adam's state and the iteration's number change together or not at all
                         optimiser.step()
                         told = state.count(each, self.iterations)
                         statistics = {}

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -175,25 +171,6 @@ class Checkpoint:
             if theirs.get(name) != self._identity.get(name):
                 raise TedmError(f"the checkpoint {self._path} is of another fit ({name} differs); delete it to start again")
         return state
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: weights, Adam's state and the iteration's number change together or not at all."""
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread only
-        yield
-        return
-    came: list[int] = []
-    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
-    for which in before:
-        signal.signal(which, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, signal.SIG_DFL if handler is None else handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
