@@ -114,13 +114,19 @@ def test_nan_is_refused(tmp_path: Path) -> None:
         grey(path, (0, 1))
 
 
-def test_rgb_becomes_grey_by_pillows_luma_without_its_rounding(tmp_path: Path) -> None:
-    image = grey(save(tmp_path / "a.png", COLOURS))
-    pillows = np.asarray(Image.fromarray(COLOURS).convert("L"))
+def test_tinted_grey_becomes_grey_by_pillows_luma_without_its_rounding(tmp_path: Path) -> None:
+    tinted = (GREY[..., None] // 2 + COLOURS // 16).astype(np.uint8)
+    image = grey(save(tmp_path / "a.png", tinted))
+    pillows = np.asarray(Image.fromarray(tinted).convert("L"))
     np.testing.assert_array_equal(np.floor(image.astype(np.float64) * 255 + 0.5 + 1e-5), pillows)
     assert len(np.unique((image * 255) % 1)) > 5
     twins = np.repeat(GREY[..., None], 3, axis=2)
     np.testing.assert_array_equal(grey(save(tmp_path / "b.png", twins)), GREY / np.float32(255))
+
+
+def test_colours_are_refused_where_one_channel_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(TedmError, match=r"a\.png: is in colour, .* backbone of three channels"):
+        grey(save(tmp_path / "a.png", COLOURS))
 
 
 def test_colours_stay_colours_and_grey_is_repeated(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ def read_header(path: Path) -> Header:
     return _reader(path).read_header(path)
 
 
+# Colours that differ by no more than this, of 1, are grey: JPEG rounds chroma, scanners tint.
+TINT = 0.1
+
+
 def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float] | None) -> NDArray[np.float32]:
     """Read an image as intensities.
 
@@ -73,7 +77,8 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
     path : Path
         A PNG, JPEG or TIFF file; grey, palette or RGB, 1 to 16 bits or float; alpha is dropped.
     channels : {1, 3}
-        Colours become grey by ITU-R 601 luma, as in Pillow but not rounded to 8 bits; grey is repeated for three channels.
+        Grey is repeated for three channels. Grey that is kept as colours, with the faint tint of a JPEG perhaps, becomes one
+        channel by ITU-R 601 luma, as in Pillow but not rounded to 8 bits; colours are refused.
     intensity_range : tuple of two floats, or None
         Black and white in the file's numbers; what lies beyond is clipped. None is the file type's range.
 
@@ -85,7 +90,8 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
     Raises
     ------
     TedmError
-        If the file cannot be read, has no range of its own and none is given, or holds infinities or NaN.
+        If the file cannot be read, has no range of its own and none is given, holds infinities or NaN, or is in colour where
+        one channel is wanted.
     """
     if channels not in (1, 3):
         raise ValueError(f"a backbone takes 1 or 3 channels, not {channels}")
@@ -99,6 +105,12 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
         raise TedmError(f"{path}: holds NaN or infinite values; replace them")
     image = ((numbers - black) / (white - black)).clip(0.0, 1.0).astype(np.float32)
     if channels == 1 and image.shape[2] == 3:
+        apart = float((image.max(axis=2) - image.min(axis=2)).max())
+        if apart > TINT:
+            raise TedmError(
+                f"{path}: is in colour, and the backbone was trained on grey images; make it grey in the way that is right for "
+                'it (in Pillow: image.convert("L")), or use a backbone of three channels'
+            )
         # Pillow's weights: they sum to 65536, and on float32 the sums are exact, so that equal channels give themselves.
         red, green, blue = np.moveaxis(image.astype(np.float64), -1, 0)
         image = ((red * 19595 + green * 38470 + blue * 7471) / 65536).astype(np.float32)[..., None]
