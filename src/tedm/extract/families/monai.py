@@ -45,6 +45,7 @@ def build(content: Content) -> Backbone:
         If MONAI is not installed, a setting is missing or unknown to it, or the settings contradict the tensors.
     """
     given.require(content, "MONAI's DiffusionModelUNet", NEEDED, EXAMPLE)
+    package("einops", "monai", content)  # without which MONAI makes no attention, and says so at length
     nets = package("monai.networks.nets", "monai", content)
     config = {name: value for name, value in content.config.items() if name not in OURS}
     given.require_known(content, OURS | set(inspect.signature(nets.DiffusionModelUNet).parameters))
