@@ -79,6 +79,24 @@ def test_masks_come_out_at_the_images_own_sizes_and_values(store, head, dataset,
     assert len(list((tmp_path / "from store").glob("*.png"))) == 3
 
 
+def test_uncertainty_is_written_as_pictures_and_means(store, head, tmp_path):
+    run("predict", head, store, tmp_path / "plain", "--device", "cpu")
+    run("predict", head, store, tmp_path / "sure", "--device", "cpu", "--uncertainty")
+    written, masks = pictures(tmp_path / "sure"), pictures(tmp_path / "plain")
+    rows = list(csv.DictReader(written.pop("uncertainty.csv").decode().splitlines()))
+    assert {f"{row['image']}.png" for row in rows} == set(masks)
+    for row in rows:
+        for kind in ("entropy", "disagreement"):
+            with (
+                Image.open(tmp_path / "sure" / f"{row['image']}-{kind}.png") as map_,
+                Image.open(tmp_path / "plain" / f"{row['image']}.png") as mask,
+            ):
+                assert (map_.size, map_.mode) == (mask.size, "L")
+            assert 0 < float(row[kind]) < 1
+            del written[f"{row['image']}-{kind}.png"]
+    assert written == masks
+
+
 def test_a_table_is_printed_and_written(store, head, tmp_path):
     run("fit", store, tmp_path / "probe", "--method", "timestep:1", "--images", 2)
     result = run("evaluate", store, head, tmp_path / "probe", "--out", tmp_path / "t.csv", "--records", tmp_path / "r.csv")

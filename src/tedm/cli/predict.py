@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
 @options.DOMAIN
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
+@click.option(
+    "--uncertainty", is_flag=True, help="Also write how unsure the vote is and how far the voters are apart, as pictures."
+)
 @options.SCHEDULER
 @options.DEVICE
 @options.VERSION
@@ -43,6 +47,7 @@ def main(
     split: str | None,
     domain: str | None,
     probabilities: bool,
+    uncertainty: bool,
     device: Any,
     scheduler: str | None,
 ) -> None:
@@ -50,9 +55,12 @@ def main(
 
     Masks are PNG files at the images' own size, with the values of the masks that the head was trained on. From images, the
     backbone runs for the head's timesteps only, with the settings that the head has recorded.
+
+    With --uncertainty, NAME-entropy.png is the entropy of the vote (black: sure, white: a guess), NAME-disagreement.png the
+    Jensen-Shannon divergence of the voters (black: alike), and uncertainty.csv has the mean of both over each image.
     """
     from tedm.devices import choose_device
-    from tedm.extract.masks import write_prediction
+    from tedm.extract.masks import write_prediction, write_uncertainty
     from tedm.heads import load_head, predict
     from tedm.heads.saved import require_new
     from tedm.heads.workers import connect
@@ -81,8 +89,16 @@ def main(
     sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
     with connect(scheduler) as workers, progress("predicting") as show:
         predictions = predict(
-            features, {"head": segmenter}, names, rule=vote, timesteps=timesteps, workers=workers, what=str(source)
+            features,
+            {"head": segmenter},
+            names,
+            rule=vote,
+            timesteps=timesteps,
+            workers=workers,
+            what=str(source),
+            uncertainty=uncertainty,
         )
+        means = []
         for number, prediction in enumerate(predictions, 1):
             write_prediction(
                 out_folder,
@@ -93,7 +109,15 @@ def main(
                 classes=segmenter.classes,
                 keep_probabilities=probabilities,
             )
+            if prediction.entropy is not None and prediction.disagreement is not None:
+                maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}
+                place = {"original_size": sizes[prediction.name], "geometry": features.settings.geometry}
+                write_uncertainty(out_folder, prediction.name, maps, **place)  # type: ignore[arg-type]
+                means.append([prediction.name, *(f"{values.mean():.6f}" for values in maps.values())])
             show(number, len(names))
+    if uncertainty:
+        with (out_folder / "uncertainty.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["image", "entropy", "disagreement"], *means])
     click.echo(f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
 
 

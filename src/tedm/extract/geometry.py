@@ -137,11 +137,34 @@ def from_square_probabilities(
     array of shape (height, width, classes)
         Each pixel's sum to one again. Where the image has the backbone's size, they come back as they are.
     """
-    size = len(probabilities)
-    _require(probabilities, 3, size)
+    planes = from_square(probabilities, original_size, geometry)
+    frame = _frame(original_size, geometry)
+    if (frame.height, frame.width) == probabilities.shape[:2]:
+        return planes
+    normalised: NDArray[np.float32] = planes / planes.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def from_square(planes: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry) -> NDArray[np.float32]:
+    """Bring numbers for each of the backbone's pixels to the image's own size, bilinearly; the padding is cut off.
+
+    Parameters
+    ----------
+    planes : array of shape (size, size, planes)
+    original_size : (height, width)
+        Size of the image, in pixels.
+    geometry : {"pad", "stretch"}
+
+    Returns
+    -------
+    array of shape (height, width, planes)
+        Where the image has the backbone's size, they come back as they are.
+    """
+    size = len(planes)
+    _require(planes, 3, size)
     height, width = original_size
     frame = _frame(original_size, geometry)
-    plane = np.asarray(probabilities, np.float32)
+    plane = np.asarray(planes, np.float32)
     if (frame.height, frame.width) == (size, size):
         return plane[frame.top : frame.top + height, frame.left : frame.left + width].copy()
     # The image's place in the backbone's grid; Pillow takes it in fractions of a pixel.
@@ -149,13 +172,11 @@ def from_square_probabilities(
     # Rounding may put the far edge a hair outside the grid, which Pillow refuses.
     bottom, right = min(float(size), (frame.top + height) * down), min(float(size), (frame.left + width) * across)
     box = (frame.left * across, frame.top * down, right, bottom)
-    classes = [
+    resized = [
         Image.fromarray(np.ascontiguousarray(plane[..., index])).resize((width, height), Image.Resampling.BILINEAR, box=box)
         for index in range(plane.shape[2])
     ]
-    resized = np.stack([np.asarray(one, np.float32) for one in classes], axis=-1)
-    normalised: NDArray[np.float32] = resized / resized.sum(axis=-1, keepdims=True)
-    return normalised
+    return np.stack([np.asarray(one, np.float32) for one in resized], axis=-1)
 
 
 def to_range(image: NDArray[np.float32], input_range: tuple[float, float]) -> NDArray[np.float32]:

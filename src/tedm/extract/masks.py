@@ -6,7 +6,7 @@ Files hold the mask values that the user's own masks have, not class indices. Ea
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.extract.geometry import from_square_probabilities
+from tedm.extract.geometry import from_square, from_square_probabilities
 from tedm.store.settings import Geometry
 
 
@@ -64,6 +64,34 @@ def write_prediction(
         np.save(array, original)
         _write(folder / f"{name}.npy", array.getvalue())
     return path
+
+
+def write_uncertainty(
+    folder: Path,
+    name: str,
+    maps: Mapping[str, NDArray[np.floating]],
+    *,
+    original_size: tuple[int, int],
+    geometry: Geometry,
+) -> None:
+    """Write maps of one image as grey PNG files, `name-KIND.png` for each kind: black is 0, white is 1.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    name : str
+        The image.
+    maps : mapping of str to array of shape (size, size)
+        In [0, 1], at feature resolution.
+    original_size, geometry
+        See `write_prediction`.
+    """
+    planes = from_square(np.stack(list(maps.values()), axis=-1), original_size, geometry)
+    for at, kind in enumerate(maps):
+        picture = io.BytesIO()
+        Image.fromarray(np.rint(255 * planes[..., at].clip(0, 1)).astype(np.uint8)).save(picture, format="PNG")
+        _write(folder / f"{name}-{kind}.png", picture.getvalue())
 
 
 def _write(path: Path, content: bytes) -> None:

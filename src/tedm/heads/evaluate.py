@@ -16,7 +16,8 @@ from tedm.heads.records import Record
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import Scores, score
 from tedm.heads.segmenter import Segmenter
-from tedm.heads.vote import VotingRule
+from tedm.heads.uncertainty import disagreement, entropy
+from tedm.heads.vote import VotingRule, vote
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Block, Features, FeatureStore
 from tedm.threads import read_ahead
@@ -34,11 +35,15 @@ class Prediction:
         Key of the head.
     probabilities : array of shape (size, size, classes)
         The committee's, at feature resolution.
+    entropy, disagreement : array of shape (size, size), or None
+        See `tedm.heads.uncertainty`; None if they were not asked for.
     """
 
     name: str
     head: str
     probabilities: NDArray[np.floating]
+    entropy: NDArray[np.float64] | None = None
+    disagreement: NDArray[np.float64] | None = None
 
     @property
     def mask(self) -> NDArray[np.uint8]:
@@ -56,6 +61,7 @@ def predict(
     memory: int | None = None,
     workers: Workers = HERE,
     what: str = "the store",
+    uncertainty: bool = False,
 ) -> Iterator[Prediction]:
     """Predict images with one or more heads.
 
@@ -77,6 +83,8 @@ def predict(
         Who computes; a cluster's workers must be able to open the store.
     what : str
         The features' name in messages.
+    uncertainty : bool
+        Also tell how sure the committee is and how far its voters are apart.
 
     Yields
     ------
@@ -90,7 +98,7 @@ def predict(
     """
     task = _Task(features, dict(heads), rule, timesteps, memory)
     task.require(what)
-    yield from workers.over(_predictions, task, names)
+    yield from workers.over(_predictions, task, names, uncertainty)
 
 
 def evaluate(
@@ -212,11 +220,15 @@ class _Task:
         return read_ahead(self.features.blocks(names, self.wanted), ahead=1 if room and is_read and len(names) > 1 else 0)
 
 
-def _predictions(task: _Task, names: Sequence[str]) -> Iterator[Prediction]:
+def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterator[Prediction]:
     """A prediction for each image and head."""
     for block in task.blocks(names):
+        square = (block.size, block.size)
         for key, head in task.heads.items():
-            yield Prediction(block.name, key, head.probabilities(block, rule=task.rule, timesteps=task.timesteps))
+            opinions = head.opinions(block, task.timesteps)
+            merged = vote(opinions, rule=task.rule or head.method.vote)
+            sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
+            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure)
 
 
 def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
