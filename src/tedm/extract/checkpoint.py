@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from tedm.errors import TedmError
+from tedm.files import write_whole
 
 from .backbone import Backbone
 from .families import FAMILIES, Content, tedm
@@ -107,13 +108,7 @@ def save_backbone(backbone: Backbone, path: Path) -> str:
             f"backbones of the family {backbone.family} are not written by tedm; copy the file that it was read from"
         )
     data = tedm.content(backbone).to_bytes()
-    aside = path.with_name(path.name + ".partial")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise TedmError(f"cannot write the checkpoint {path}: {error.strerror}; choose another path or make room") from error
+    write_whole(path, data, what="the checkpoint", remedy="choose another path or make room")
     return hashlib.sha256(data).hexdigest()
 
 

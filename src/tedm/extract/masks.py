@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tedm.errors import TedmError
 from tedm.extract.geometry import from_square, from_square_probabilities
+from tedm.files import write_whole
 from tedm.store.settings import Geometry
+
+REMEDY = "make room; what was written before is whole"
 
 
 def write_prediction(
@@ -58,11 +60,11 @@ def write_prediction(
     picture = io.BytesIO()
     Image.fromarray(values).save(picture, format="PNG")
     path = folder / f"{name}.png"
-    _write(path, picture.getvalue())
+    write_whole(path, picture.getvalue(), remedy=REMEDY)
     if keep_probabilities:
         array = io.BytesIO()
         np.save(array, original)
-        _write(folder / f"{name}.npy", array.getvalue())
+        write_whole(folder / f"{name}.npy", array.getvalue(), remedy=REMEDY)
     return path
 
 
@@ -91,14 +93,4 @@ def write_uncertainty(
     for at, kind in enumerate(maps):
         picture = io.BytesIO()
         Image.fromarray(np.rint(255 * planes[..., at].clip(0, 1)).astype(np.uint8)).save(picture, format="PNG")
-        _write(folder / f"{name}-{kind}.png", picture.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise TedmError(f"cannot write {path}: {error.strerror or error}; what was written before is whole") from error
+        write_whole(folder / f"{name}-{kind}.png", picture.getvalue(), remedy=REMEDY)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from tedm.errors import TedmError, raise_listed
+from tedm.files import write_whole
 
 from .backbone import Backbone
 from .curve import LossCurve
@@ -32,6 +33,7 @@ from .learner import Learner
 
 Format = Literal["safetensors", "published"]
 
+REMEDY = "make room or choose another path"
 LAST = "last."  # the weights of the last iteration, under the names that the average has
 MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's, under these names and the parameters' own
 
@@ -55,9 +57,10 @@ def write_checkpoint(learner: Learner, path: Path, *, format: Format = "safetens
         If the file cannot be written.
     """
     if format == "published":
-        _write(path, _published(learner))
+        content = _published(learner)
     else:
-        _write(path, safetensors.torch.save(_weights(learner), _metadata(learner, {"settings": asdict(learner.settings)})))
+        content = safetensors.torch.save(_weights(learner), _metadata(learner, {"settings": asdict(learner.settings)}))
+    write_whole(path, content, remedy=REMEDY)
 
 
 def write_state(learner: Learner, curve: LossCurve, path: Path) -> None:
@@ -79,7 +82,7 @@ def write_state(learner: Learner, curve: LossCurve, path: Path) -> None:
         "arithmetic": _arithmetic(learner),
         "tensors": _digest(tensors),
     }
-    _write(path, safetensors.torch.save(tensors, _metadata(learner, training)))
+    write_whole(path, safetensors.torch.save(tensors, _metadata(learner, training)), remedy=REMEDY)
 
 
 def read_state(learner: Learner, path: Path) -> tuple[LossCurve, list[str]]:
@@ -214,17 +217,6 @@ def _schedule_buffers(backbone: Backbone) -> dict[str, Tensor]:
         "p2_loss_weight": np.ones_like(left),
     }
     return {name: torch.from_numpy(array).float() for name, array in arrays.items()}
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(path.name + ".partial")
-    try:
-        aside.write_bytes(data)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise TedmError(f"cannot write {path}: {reason}; make room or choose another path") from error
 
 
 def _arithmetic(learner: Learner) -> dict[str, Any]:

@@ -89,23 +89,6 @@ def training_range(content: Content) -> tuple[float, float]:
     return float(value[0]), float(value[1])
 
 
-def class_label(content: Content, classes: int | None) -> int | None:
-    """The class that all images are said to be of; None for a network without classes."""
-    if not classes:
-        if "class_label" in content.config:
-            raise TedmError(f"checkpoint {content.name} is not class-conditional; leave out the setting 'class_label'")
-        return None
-    if "class_label" not in content.config:
-        raise TedmError(
-            f"checkpoint {content.name} is class-conditional; say of which of its {classes} classes all images are, with "
-            f'"class_label": 0 (to {classes - 1}) in the file of --backbone-config'
-        )
-    label = given.integer(content, "class_label", least=0)
-    if label >= classes:
-        raise given.wrong(content, "class_label", label, f"a class from 0 to {classes - 1}")
-    return label
-
-
 class Borrowed(nn.Module):
     """Another package's UNet, called with images and timesteps alone.
 

@@ -15,7 +15,7 @@ from tedm.errors import TedmError
 from ..backbone import Backbone
 from ..schedule import Schedule
 from . import given
-from .borrowed import PREDICTIONS, Borrowed, class_label, decoder_taps, on_meta, package, schedule_of, training_range
+from .borrowed import PREDICTIONS, Borrowed, decoder_taps, on_meta, package, schedule_of, training_range
 from .family import Content, fit_tensors, presets_of, require_image_channels
 from .measured import measured
 
@@ -48,7 +48,7 @@ def build(content: Content) -> Backbone:
     config = {name: value for name, value in content.config.items() if not name.startswith("_") and name not in OURS}
     given.require_known(Content("", "", {}, config, None), set(inspect.signature(library.UNet2DModel).parameters))
     image_size = _image_size(content)
-    label = class_label(content, _classes(content))
+    label = given.class_label(content, _classes(content))
     schedule, predicts = _schedule(content, library)
     unet = on_meta(lambda: library.UNet2DModel(**{**config, "sample_size": image_size}), content)
     require_image_channels(content, config.get("in_channels", 3))

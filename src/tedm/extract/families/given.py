@@ -111,3 +111,20 @@ def _value(content: Content, name: str, default: object) -> Any:
     if value is None:
         raise TedmError(f"checkpoint {content.name} needs the setting {name!r}; write it to the file of --backbone-config")
     return value
+
+
+def class_label(content: Content, classes: int | None) -> int | None:
+    """The class that all images are said to be of; None for a network without classes."""
+    if not classes:
+        if "class_label" in content.config:
+            raise TedmError(f"checkpoint {content.name} is not class-conditional; leave out the setting 'class_label'")
+        return None
+    if "class_label" not in content.config:
+        raise TedmError(
+            f"checkpoint {content.name} is class-conditional; say of which of its {classes} classes all images are, with "
+            f'"class_label": 0 (to {classes - 1}) in the file of --backbone-config'
+        )
+    label = integer(content, "class_label", least=0)
+    if label >= classes:
+        raise wrong(content, "class_label", label, f"a class from 0 to {classes - 1}")
+    return label

@@ -13,7 +13,7 @@ from tedm.errors import TedmError
 from ..backbone import Backbone
 from ..schedule import Schedule
 from . import given
-from .borrowed import PREDICTIONS, Borrowed, class_label, decoder_taps, on_meta, package, schedule_of, training_range
+from .borrowed import PREDICTIONS, Borrowed, decoder_taps, on_meta, package, schedule_of, training_range
 from .family import Content, fit_tensors, presets_of, require_image_channels
 from .measured import measured
 
@@ -56,7 +56,7 @@ def build(content: Content) -> Backbone:
     config.setdefault("in_channels", content.tensors["conv_in.conv.weight"].shape[1])
     config.setdefault("out_channels", config["in_channels"])
     image_size = given.integer(content, "image_size")
-    label = class_label(content, config.get("num_class_embeds"))
+    label = given.class_label(content, config.get("num_class_embeds"))
     schedule, predicts = _schedule(content)
     unet = on_meta(lambda: nets.DiffusionModelUNet(**config), content)
     channels = unet.state_dict()["conv_in.conv.weight"].shape[1]

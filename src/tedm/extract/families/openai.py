@@ -72,7 +72,7 @@ def build(content: Content) -> Backbone:
     scale = 1000 / total if given.boolean(content, "rescale_timesteps", False) else 1.0
     try:
         with torch.device("meta"):
-            network = OpenaiUNet(shape, class_label=_class_label(content, shape.num_classes), timestep_scale=scale)
+            network = OpenaiUNet(shape, class_label=given.class_label(content, shape.num_classes) or 0, timestep_scale=scale)
     except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
         raise TedmError(f"the settings of checkpoint {content.name} make no network: {shape}") from error
     fit_tensors(network, content.tensors, prefix="", checkpoint=content.name)
@@ -168,19 +168,3 @@ def _told(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         "conv_resample": not pooled,
         "num_classes": len(tensors["label_emb.weight"]) if "label_emb.weight" in tensors else 0,
     }
-
-
-def _class_label(content: Content, classes: int) -> int:
-    if not classes:
-        if "class_label" in content.config:
-            raise TedmError(f"checkpoint {content.name} is not class-conditional; leave out the setting 'class_label'")
-        return 0
-    if "class_label" not in content.config:
-        raise TedmError(
-            f"checkpoint {content.name} is class-conditional; say of which of its {classes} classes all images are, with "
-            f'"class_label": 0 (to {classes - 1}) in the file of --backbone-config'
-        )
-    label = given.integer(content, "class_label", least=0)
-    if label >= classes:
-        raise given.wrong(content, "class_label", label, f"a class from 0 to {classes - 1}")
-    return label
