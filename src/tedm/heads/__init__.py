@@ -7,6 +7,7 @@ from tedm.heads.evaluate import Prediction, evaluate, predict
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
+from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
@@ -23,9 +24,11 @@ __all__ = [
     "Method",
     "Prediction",
     "PrincipalComponents",
+    "Ranked",
     "Record",
     "Segmenter",
     "XGBoostHead",
+    "candidates",
     "dask_rows",
     "evaluate",
     "feature_importance",
@@ -34,6 +37,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "rank",
     "read_records",
     "save_head",
     "score",
