@@ -182,7 +182,7 @@ def candidates(
     segmenter : Segmenter
         What it has learned from is left out.
     split, domain : str or None
-        Only images of these. A split of None is all but val and test, which must not be learned from.
+        Only images of these. A split of None leaves out val and test, which must not be learned from, and their groups.
     labelled : bool
         Images with a mask, too: for studies, which know what they would get.
 
@@ -191,17 +191,24 @@ def candidates(
     TedmError
         If there are none.
     """
-    rows = zip(labels.select(split=split, domain=domain), strict=True)
     held_back = {"val", "test"} if split is None else set()
-    pixels, splits = dict(zip(labels.names, labels.labelled, strict=True)), dict(zip(labels.names, labels.splits, strict=True))
-    seen = set(learned(segmenter))
-    found = [name for (name,) in rows if name not in seen and splits[name] not in held_back and (labelled or not pixels[name])]
+    rows = list(zip(labels.names, labels.splits, labels.groups, labels.labelled, strict=True))
+    # A patient of the test split is of the test split, whatever is said of another image of theirs.
+    groups = {group for _, its_split, group, _ in rows if its_split in held_back and group}
+    left_out = {
+        "were learned from": set(learned(segmenter)),
+        "have masks (--all ranks them, too)": {name for name, *_, pixels in rows if pixels and not labelled},
+        "or their groups are of val or test (--split ranks one)": {
+            name for name, its_split, group, _ in rows if its_split in held_back or group in groups
+        },
+    }
+    asked = labels.select(split=split, domain=domain)
+    found = [name for name in asked if not any(name in names for names in left_out.values())]
     if not found:
+        counts = {why: sum(name in names for name in asked) for why, names in left_out.items()}
         raise TedmError(
-            "there is no image to annotate next: "
-            + ("the head has learned from all of these" if labelled else "all of these have masks or were learned from")
-            + f"\n  {labels.summary()}\nChoose another split or domain, or extract more images"
-            + ("." if labelled else "; --all ranks those with masks too.")
+            f"there is no image to annotate next: of {len(asked)}, "
+            + ", ".join(f"{count} {why}" for why, count in counts.items() if count)
         )
     return found
 

@@ -2,5 +2,6 @@
 
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.ranking import ranking_sheet
 
-__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "save"]
+__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "ranking_sheet", "save"]
