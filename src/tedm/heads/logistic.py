@@ -73,7 +73,7 @@ class LogisticHead(Classifier):
     objective_ : float
         The minimum found.
     converged_ : bool
-        Whether the gradient is within ten times `tol`; where it is not, raise `max_iter`.
+        Whether the gradient is within thirty times `tol`; where it is not, raise `max_iter`.
     """
 
     def __init__(
