@@ -1,6 +1,15 @@
-"""Figures of images, masks, predictions and losses."""
+"""Figures of images, masks, predictions, losses and timesteps."""
 
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
-__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "save"]
+__all__ = [
+    "contact_sheet",
+    "level_figure",
+    "loss_figure",
+    "overlay_figure",
+    "save",
+    "timestep_figure",
+    "voting_figure",
+]
