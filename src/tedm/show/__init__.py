@@ -1,7 +1,7 @@
 """Figures of images, masks, predictions, losses and timesteps."""
 
 from tedm.show.curves import loss_figure
-from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "level_figure",
     "loss_figure",
     "overlay_figure",
+    "png",
     "save",
     "timestep_figure",
     "voting_figure",

@@ -24,7 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 PANEL_WIDTH, PANEL_HEIGHT = 3.1, 2.7  # inches
 LEFT, BOTTOM, TOP, BETWEEN, RIGHT = 0.62, 0.55, 0.32, 0.16, 1.1
-ASIDE = 0.09  # of the distance between two timesteps
+ASIDE = 0.11  # of the distance between two timesteps
 
 Curve = Sequence[tuple[int, float, float, float]]
 
@@ -169,6 +169,6 @@ def _panels(domains: Mapping[str, Mapping[int, Curve]], xlabel: str, ylabel: str
 def _draw(axes: Axes, at: Sequence[float], curve: Curve, number: int, label: str) -> None:
     colour = OF_SIZES[number % len(OF_SIZES)]
     _, means, lows, highs = zip(*curve, strict=True)
-    axes.vlines(at, lows, highs, color=colour, linewidth=2.4, alpha=0.45)
+    axes.vlines(at, lows, highs, color=colour, linewidth=1.6, alpha=0.5)
     style, marker = STYLES[number % len(STYLES)], MARKERS[number % len(MARKERS)]
     axes.plot(at, means, linestyle=style, marker=marker, color=colour, markersize=4.5, linewidth=1.4, label=label)
