@@ -67,8 +67,8 @@ class Counting:
     def __getattr__(self, name):
         return getattr(self._store, name)
 
-    def blocks(self, names, timesteps=None):
-        for block in self._store.blocks(names, timesteps):
+    def blocks(self, names, timesteps=None, levels=None):
+        for block in self._store.blocks(names, timesteps, levels):
             self.read.append(block.name)
             yield block
 

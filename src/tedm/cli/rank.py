@@ -82,8 +82,8 @@ def main(
     unsure in them; and annotate-next.csv, the first K as a manifest. Fill in its column mask and give it to tedm-label.
     """
     from tedm.devices import choose_device
+    from tedm.files import require_new
     from tedm.heads import candidates, load_head, rank
-    from tedm.heads.saved import require_new
     from tedm.store import FeatureStore
 
     if out is not None:

@@ -1,12 +1,15 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
+from tedm.heads.advice import advice
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
+from tedm.heads.findings import Findings
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
+from tedm.heads.probing import probe
 from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
@@ -19,6 +22,7 @@ from tedm.heads.vote import vote
 __all__ = [
     "METHODS",
     "EstimatorHead",
+    "Findings",
     "LogisticHead",
     "MLPHead",
     "Method",
@@ -28,6 +32,7 @@ __all__ = [
     "Record",
     "Segmenter",
     "XGBoostHead",
+    "advice",
     "candidates",
     "dask_rows",
     "evaluate",
@@ -37,6 +42,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "probe",
     "rank",
     "read_records",
     "save_head",
