@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
-from tedm.heads.classifier import PREDICTING_BYTES
-from tedm.heads.kinds import KINDS, kind_of
 from tedm.heads.records import Record
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import Scores, score
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.uncertainty import disagreement, entropy
-from tedm.heads.vote import VotingRule, vote
+from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Block, Features, FeatureStore
 from tedm.threads import read_ahead
@@ -73,7 +71,7 @@ def predict(
         The heads, by whatever name the caller knows them.
     names : sequence of str
         Images, in the order in which predictions come.
-    rule : {"soft", "hard", "geometric"} or None
+    rule : {"soft", "hard", "geometric", "entropy", "learned"} or None
         How to vote; None votes as each head's method does.
     timesteps : sequence of int or None
         Vote with some timesteps only (the paper's ablation); None takes each head's.
@@ -192,7 +190,7 @@ class _Task:
     def require(self, what: str) -> None:
         """Refuse heads for other features, and a budget that does not hold an image."""
         for head in self.heads.values():
-            head.require(self.features, self.timesteps, what=what)
+            head.require(self.features, self.timesteps, what=what, rule=self.rule)
         Budget(self.memory).require(
             sum(block_bytes(self.features, len(self.wanted))) + self.voting_bytes, "an image and the votes on its pixels"
         )
@@ -200,17 +198,7 @@ class _Task:
     @property
     def voting_bytes(self) -> int:
         """The opinions of the head with most voters, and what merging them takes."""
-        settings = self.features.settings
-        pixels = settings.image_size**2
-        most = 0
-        for head in self.heads.values():
-            timesteps = head.timesteps(self.timesteps)
-            voters = head.method.members * settings.draws * (len(timesteps) if head.method.rows == "share" else 1)
-            cells = block_bytes(self.features, len(timesteps))[0] * 2  # as float32, or some of them again
-            if KINDS[kind_of(head.method.head)].takes_rows:
-                cells += PREDICTING_BYTES
-            most = max(most, cells + pixels * len(head.classes) * 8 * (2 * voters + 8))
-        return most
+        return max((head.voting_bytes(self.features, self.timesteps) for head in self.heads.values()), default=0)
 
     def blocks(self, names: Sequence[str]) -> Iterator[Block]:
         """The blocks of some images; the next is read while this one is voted on, if the features are read and it fits."""
@@ -226,7 +214,7 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
         square = (block.size, block.size)
         for key, head in task.heads.items():
             opinions = head.opinions(block, task.timesteps)
-            merged = vote(opinions, rule=task.rule or head.method.vote)
+            merged = head.merge(opinions, rule=task.rule, timesteps=task.timesteps)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
             yield Prediction(block.name, key, merged.reshape(*square, -1), *sure)
 
