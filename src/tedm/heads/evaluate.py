@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
 from tedm.heads.records import Record
+from tedm.heads.reliability import HeadReliability, Reliability
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import Scores, score
 from tedm.heads.segmenter import Segmenter
@@ -171,6 +173,68 @@ def evaluate(
     return records
 
 
+def reliability(
+    features: Features,
+    heads: Mapping[str, Segmenter],
+    *,
+    split: str | None = "test",
+    domain: str | None = None,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
+    what: str = "the store",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[HeadReliability]:
+    """How sure heads are of labelled images, and how often they are right, before and after their temperature.
+
+    Parameters
+    ----------
+    features, heads, split, domain, rule, timesteps, memory, workers, what, progress
+        See `evaluate`. Reading is a pass of its own.
+
+    Returns
+    -------
+    list of HeadReliability
+        One for each head and domain, over all labelled pixels of the domain's images.
+
+    Raises
+    ------
+    TedmError
+        As `evaluate` does.
+    """
+    names = features.labels.select(split=split, domain=domain, labelled=True)
+    for key, head in heads.items():
+        _require_fair(key, head, features, names)
+    task = _Task(features, dict(heads), rule, timesteps, memory)
+    task.require(what)
+    domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
+    found: dict[tuple[str, str], HeadReliability] = {}
+    for done, (name, of_heads) in enumerate(workers.over(_counts, task, names), 1):
+        for key, before, after in of_heads:
+            head, at = heads[key], (key, domains[name])
+            if at in found:
+                sofar = found[at]
+                both = after + sofar.after if after is not None and sofar.after is not None else None
+                found[at] = replace(sofar, images=sofar.images + 1, before=sofar.before + before, after=both)
+                continue
+            found[at] = HeadReliability(
+                head=key,
+                method=head.method.name,
+                n=len(head.provenance["images"]),
+                seed=head.provenance["seed"],
+                labels_used=head.provenance["labels_used"],
+                domain=domains[name],
+                images=1,
+                temperature=None if after is None or head.calibration is None else head.calibration.temperature,
+                before=before,
+                after=after,
+            )
+        if progress is not None:
+            progress(done, len(names))
+    return sorted(found.values(), key=lambda one: list(heads).index(one.head))
+
+
 @dataclass(frozen=True)
 class _Task:
     """What is computed for each image, here or on a worker."""
@@ -226,6 +290,19 @@ def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple
         for key, head in task.heads.items():
             prediction = Prediction(block.name, key, head.probabilities(block, rule=task.rule, timesteps=task.timesteps))
             of_heads.append((key, score(truth, prediction.mask, len(head.classes))))
+        yield block.name, of_heads
+
+
+def _counts(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Reliability, Reliability | None]]]]:
+    """For each image, the counts of each head before and after its temperature, if that is for this vote."""
+    asked: dict[str, Any] = {"rule": task.rule, "timesteps": task.timesteps}
+    for block in task.blocks(names):
+        truth, of_heads = task.features.mask(block.name).ravel(), []
+        for key, head in task.heads.items():
+            opinions = head.opinions(block, task.timesteps)
+            before = Reliability.count(truth, replace(head, calibration=None).merge(opinions, **asked))
+            applied = head.calibration is not None and not head.not_applied(**asked)
+            of_heads.append((key, before, Reliability.count(truth, head.merge(opinions, **asked)) if applied else None))
         yield block.name, of_heads
 
 

@@ -131,10 +131,10 @@ class Segmenter:
         if self.calibration is None or self.calibration.suits(vote_now, used):
             return ""
         fitted = self.calibration
-        return (
-            f"the temperature {fitted.temperature:.3g} is not applied: it was fitted for the {fitted.rule} vote of the "
-            f"timesteps {_listed(fitted.timesteps)}, and this is the {vote_now} vote of {_listed(used)}"
-        )
+        others, these = f"the {fitted.rule} vote", f"the {vote_now} vote"
+        if sorted(used) != sorted(fitted.timesteps):
+            others, these = f"{others} of the timesteps {_listed(fitted.timesteps)}", f"{these} of {_listed(used)}"
+        return f"the temperature {fitted.temperature:.3g} is not applied: it was fitted for {others}, and this is {these}"
 
     def timesteps(self, asked: Sequence[int] | None) -> tuple[int, ...]:
         """The timesteps that a prediction uses; a `TedmError` if the head cannot use those asked for."""
