@@ -16,10 +16,13 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import json
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tedm.heads import (
     Record,
@@ -30,6 +33,7 @@ from tedm.heads import (
     learn_weights,
     load_head,
     method_named,
+    read_records,
     save_head,
     score,
     summarise,
@@ -40,7 +44,7 @@ from tedm.show import reliability_figure, save
 from tedm.store import FeatureStore
 
 METHODS: dict[str, dict[str, Any]] = {"tedm": {}, "tedm-logistic": {"head": "logistic"}, "ledme": {}}
-DRAWN = ("tedm", "soft")
+DRAWN = ("tedm", "soft", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,23 +74,49 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     store = FeatureStore.open(options.store)
-    val = len(store.labels.select(split="val", domain=options.home, labelled=True))
-    records: list[Record] = []
-    counts: dict[tuple[str, str, int, str], tuple[float, Reliability, Reliability]] = {}
     for name, changes in METHODS.items():
         for seed in range(options.seeds):
-            head = _fitted(options, store, name, changes, options.images, seed)
-            more = _fitted(options, store, name, changes, options.images + val, seed)
-            for found, of_variant in _scored(options, store, list(_variants(options, store, name, seed, head)), more):
-                records += found
-                for key, (temperature, before, after) in of_variant.items():
-                    if key in counts:
-                        before, after = before + counts[key][1], after + counts[key][2]
-                    counts[key] = (temperature, before, after)
-            print(f"{name}, seed {seed}: scored", flush=True)
-    write_records(records, options.out / "records.csv")
-    _write_errors(options, counts)
-    _summarise(options, records, counts)
+            _study(options, store, name, changes, seed)
+            _summarise(options)  # of what there is by now
+    print(f"see {options.out / 'summary.md'}")
+
+
+def _study(options: argparse.Namespace, store: FeatureStore, name: str, changes: dict[str, Any], seed: int) -> None:
+    """One method and seed: its own files in OUT/parts, unless they are there."""
+    part = options.out / "parts" / f"{name}-{seed}.json"
+    if part.exists():
+        return
+    part.parent.mkdir(exist_ok=True)
+    val = len(store.labels.select(split="val", domain=options.home, labelled=True))
+    head = _fitted(options, store, name, changes, options.images, seed)
+    more = _fitted(options, store, name, changes, options.images + val, seed)
+    records: list[Record] = []
+    counts: dict[tuple[str, str], tuple[float, Reliability, Reliability]] = {}
+    for found, of_variants in _scored(options, store, list(_variants(options, store, name, seed, head)), more):
+        records += found
+        for key, (temperature, before, after) in of_variants.items():
+            if key in counts:
+                before, after = counts[key][1] + before, counts[key][2] + after
+            counts[key] = (temperature, before, after)
+    write_records(records, part.with_suffix(".csv"))
+    rows = [
+        {"method": name, "rule": rule, "seed": seed, "domain": domain, "temperature": temperature}
+        | {stage: _plain(of) for stage, of in (("before", before), ("after", after))}
+        for (rule, domain), (temperature, before, after) in counts.items()
+    ]
+    part.write_text(json.dumps(rows))
+    print(f"{name}, seed {seed}: scored", flush=True)
+
+
+def _plain(counts: Reliability) -> dict[str, Any]:
+    """As JSON knows it."""
+    arrays = {each: getattr(counts, each).tolist() for each in ("pixels", "right", "confidence")}
+    return {**arrays, "surprise": counts.surprise}
+
+
+def _counts(plain: dict[str, Any]) -> Reliability:
+    arrays = [np.array(plain[each]) for each in ("pixels", "right", "confidence")]
+    return Reliability(*arrays, plain["surprise"])
 
 
 def _fitted(options: argparse.Namespace, store: FeatureStore, name: str, changes: Any, images: int, seed: int) -> Segmenter:
@@ -113,7 +143,7 @@ def _variants(options: argparse.Namespace, store: FeatureStore, name: str, seed:
 
 def _scored(
     options: argparse.Namespace, store: FeatureStore, variants: list[Variant], more: Segmenter
-) -> Iterator[tuple[list[Record], dict[tuple[str, str, int, str], tuple[float, Reliability, Reliability]]]]:
+) -> Iterator[tuple[list[Record], dict[tuple[str, str], tuple[float, Reliability, Reliability]]]]:
     """Image by image: the Dice of each rule, and the counts before and after its temperature."""
     labels = store.labels
     for domain in sorted(set(labels.domains)):
@@ -128,7 +158,7 @@ def _scored(
                     _record(options.images, variant.rule, variant.name, variant.head, domain, block.name, truth, before)
                 )
                 both = Reliability.count(truth, before), Reliability.count(truth, after)
-                counts[variant.name, variant.rule, variant.seed, domain] = (variant.temperature, *both)
+                counts[variant.rule, domain] = (variant.temperature, *both)
             found.append(
                 _record(
                     options.images,
@@ -151,50 +181,53 @@ def _record(n: int, rule: str, name: str, head: Segmenter, domain: str, image: s
     return Record(f"{name}: {rule}", n, about["seed"], *of_image, *numbers, about["labels_used"], "feature")
 
 
-def _write_errors(options: argparse.Namespace, counts: Any) -> None:
+def _summarise(options: argparse.Namespace) -> None:
+    """All scores and calibration errors in one file each, the tables and the figure."""
+    parts = sorted((options.out / "parts").glob("*.json"))
+    records = [record for part in parts for record in read_records(part.with_suffix(".csv"))]
+    write_records(records, options.out / "records.csv")
+    rows = [row for part in parts for row in json.loads(part.read_text())]
+    stages = ("before", "after")
     with (options.out / "ece.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["method", "rule", "seed", "domain", "temperature", "stage", "pixels", "ece", "cross_entropy", "accuracy"]
-        )
-        for key, (temperature, *both) in counts.items():
-            for stage, each in zip(("before", "after"), both, strict=True):
-                writer.writerow([*key, temperature, stage, each.pixels.sum(), each.ece, each.cross_entropy, each.accuracy])
-
-
-def _summarise(options: argparse.Namespace, records: list[Record], counts: Any) -> None:
-    domains = sorted({record.domain for record in records}, key=lambda each: (each != options.home, each))
-    parts = []
-    for name in METHODS:
+        key = ("method", "rule", "seed", "domain", "temperature")
+        writer.writerow([*key, "stage", "pixels", "ece", "cross_entropy", "accuracy"])
+        for row in rows:
+            for stage in stages:
+                of = _counts(row[stage])
+                measures = [of.pixels.sum(), of.ece, of.cross_entropy, of.accuracy]
+                writer.writerow([*(row[column] for column in key), stage, *measures])
+    domains = sorted({row["domain"] for row in rows}, key=lambda each: (each != options.home, each))
+    methods = [name for name in METHODS if any(row["method"] == name for row in rows)]
+    found = []
+    for name in methods:
         chosen = [record for record in records if record.method.startswith(f"{name}: ")]
-        parts += [f"## Dice x 100 of the rules, {name}", summarise(chosen, metric="dice").to_markdown()]
+        found += [f"## Dice x 100 of the rules, {name}", summarise(chosen, metric="dice").to_markdown()]
     for title, measure, factor in (
         ("Expected calibration error x 100", "ece", 100.0),
         ("Cross-entropy, nats", "cross_entropy", 1.0),
     ):
-        rows = [f"## {title}: mean over {options.seeds} seeds before -> after (seeds that fell)", ""]
-        rows += ["| method | vote | T | " + " | ".join(domains) + " |", "|---|---|---|" + "---|" * len(domains)]
-        for name in METHODS:
+        table = [f"## {title}: mean over seeds before -> after (seeds that fell)", ""]
+        table += ["| method | vote | T | " + " | ".join(domains) + " |", "|---|---|---|" + "---|" * len(domains)]
+        for name in methods:
             for rule in RULES:
-                seeds = range(options.seeds)
-                temperatures = [counts[name, rule, seed, domains[0]][0] for seed in seeds]
-                cells = [", ".join(f"{each:.2f}" for each in temperatures)]
+                of = [row for row in rows if (row["method"], row["rule"]) == (name, rule)]
+                cells = [", ".join(f"{row['temperature']:.2f}" for row in of if row["domain"] == domains[0])]
                 for domain in domains:
-                    pairs = [
-                        [factor * getattr(each, measure) for each in counts[name, rule, seed, domain][1:]] for seed in seeds
-                    ]
+                    here = [row for row in of if row["domain"] == domain]
+                    pairs = [[factor * getattr(_counts(row[stage]), measure) for stage in stages] for row in here]
                     before, after = (statistics.fmean(values) for values in zip(*pairs, strict=True))
                     cells.append(f"{before:.3g} -> {after:.3g} ({sum(b > a for b, a in pairs)} of {len(pairs)})")
-                rows.append(f"| {name} | {rule} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(rows))
-    (options.out / "summary.md").write_text("\n\n".join(parts) + "\n")
+                table.append(f"| {name} | {rule} | " + " | ".join(cells) + " |")
+        found.append("\n".join(table))
+    (options.out / "summary.md").write_text("\n\n".join(found) + "\n")
     diagrams = {}
     for domain in domains:
-        temperature, before, after = counts[*DRAWN, 0, domain]
-        title = f"{DRAWN[0]}, {DRAWN[1]} vote, seed 0, {domain}"
-        diagrams[title] = {"before": before.bins(), f"after, T = {temperature:.2f}": after.bins()}
+        (row,) = [each for each in rows if (each["method"], each["rule"], each["seed"], each["domain"]) == (*DRAWN, domain)]
+        both = {"before": "before", f"after, T = {row['temperature']:.2f}": "after"}
+        title = f"{DRAWN[0]}, {DRAWN[1]} vote, seed {DRAWN[2]}, {domain}"
+        diagrams[title] = {name: _counts(row[stage]).bins() for name, stage in both.items()}
     save(reliability_figure(diagrams), options.out / "reliability.png", dpi=90)
-    print(f"see {options.out / 'summary.md'}")
 
 
 if __name__ == "__main__":

@@ -97,5 +97,6 @@ def main(
         from tedm.cli.calibration import write_calibration
 
         with connect(scheduler) as workers, progress("measuring calibration") as show:
-            found = reliability(features, loaded, workers=workers, what=str(store), progress=show, **asked)
+            of: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
+            found = reliability(features, loaded, workers=workers, what=str(store), progress=show, **of)
         click.echo("\n".join(write_calibration(found, calibration)))

@@ -109,6 +109,7 @@ def main(
                 geometry=features.settings.geometry,
                 classes=segmenter.classes,
                 keep_probabilities=probabilities,
+                uncalibrated=prediction.uncalibrated,
             )
             if prediction.entropy is not None and prediction.disagreement is not None:
                 maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}

@@ -29,6 +29,7 @@ def write_prediction(
     geometry: Geometry,
     classes: Sequence[int],
     keep_probabilities: bool = False,
+    uncalibrated: NDArray[np.floating] | None = None,
 ) -> Path:
     """Write one image's mask as PNG.
 
@@ -48,6 +49,8 @@ def write_prediction(
         Mask value of each class; 8 bits if they fit, else 16.
     keep_probabilities : bool
         Also write `name.npy`: float32 of shape (height, width, classes).
+    uncalibrated : array of the shape of `probabilities`, or None
+        Probabilities that the mask is taken from, if not from those: a temperature is to change no mask.
 
     Returns
     -------
@@ -56,7 +59,10 @@ def write_prediction(
     """
     original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    values = np.array(classes, dtype)[original.argmax(axis=-1)]
+    decisive = original
+    if uncalibrated is not None:
+        decisive = from_square_probabilities(np.asarray(uncalibrated, np.float32), original_size, geometry)
+    values = np.array(classes, dtype)[decisive.argmax(axis=-1)]
     picture = io.BytesIO()
     Image.fromarray(values).save(picture, format="PNG")
     path = folder / f"{name}.png"

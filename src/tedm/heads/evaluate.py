@@ -37,6 +37,9 @@ class Prediction:
         The committee's, at feature resolution.
     entropy, disagreement : array of shape (size, size), or None
         See `tedm.heads.uncertainty`; None if they were not asked for.
+    uncalibrated : array of shape (size, size, classes), or None
+        What the probabilities were before the head's temperature, if one was applied. Masks at another resolution are to be taken
+        from these: edges between interpolated probabilities would move with the temperature.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Prediction:
     probabilities: NDArray[np.floating]
     entropy: NDArray[np.float64] | None = None
     disagreement: NDArray[np.float64] | None = None
+    uncalibrated: NDArray[np.floating] | None = None
 
     @property
     def mask(self) -> NDArray[np.uint8]:
@@ -278,9 +282,12 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
         square = (block.size, block.size)
         for key, head in task.heads.items():
             opinions = head.opinions(block, task.timesteps)
-            merged = head.merge(opinions, rule=task.rule, timesteps=task.timesteps)
+            merged, uncalibrated = head.merge(opinions, rule=task.rule, timesteps=task.timesteps), None
+            if head.calibrated(task.rule, task.timesteps):
+                bare = replace(head, calibration=None)
+                uncalibrated = bare.merge(opinions, rule=task.rule, timesteps=task.timesteps).reshape(*square, -1)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
-            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure)
+            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure, uncalibrated)
 
 
 def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
@@ -301,8 +308,8 @@ def _counts(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple
         for key, head in task.heads.items():
             opinions = head.opinions(block, task.timesteps)
             before = Reliability.count(truth, replace(head, calibration=None).merge(opinions, **asked))
-            applied = head.calibration is not None and not head.not_applied(**asked)
-            of_heads.append((key, before, Reliability.count(truth, head.merge(opinions, **asked)) if applied else None))
+            after = Reliability.count(truth, head.merge(opinions, **asked)) if head.calibrated(**asked) else None
+            of_heads.append((key, before, after))
         yield block.name, of_heads
 
 

@@ -121,14 +121,18 @@ class Segmenter:
             apart = self.method.members * (len(used) if self.method.rows == "share" else 1)
             weights = self._learned().of_voters(used, len(opinions) // apart)
         merged = vote(opinions, rule=rule, weights=weights)
-        if self.calibration is None or not self.calibration.suits(rule, self.timesteps(timesteps)):
+        if self.calibration is None or not self.calibrated(rule, timesteps):
             return merged
         return scaled(merged, self.calibration.temperature)
+
+    def calibrated(self, rule: VotingRule | None, timesteps: Sequence[int] | None) -> bool:
+        """Whether the head has a temperature for this vote."""
+        return self.calibration is not None and self.calibration.suits(rule or self.method.vote, self.timesteps(timesteps))
 
     def not_applied(self, rule: VotingRule | None, timesteps: Sequence[int] | None) -> str:
         """Why this vote's probabilities are not calibrated although the head is: a sentence, or nothing."""
         vote_now, used = rule or self.method.vote, self.timesteps(timesteps)
-        if self.calibration is None or self.calibration.suits(vote_now, used):
+        if self.calibration is None or self.calibrated(rule, timesteps):
             return ""
         fitted = self.calibration
         others, these = f"the {fitted.rule} vote", f"the {vote_now} vote"
