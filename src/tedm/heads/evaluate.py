@@ -38,8 +38,8 @@ class Prediction:
     entropy, disagreement : array of shape (size, size), or None
         See `tedm.heads.uncertainty`; None if they were not asked for.
     uncalibrated : array of shape (size, size, classes), or None
-        What the probabilities were before the head's temperature, if one was applied. Masks at another resolution are to be taken
-        from these: edges between interpolated probabilities would move with the temperature.
+        What the probabilities were before the head's temperature, if one was applied. Masks at another resolution are to be
+        taken from these: edges between interpolated probabilities would move with the temperature.
     """
 
     name: str
@@ -287,7 +287,7 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
                 bare = replace(head, calibration=None)
                 uncalibrated = bare.merge(opinions, rule=task.rule, timesteps=task.timesteps).reshape(*square, -1)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
-            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure, uncalibrated)
+            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure, uncalibrated=uncalibrated)
 
 
 def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
