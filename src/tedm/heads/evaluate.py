@@ -287,7 +287,7 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
                 bare = replace(head, calibration=None)
                 uncalibrated = bare.merge(opinions, rule=task.rule, timesteps=task.timesteps).reshape(*square, -1)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
-            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure, uncalibrated=uncalibrated)
+            yield Prediction(block.name, key, merged.reshape(*square, -1), sure[0], sure[1], uncalibrated)
 
 
 def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
