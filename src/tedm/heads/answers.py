@@ -66,10 +66,8 @@ class Answers:
         self._timesteps = head.timesteps(timesteps)
         self._budget = Budget(memory)
         self._kept: dict[str, NDArray[np.float64]] = {}
-        self._budget.require(
-            sum(block_bytes(features, len(self._timesteps))) + head.voting_bytes(features, timesteps),
-            "a validation image and the votes on its pixels",
-        )
+        self._working = sum(block_bytes(features, len(self._timesteps))) + head.voting_bytes(features, timesteps)
+        self._budget.require(self._working, "a validation image and the votes on its pixels")
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         blocks = self._features.blocks([name for name in self._names if name not in self._kept], self._timesteps)
@@ -80,7 +78,7 @@ class Answers:
                 labelled = mask != IGNORE
                 opinions = self._head.opinions(next(blocks), self._timesteps)
                 found = self._of_image(opinions[:, labelled], mask[labelled])
-                if self._budget.keep(found.nbytes):
+                if self._budget.left() >= self._working + found.nbytes and self._budget.keep(found.nbytes):
                     self._kept[name] = found
             yield found
 
