@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import wilcoxon
 
 from tedm.heads import (
     Record,
@@ -44,7 +45,7 @@ from tedm.show import reliability_figure, save
 from tedm.store import FeatureStore
 
 METHODS: dict[str, dict[str, Any]] = {"tedm": {}, "tedm-logistic": {"head": "logistic"}, "ledme": {}}
-DRAWN = ("tedm", "soft", 0)
+DRAWN = ("tedm", "geometric", 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,6 +204,7 @@ def _summarise(options: argparse.Namespace) -> None:
     for name in methods:
         chosen = [record for record in records if record.method.startswith(f"{name}: ")]
         found += [f"## Dice x 100 of the rules, {name}", summarise(chosen, metric="dice").to_markdown()]
+    found.append(_differences(records, methods, domains))
     for title, measure, factor in (
         ("Expected calibration error x 100", "ece", 100.0),
         ("Cross-entropy, nats", "cross_entropy", 1.0),
@@ -228,6 +230,25 @@ def _summarise(options: argparse.Namespace) -> None:
         title = f"{DRAWN[0]}, {DRAWN[1]} vote, seed {DRAWN[2]}, {domain}"
         diagrams[title] = {name: _counts(row[stage]).bins() for name, stage in both.items()}
     save(reliability_figure(diagrams), options.out / "reliability.png", dpi=90)
+
+
+def _differences(records: list[Record], methods: list[str], domains: list[str]) -> str:
+    """Each rule against the plain mean: the mean over images of the difference in Dice, each image the mean of its seeds."""
+    dice: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for record in records:
+        dice.setdefault((record.method, record.domain), {}).setdefault(record.image, []).append(100 * record.dice)
+    rows = ["## Dice x 100, difference to the plain mean: mean over images (images that gained; Wilcoxon's p)", ""]
+    rows += ["| method | vote | " + " | ".join(domains) + " |", "|---|---|" + "---|" * len(domains)]
+    for name in methods:
+        for rule in (*RULES[1:], "soft, val trained on"):
+            cells = []
+            for domain in domains:
+                theirs, plain = dice[f"{name}: {rule}", domain], dice[f"{name}: soft", domain]
+                gains = [statistics.fmean(theirs[image]) - statistics.fmean(plain[image]) for image in plain]
+                p = wilcoxon(gains).pvalue
+                cells.append(f"{statistics.fmean(gains):+.2f} ({sum(gain > 0 for gain in gains)} of {len(gains)}; {p:.1g})")
+            rows.append(f"| {name} | {rule} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tedm.errors import TedmError
 from .panels import COLOURS, blank, shorten
 
 BLUE, ORANGE = COLOURS[1], COLOURS[5]
-SIDE, BELOW, LEFT, RIGHT, TOP, BOTTOM, LEGEND = 2.0, 0.5, 0.62, 0.12, 0.5, 0.55, 0.4  # inches
+SIDE, BELOW, GAP, LEFT, RIGHT, TOP, BOTTOM, LEGEND = 2.0, 0.6, 0.18, 0.62, 0.12, 0.5, 0.55, 0.4  # inches
 MOST_PANELS = 4  # in a line
 
 Bins = Sequence[tuple[float, float, int, float, float]]
@@ -68,7 +68,7 @@ def reliability_figure(diagrams: Mapping[str, Mapping[str, Bins]]) -> Figure:
         for place, (stage, bins) in enumerate(stages.items()):
             x, y = left + place * step[0] + LEFT, top - TOP - SIDE
             above = figure.add_axes((x / width, y / height, SIDE / width, SIDE / height))
-            below = figure.add_axes((x / width, (y - BELOW) / height, SIDE / width, (BELOW - 0.08) / height))
+            below = figure.add_axes((x / width, (y - BELOW) / height, SIDE / width, (BELOW - GAP) / height))
             _draw(above, below, bins, first=place == 0)
             above.set_title(stage, fontsize=9, pad=3, loc="left", parse_math=False)
     entries = [
@@ -98,7 +98,7 @@ def _draw(above: Axes, below: Axes, bins: Bins, *, first: bool) -> None:
     below.bar(left, [each[2] for each in filled], widths, color="0.55", **style)  # type: ignore[arg-type]
     below.set(xlim=(0, 1), yscale="log", ylim=(0.5, 3 * max(each[2] for each in filled)), xticks=[0, 0.25, 0.5, 0.75, 1])
     below.set_xlabel("confidence", fontsize=9)
-    below.yaxis.set_major_locator(LogLocator(numticks=4))
+    below.yaxis.set_major_locator(LogLocator(numticks=3))
     below.yaxis.set_minor_locator(NullLocator())
     if first:
         above.set_ylabel("accuracy", fontsize=9)
