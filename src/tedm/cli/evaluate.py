@@ -71,8 +71,8 @@ def main(
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
+    from tedm.files import require_new
     from tedm.heads import evaluate, load_head, reliability, summarise, write_records
-    from tedm.heads.saved import require_new
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 

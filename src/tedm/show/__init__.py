@@ -1,7 +1,18 @@
-"""Figures of images, masks, predictions, losses and calibration."""
+"""Figures of images, masks, predictions, losses, timesteps and calibration."""
 
 from tedm.show.curves import loss_figure
-from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.reliability import reliability_figure
+from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
-__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "reliability_figure", "save"]
+__all__ = [
+    "contact_sheet",
+    "level_figure",
+    "loss_figure",
+    "overlay_figure",
+    "png",
+    "reliability_figure",
+    "save",
+    "timestep_figure",
+    "voting_figure",
+]
