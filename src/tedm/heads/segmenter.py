@@ -227,7 +227,8 @@ def fit(
         Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
     calibrate : bool
         Afterwards fit a temperature on the labelled images of split "val" of the same domain (`tedm.heads.calibrate`). Where
-        the method votes by "learned", its weights are learned on them first. Both count as used labels.
+        the method votes by "learned", its weights are learned on them first. Both count as used labels, and both are computed
+        by this process, whatever `workers` are.
     seed : int
         Of the subset, the weights and the batches.
     device : str
