@@ -1,13 +1,16 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
+from tedm.heads.advice import advice
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.calibrate import Calibration, calibrate
 from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict, reliability
+from tedm.heads.findings import Findings
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
+from tedm.heads.probing import probe
 from tedm.heads.reliability import HeadReliability, Reliability, write_reliability
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
@@ -22,6 +25,7 @@ __all__ = [
     "METHODS",
     "Calibration",
     "EstimatorHead",
+    "Findings",
     "HeadReliability",
     "LogisticHead",
     "MLPHead",
@@ -33,6 +37,7 @@ __all__ = [
     "Segmenter",
     "VoterWeights",
     "XGBoostHead",
+    "advice",
     "calibrate",
     "dask_rows",
     "evaluate",
@@ -43,6 +48,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "probe",
     "read_records",
     "reliability",
     "save_head",
