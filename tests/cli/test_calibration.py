@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tedm.cli import evaluate, extract, fit, inspect, label, predict
+from tedm.cli import evaluate, extract, fit, inspect, predict
 
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
 
@@ -106,13 +106,3 @@ def test_inspect_shows_the_temperature_and_the_weights(head):
 
 def test_labels_from_the_val_split_are_in_the_table(store, head):
     assert "labels used, val included: 4" in run(evaluate, store, head, "--device", "cpu").stdout
-
-
-def test_a_relabelled_store_can_be_calibrated_on(store, head, tmp_path):
-    """What had no val split has one after tedm-label, and its activations are the same."""
-    copy = tmp_path / "store"
-    shutil.copytree(store, copy)
-    rows = (store.parent / "data" / "manifest.csv").read_text()
-    (store.parent / "data" / "again.csv").write_text(rows)
-    run(label, copy, store.parent / "data" / "again.csv")
-    run(fit, copy, tmp_path / "logistic", "--timesteps", "1,50", "--head", "logistic", "--vote", "hard", "--calibrate")
