@@ -72,14 +72,16 @@ def test_the_readmes_python_runs(folder, capsys):
 def test_the_examples_of_heads_run(tmp_path, monkeypatch, capsys):
     """One of each head, on a store that the page makes."""
     page = ROOT / "docs" / "heads.md"
-    ((language, block),) = RUNS.findall(page.read_text())
-    assert language == "python"
+    languages, blocks = zip(*RUNS.findall(page.read_text()), strict=True)
+    assert set(languages) == {"python"}
     monkeypatch.chdir(tmp_path)
     made: dict = {"__name__": "heads"}
-    exec(compile(block, str(page), "exec"), made)
+    exec(compile("\n".join(blocks), str(page), "exec"), made)
     assert "a cross-validation of 4 folds by group" in capsys.readouterr().out
     for name in ("logistic", "mlp", "xgboost", "forest"):
         assert made[name].probabilities(made["store"].block("a")).shape == (8, 8, 2)
+    assert made["again"].weights == made["sure"].weights
+    assert sorted(path.name for path in Path("calibration").iterdir()) == ["ece.csv", "reliability.csv", "reliability.png"]
 
 
 def test_the_example_of_probing_runs(folder, capsys):

@@ -98,6 +98,38 @@ def make_store(_stores: tuple[Path, dict[str, FeatureStore]], tmp_path: Path) ->
     return make
 
 
+@pytest.fixture
+def make_split_store(make_store: Callable[..., FeatureStore]) -> Callable[..., FeatureStore]:
+    """A store of seven images: three to learn from, two to validate on and two to test on, these of two domains."""
+
+    def make(**changes: Any) -> FeatureStore:
+        store = make_store(names=tuple("abcdefg"), **changes)
+        if "val" in store.labels.splits:
+            return store
+        splits = dict(zip("defg", ("val", "val", "test", "test"), strict=True))
+        moved = [Registration(name, split, "", "", (10, 12), None) for name, split in splits.items()]
+        moved.append(Registration("g", "test", "", "there", (10, 12), None))
+        store.relabel(moved, store.labels.classes)
+        return store
+
+    return make
+
+
+@pytest.fixture
+def voters(make_split_store: Callable[..., FeatureStore]) -> Any:
+    """That store with two draws, and two MLPs that share it at three timesteps; fitted once."""
+    from tedm.heads import fit, method_named
+
+    store = make_split_store(draws=2)
+    if store not in _HEADS:
+        method = method_named("tedm", timesteps=(1, 50, 400), members=2)
+        _HEADS[store] = fit(store, method, iterations=30)
+    return store, _HEADS[store]
+
+
+_HEADS: dict[FeatureStore, Any] = {}
+
+
 @pytest.fixture(scope="session")
 def write_store() -> Callable[..., FeatureStore]:
     """Writes such a store to a path, for fixtures that outlive a test."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tedm.errors import TedmError
 from tedm.heads.vote import VotingRule, vote
 
-RULES: list[VotingRule] = ["soft", "hard", "geometric"]
+RULES: list[VotingRule] = ["soft", "hard", "geometric", "entropy"]
 
 
 def opinions(voters: Any = 5, pixels: Any = 7, classes: Any = 3, seed: Any = 0, dtype: Any = np.float64) -> Any:
@@ -135,5 +135,47 @@ def test_a_vote_without_voters_or_of_another_shape_is_refused(shape: Any, messag
 
 
 def test_an_unknown_rule_is_refused_by_name() -> None:
-    with pytest.raises(TedmError, match="no voting rule 'mean'; the rules are soft, hard, geometric"):
+    with pytest.raises(TedmError, match="no voting rule 'mean'; the rules are soft, hard, geometric, entropy, learned"):
         vote(opinions(), rule="mean")  # type: ignore[arg-type]
+
+
+@given(shape=shapes)
+def test_entropy_equals_weighting_by_hand(shape: Any) -> None:
+    ballots = opinions(**shape)
+    merged = vote(ballots, rule="entropy")
+    for pixel in range(shape["pixels"]):
+        weights = []
+        for voter in ballots[:, pixel]:
+            entropy = -sum(p * np.log(p) for p in voter if p > 0)
+            weights.append(1 - entropy / np.log(shape["classes"]) if shape["classes"] > 1 else 1.0)
+        if sum(weights) > 1e-6:
+            by_hand = sum(w * p for w, p in zip(weights, ballots[:, pixel], strict=True)) / sum(weights)
+            np.testing.assert_allclose(merged[pixel], by_hand, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_entropy_counts_voters_the_same_where_none_knows_anything(dtype: Any) -> None:
+    guess = np.full((3, 2, 3), 1 / 3, dtype=dtype)
+    np.testing.assert_allclose(vote(guess, rule="entropy"), 1 / 3, rtol=1e-6)
+    guess[1, 1] = [0.2, 0.5, 0.3]  # the only one who knows anything of this pixel decides it
+    np.testing.assert_allclose(vote(guess, rule="entropy")[1], [0.2, 0.5, 0.3], rtol=1e-6)
+
+
+def test_learned_is_the_weighted_mean() -> None:
+    weights = np.array([0.5, 0.0, 0.2, 0.3, 0.0])
+    np.testing.assert_allclose(vote(opinions(), rule="learned", weights=weights), np.tensordot(weights, opinions(), 1))
+    equal = np.full(5, 0.2)
+    np.testing.assert_allclose(vote(opinions(), rule="learned", weights=equal), vote(opinions()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.5], [0.6, 0.6, -0.2, 0.0, 0.0], [0.2] * 4 + [0.3], [np.nan] * 5])
+def test_weights_that_are_no_weights_of_the_voters_are_refused(weights: Any) -> None:
+    with pytest.raises(TedmError, match="5 voters need as many weights"):
+        vote(opinions(), rule="learned", weights=np.array(weights))
+
+
+def test_weights_and_their_rule_come_together() -> None:
+    with pytest.raises(TedmError, match="needs weights; tedm-fit --vote learned"):
+        vote(opinions(), rule="learned")
+    with pytest.raises(TedmError, match="weights are for the rule 'learned', and this vote is 'soft'"):
+        vote(opinions(), weights=np.full(5, 0.2))

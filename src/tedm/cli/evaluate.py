@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say_what_differs
+from tedm.cli.running import plain_errors, progress, say_what_differs, say_what_is_not_applied
 from tedm.errors import TedmError
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
@@ -35,6 +35,12 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @options.cleaning_options
 @click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
+@click.option(
+    "--calibration",
+    type=options.PATH,
+    default=None,
+    help="Write to this new folder how sure the heads are and how often right: reliability.csv, ece.csv, reliability.png.",
+)
 @options.MEMORY
 @options.SCHEDULER
 @options.DEVICE
@@ -54,6 +60,7 @@ def main(
     min_area: int | None,
     out: Path | None,
     records: Path | None,
+    calibration: Path | None,
     device: str,
     memory: int | None,
     scheduler: str | None,
@@ -69,14 +76,18 @@ def main(
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
-    from tedm.heads import evaluate, load_head, summarise, write_records
+    from tedm.files import require_new
+    from tedm.heads import evaluate, load_head, reliability, summarise, write_records
     from tedm.heads.cleaning import Cleaning
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
+    if calibration is not None:
+        require_new(calibration)
     features = FeatureStore.open(store)
     loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
     say_what_differs(features, loaded.values())
+    say_what_is_not_applied(loaded, vote, timesteps)
     asked: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
     asked["cleaning"] = Cleaning(largest, fill_holes, min_area or 0)
     with connect(scheduler) as workers, progress("evaluating") as show:
@@ -89,3 +100,10 @@ def main(
     if out is not None:
         out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
     click.echo(table.to_text())
+    if calibration is not None:
+        from tedm.cli.calibration import write_calibration
+
+        with connect(scheduler) as workers, progress("measuring calibration") as show:
+            of: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
+            found = reliability(features, loaded, workers=workers, what=str(store), progress=show, **of)
+        click.echo("\n".join(write_calibration(found, calibration)))

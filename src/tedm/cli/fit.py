@@ -65,6 +65,9 @@ from tedm.cli.running import counted, plain_errors, progress, say
     help="What chooses among several penalties: cross-validation by group (default), or the val split.",
 )
 @click.option("--patience", type=int, default=None, help="Stop an MLP or XGBoost early by the val split. Default: never.")
+@click.option(
+    "--calibrate", is_flag=True, help="Make probabilities as sure as they are right: fit a temperature on the val split."
+)
 @click.option("--params", type=options.Json(), default=None, help="More arguments of the classifier, by their own names.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the training images, the weights and the batches.")
 @options.MEMORY
@@ -121,6 +124,18 @@ def main(
         say(f"tedm: fitted on {about['rows_seen']} of {about['rows_there']} rows, the largest sample that the budget allows")
     if "ridge_chosen_by" in about:
         say(f"ridge {about['ridge']:g}, chosen by {about['ridge_chosen_by']}")
+    if fitted.weights is not None:
+        learned = about["learned_weights"]
+        say(
+            f"weights learned on {counted(len(about['validation_images']), 'image')} of the val split: cross-entropy "
+            f"{learned['cross_entropy']:.4f}, with equal weights {learned['cross_entropy_of_equal_weights']:.4f}"
+        )
+    if fitted.calibration is not None:
+        say(
+            f"temperature {fitted.calibration.temperature:.3f}, fitted on "
+            f"{counted(len(about['validation_images']), 'image')} of the val split: cross-entropy "
+            f"{about['calibration']['cross_entropy_after']:.4f}, before {about['calibration']['cross_entropy_before']:.4f}"
+        )
     iterations = f", {counted(about['iterations'], 'iteration')}" if "iterations" in about else ""
     click.echo(
         f"{head}: {chosen.name} ({chosen.head}, rows {chosen.rows}, {counted(len(chosen.timesteps), 'timestep')}) from "

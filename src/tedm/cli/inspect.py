@@ -86,6 +86,8 @@ def _head(path: Path) -> dict[str, Any]:
         "method": head.method.name,
         "classes": list(head.classes),
         "bytes": size,
+        **({"learned weights": dataclasses.asdict(head.weights)} if head.weights is not None else {}),
+        **({"temperature": dataclasses.asdict(head.calibration)} if head.calibration is not None else {}),
         **about,
         **({"first and last loss": [curve[0], curve[-1]]} if curve else {}),
         **_settings(head),

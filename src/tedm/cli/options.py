@@ -170,9 +170,10 @@ TIMESTEPS = click.option(
 
 VOTE = click.option(
     "--vote",
-    type=click.Choice(["soft", "hard", "geometric"]),
+    type=click.Choice(["soft", "hard", "geometric", "entropy", "learned"]),
     default=None,
-    help="How opinions merge: mean probability, majority or geometric mean. Default: the method's.",
+    help="How opinions merge: mean probability, majority, geometric mean, or a mean weighted by how sure each is of the pixel "
+    "(entropy) or by weights learned on the val split. Default: the method's.",
 )
 
 DOMAIN = click.option("--domain", default=None, help="Only images of this domain. Default: all.")

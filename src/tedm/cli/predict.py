@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import counted, plain_errors, progress, say, say_what_differs
+from tedm.cli.running import counted, plain_errors, progress, say, say_what_differs, say_what_is_not_applied
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def main(
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain)
-    segmenter.require(features, timesteps, what=str(source))
+    segmenter.require(features, timesteps, what=str(source), rule=vote)
+    say_what_is_not_applied({str(head): segmenter}, vote, timesteps)
     out_folder.mkdir(parents=True, exist_ok=True)
     sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
     with connect(scheduler) as workers, progress("predicting") as show:
@@ -118,6 +119,7 @@ def main(
                 classes=segmenter.classes,
                 keep_probabilities=probabilities,
                 cleaning=cleaning,
+                uncalibrated=prediction.uncalibrated,
             )
             if prediction.entropy is not None and prediction.disagreement is not None:
                 maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}

@@ -10,7 +10,7 @@ import functools
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -96,6 +96,13 @@ def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:
     }
     for line in sorted(lines):
         say(f"note: {line}")
+
+
+def say_what_is_not_applied(heads: Mapping[str, Segmenter], rule: Any, timesteps: Sequence[int] | None) -> None:
+    """That a head's temperature is for another vote than the one that was asked for."""
+    for key, head in heads.items():
+        if why := head.not_applied(rule, timesteps):
+            say(f"note: {key}: {why}")
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ def write_prediction(
     classes: Sequence[int],
     keep_probabilities: bool = False,
     cleaning: Cleaner | None = None,
+    uncalibrated: NDArray[np.floating] | None = None,
 ) -> Path:
     """Write one image's mask as PNG.
 
@@ -62,6 +63,8 @@ def write_prediction(
         Also write `name.npy`: float32 of shape (height, width, classes).
     cleaning : Cleaner or None
         Applied to the mask at the image's own size.
+    uncalibrated : array of the shape of `probabilities`, or None
+        Probabilities that the mask is taken from, if not from those: a temperature is to change no mask.
 
     Returns
     -------
@@ -70,7 +73,10 @@ def write_prediction(
     """
     original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    mask = original.argmax(axis=-1).astype(np.uint8)
+    decisive = original
+    if uncalibrated is not None:
+        decisive = from_square_probabilities(np.asarray(uncalibrated, np.float32), original_size, geometry)
+    mask = decisive.argmax(axis=-1).astype(np.uint8)
     if cleaning is not None:
         square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
         mask = cleaning.enlarged(square / len(probabilities) ** 2)(mask)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
-from tedm.heads.classifier import PREDICTING_BYTES
 from tedm.heads.cleaning import Cleaning
-from tedm.heads.kinds import KINDS, kind_of
 from tedm.heads.records import Record
+from tedm.heads.reliability import HeadReliability, Reliability
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import Scores, score
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.uncertainty import disagreement, entropy
-from tedm.heads.vote import VotingRule, vote
+from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Block, Features, FeatureStore
 from tedm.threads import read_ahead
@@ -38,6 +38,9 @@ class Prediction:
         The committee's, at feature resolution.
     entropy, disagreement : array of shape (size, size), or None
         See `tedm.heads.uncertainty`; None if they were not asked for.
+    uncalibrated : array of shape (size, size, classes), or None
+        What the probabilities were before the head's temperature, if one was applied. Masks at another resolution are to be
+        taken from these: edges between interpolated probabilities would move with the temperature.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Prediction:
     probabilities: NDArray[np.floating]
     entropy: NDArray[np.float64] | None = None
     disagreement: NDArray[np.float64] | None = None
+    uncalibrated: NDArray[np.floating] | None = None
 
     @property
     def mask(self) -> NDArray[np.uint8]:
@@ -74,7 +78,7 @@ def predict(
         The heads, by whatever name the caller knows them.
     names : sequence of str
         Images, in the order in which predictions come.
-    rule : {"soft", "hard", "geometric"} or None
+    rule : {"soft", "hard", "geometric", "entropy", "learned"} or None
         How to vote; None votes as each head's method does.
     timesteps : sequence of int or None
         Vote with some timesteps only (the paper's ablation); None takes each head's.
@@ -177,6 +181,68 @@ def evaluate(
     return records
 
 
+def reliability(
+    features: Features,
+    heads: Mapping[str, Segmenter],
+    *,
+    split: str | None = "test",
+    domain: str | None = None,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
+    what: str = "the store",
+    progress: Callable[[int, int], None] | None = None,
+) -> list[HeadReliability]:
+    """How sure heads are of labelled images, and how often they are right, before and after their temperature.
+
+    Parameters
+    ----------
+    features, heads, split, domain, rule, timesteps, memory, workers, what, progress
+        See `evaluate`. Reading is a pass of its own.
+
+    Returns
+    -------
+    list of HeadReliability
+        One for each head and domain, over all labelled pixels of the domain's images.
+
+    Raises
+    ------
+    TedmError
+        As `evaluate` does.
+    """
+    names = features.labels.select(split=split, domain=domain, labelled=True)
+    for key, head in heads.items():
+        _require_fair(key, head, features, names)
+    task = _Task(features, dict(heads), rule, timesteps, memory)
+    task.require(what)
+    domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
+    found: dict[tuple[str, str], HeadReliability] = {}
+    for done, (name, of_heads) in enumerate(workers.over(_counts, task, names), 1):
+        for key, before, after in of_heads:
+            head, at = heads[key], (key, domains[name])
+            if at in found:
+                sofar = found[at]
+                both = after + sofar.after if after is not None and sofar.after is not None else None
+                found[at] = replace(sofar, images=sofar.images + 1, before=sofar.before + before, after=both)
+                continue
+            found[at] = HeadReliability(
+                head=key,
+                method=head.method.name,
+                n=len(head.provenance["images"]),
+                seed=head.provenance["seed"],
+                labels_used=head.provenance["labels_used"],
+                domain=domains[name],
+                images=1,
+                temperature=None if after is None or head.calibration is None else head.calibration.temperature,
+                before=before,
+                after=after,
+            )
+        if progress is not None:
+            progress(done, len(names))
+    return sorted(found.values(), key=lambda one: list(heads).index(one.head))
+
+
 @dataclass(frozen=True)
 class _Task:
     """What is computed for each image, here or on a worker."""
@@ -196,7 +262,7 @@ class _Task:
     def require(self, what: str) -> None:
         """Refuse heads for other features, and a budget that does not hold an image."""
         for head in self.heads.values():
-            head.require(self.features, self.timesteps, what=what)
+            head.require(self.features, self.timesteps, what=what, rule=self.rule)
         Budget(self.memory).require(
             sum(block_bytes(self.features, len(self.wanted))) + self.voting_bytes, "an image and the votes on its pixels"
         )
@@ -204,17 +270,7 @@ class _Task:
     @property
     def voting_bytes(self) -> int:
         """The opinions of the head with most voters, and what merging them takes."""
-        settings = self.features.settings
-        pixels = settings.image_size**2
-        most = 0
-        for head in self.heads.values():
-            timesteps = head.timesteps(self.timesteps)
-            voters = head.method.members * settings.draws * (len(timesteps) if head.method.rows == "share" else 1)
-            cells = block_bytes(self.features, len(timesteps))[0] * 2  # as float32, or some of them again
-            if KINDS[kind_of(head.method.head)].takes_rows:
-                cells += PREDICTING_BYTES
-            most = max(most, cells + pixels * len(head.classes) * 8 * (2 * voters + 8))
-        return most
+        return max((head.voting_bytes(self.features, self.timesteps) for head in self.heads.values()), default=0)
 
     def blocks(self, names: Sequence[str]) -> Iterator[Block]:
         """The blocks of some images; the next is read while this one is voted on, if the features are read and it fits."""
@@ -230,9 +286,12 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
         square = (block.size, block.size)
         for key, head in task.heads.items():
             opinions = head.opinions(block, task.timesteps)
-            merged = vote(opinions, rule=task.rule or head.method.vote)
+            merged, uncalibrated = head.merge(opinions, rule=task.rule, timesteps=task.timesteps), None
+            if head.calibrated(task.rule, task.timesteps):
+                bare = replace(head, calibration=None)
+                uncalibrated = bare.merge(opinions, rule=task.rule, timesteps=task.timesteps).reshape(*square, -1)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
-            yield Prediction(block.name, key, merged.reshape(*square, -1), *sure)
+            yield Prediction(block.name, key, merged.reshape(*square, -1), sure[0], sure[1], uncalibrated)
 
 
 def _scores(
@@ -246,6 +305,19 @@ def _scores(
             of_heads.append((key, "", score(truth, prediction.mask, len(head.classes))))
             if cleaning:
                 of_heads.append((key, f"+{cleaning}", score(truth, cleaning(prediction.mask), len(head.classes))))
+        yield block.name, of_heads
+
+
+def _counts(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Reliability, Reliability | None]]]]:
+    """For each image, the counts of each head before and after its temperature, if that is for this vote."""
+    asked: dict[str, Any] = {"rule": task.rule, "timesteps": task.timesteps}
+    for block in task.blocks(names):
+        truth, of_heads = task.features.mask(block.name).ravel(), []
+        for key, head in task.heads.items():
+            opinions = head.opinions(block, task.timesteps)
+            before = Reliability.count(truth, replace(head, calibration=None).merge(opinions, **asked))
+            after = Reliability.count(truth, head.merge(opinions, **asked)) if head.calibrated(**asked) else None
+            of_heads.append((key, before, after))
         yield block.name, of_heads
 
 

@@ -33,7 +33,7 @@ class Method:
         The classifier: "mlp", "logistic", "xgboost" or "sklearn:module.Class".
     members : int
         Size of the ensemble.
-    vote : {"soft", "hard", "geometric"}
+    vote : {"soft", "hard", "geometric", "entropy", "learned"}
         How the opinions merge.
     pixels_per_batch : int
         Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.

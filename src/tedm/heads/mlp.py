@@ -29,7 +29,7 @@ from tedm.heads.resume import Checkpoint, FitState
 from tedm.heads.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.sampling import ClassWeight, class_weights
 from tedm.heads.training import Labelled, TrainingData
-from tedm.heads.vote import VotingRule, vote
+from tedm.heads.vote import PlainRule, vote
 from tedm.heads.window import IMAGES, PIXELS, ROWS, Window, draw
 from tedm.signals import deferred_signals
 from tedm.store import IGNORE, Block
@@ -71,7 +71,7 @@ class MLPHead(Classifier):
         weights. None never stops early.
     class_weight : {"balanced"}, mapping of class to weight, or None
         How much a row of each class counts in the loss, the mean weighted by it (`tedm.heads.sampling.class_weights`).
-    vote : {"soft", "hard", "geometric"}
+    vote : {"soft", "hard", "geometric", "entropy"}
         How members merge in `predict_proba`.
     seed : int
         Of weights and batches.
@@ -102,7 +102,7 @@ class MLPHead(Classifier):
         learning_rate: float = 1e-3,
         patience: int | None = None,
         class_weight: ClassWeight = None,
-        vote: VotingRule = "soft",
+        vote: PlainRule = "soft",
         seed: int = 0,
         device: str = "cpu",
     ) -> None:

@@ -17,9 +17,11 @@ from safetensors import SafetensorError
 
 from tedm.errors import TedmError
 from tedm.files import require_new as require_new
+from tedm.heads.calibrate import Calibration
 from tedm.heads.kinds import KINDS, Head
 from tedm.heads.methods import Method
 from tedm.heads.segmenter import Segmenter
+from tedm.heads.weights import VoterWeights
 from tedm.store import Arithmetic, FeatureSettings, Storage
 
 FORMAT = 1
@@ -77,6 +79,8 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
             storage=Storage(**about["storage"]),
             classes=tuple(about["classes"]),
             provenance=about["provenance"],
+            weights=_weights(about.get("weights")),  # older heads have none, and no temperature
+            calibration=_calibration(about.get("calibration")),
         )
     except TedmError:
         raise
@@ -97,8 +101,20 @@ def _description(head: Segmenter) -> dict[str, Any]:
         "settings": head.settings.to_json(),
         "arithmetic": asdict(head.arithmetic),
         "storage": head.storage.to_json(),
+        **({"weights": asdict(head.weights)} if head.weights is not None else {}),
+        **({"calibration": asdict(head.calibration)} if head.calibration is not None else {}),
         "provenance": head.provenance,
     }
+
+
+def _weights(about: dict[str, Any] | None) -> VoterWeights | None:
+    if about is None:
+        return None
+    return VoterWeights(tuple(about["timesteps"]), tuple(tuple(values) for values in about["values"]))
+
+
+def _calibration(about: dict[str, Any] | None) -> Calibration | None:
+    return None if about is None else Calibration(**{**about, "timesteps": tuple(about["timesteps"])})
 
 
 def _estimator(about: dict[str, Any], device: str) -> Head:

@@ -16,13 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.heads.answers import validation_images
 from tedm.heads.budget import Budget
-from tedm.heads.kinds import Head, Progress, make_head
+from tedm.heads.calibrate import Calibration, scaled
+from tedm.heads.calibrate import calibrate as calibrate_head
+from tedm.heads.classifier import PREDICTING_BYTES
+from tedm.heads.kinds import KINDS, Head, Progress, kind_of, make_head
 from tedm.heads.methods import Method
+from tedm.heads.rows import block_bytes
 from tedm.heads.sampling import Sampling
 from tedm.heads.subsets import first_images
 from tedm.heads.training import TrainingData
 from tedm.heads.vote import VotingRule, vote
+from tedm.heads.weights import VoterWeights, learn_weights
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Storage
 from tedm.store.settings import require_same_features
@@ -44,6 +50,10 @@ class Segmenter:
         Mask values; class k of the estimator is the k-th.
     provenance : dict
         Plain JSON values: training images, seed, labels used, losses, version.
+    weights : VoterWeights or None
+        What each voter counts under the rule "learned"; None if that was not learned.
+    calibration : Calibration or None
+        The temperature of the committee's probabilities; None leaves them as they come out of the vote.
     """
 
     method: Method
@@ -53,6 +63,8 @@ class Segmenter:
     storage: Storage
     classes: tuple[int, ...]
     provenance: dict[str, Any]
+    weights: VoterWeights | None = None
+    calibration: Calibration | None = None
 
     def opinions(self, block: Block, timesteps: Sequence[int] | None = None) -> NDArray[np.floating]:
         """What every voter thinks of every pixel.
@@ -77,8 +89,56 @@ class Segmenter:
         self, block: Block, *, rule: VotingRule | None = None, timesteps: Sequence[int] | None = None
     ) -> NDArray[np.floating]:
         """The committee's probabilities of shape (size, size, classes); `rule` of None votes as the method does."""
-        merged = vote(self.opinions(block, timesteps), rule=rule or self.method.vote)
+        merged = self.merge(self.opinions(block, timesteps), rule=rule, timesteps=timesteps)
         return merged.reshape(block.size, block.size, len(self.classes))
+
+    def merge(
+        self, opinions: NDArray[np.floating], *, rule: VotingRule | None = None, timesteps: Sequence[int] | None = None
+    ) -> NDArray[np.floating]:
+        """The vote on `opinions` of the same `timesteps`, with the head's weights and its temperature where they are for it.
+
+        Parameters
+        ----------
+        opinions : array of shape (voters, pixels, classes)
+        rule : {"soft", "hard", "geometric", "entropy", "learned"} or None
+            None votes as the method does.
+        timesteps : sequence of int or None
+            None if all of the head's vote.
+
+        Returns
+        -------
+        array of shape (pixels, classes)
+
+        Raises
+        ------
+        TedmError
+            If the rule is "learned" and the head has no weights for these timesteps.
+        """
+        rule = rule or self.method.vote
+        weights = None
+        if rule == "learned":
+            used = self.timesteps(timesteps)
+            apart = self.method.members * (len(used) if self.method.rows == "share" else 1)
+            weights = self._learned().of_voters(used, len(opinions) // apart)
+        merged = vote(opinions, rule=rule, weights=weights)
+        if self.calibration is None or not self.calibrated(rule, timesteps):
+            return merged
+        return scaled(merged, self.calibration.temperature)
+
+    def calibrated(self, rule: VotingRule | None, timesteps: Sequence[int] | None) -> bool:
+        """Whether the head has a temperature for this vote."""
+        return self.calibration is not None and self.calibration.suits(rule or self.method.vote, self.timesteps(timesteps))
+
+    def not_applied(self, rule: VotingRule | None, timesteps: Sequence[int] | None) -> str:
+        """Why this vote's probabilities are not calibrated although the head is: a sentence, or nothing."""
+        vote_now, used = rule or self.method.vote, self.timesteps(timesteps)
+        if self.calibration is None or self.calibrated(rule, timesteps):
+            return ""
+        fitted = self.calibration
+        others, these = f"the {fitted.rule} vote", f"the {vote_now} vote"
+        if sorted(used) != sorted(fitted.timesteps):
+            others, these = f"{others} of the timesteps {_listed(fitted.timesteps)}", f"{these} of {_listed(used)}"
+        return f"the temperature {fitted.temperature:.3g} is not applied: it was fitted for {others}, and this is {these}"
 
     def timesteps(self, asked: Sequence[int] | None) -> tuple[int, ...]:
         """The timesteps that a prediction uses; a `TedmError` if the head cannot use those asked for."""
@@ -94,9 +154,37 @@ class Segmenter:
         # A shared classifier can be asked about any timestep that the features have: whether it should is the user's question.
         return tuple(asked)
 
-    def require(self, features: Features, timesteps: Sequence[int] | None = None, *, what: str) -> None:
-        """Refuse features that this head was not made for."""
+    def require(
+        self, features: Features, timesteps: Sequence[int] | None = None, *, what: str, rule: VotingRule | None = None
+    ) -> None:
+        """Refuse features that this head was not made for, and a vote that it cannot hold."""
         require_same_features(self.settings, features.settings, self.timesteps(timesteps), what=what)
+        if (rule or self.method.vote) == "learned":
+            self._learned().of_voters(self.timesteps(timesteps), 1)
+
+    def voting_bytes(self, features: Features, timesteps: Sequence[int] | None = None) -> int:
+        """What the opinions on an image of such features take, and merging them."""
+        settings, used = features.settings, self.timesteps(timesteps)
+        voters = self.method.members * settings.draws * (len(used) if self.method.rows == "share" else 1)
+        cells = block_bytes(features, len(used))[0] * 2  # as float32, or some of them again
+        if KINDS[kind_of(self.method.head)].takes_rows:
+            cells += PREDICTING_BYTES
+        return cells + settings.image_size**2 * len(self.classes) * 8 * (2 * voters + 8)
+
+    def having_used(self, names: Sequence[str]) -> dict[str, Any]:
+        """The provenance of a head for which the labels of these validation images were looked at, too."""
+        before = self.provenance.get("validation_images", [])
+        new = [name for name in names if name not in before]
+        used = self.provenance["labels_used"] + len(new)
+        return self.provenance | {"labels_used": used, "validation_images": [*before, *new]}
+
+    def _learned(self) -> VoterWeights:
+        if self.weights is None:
+            raise TedmError(
+                f"this {self.method.name} head has no learned weights; "
+                "fit one with tedm-fit --vote learned, or choose another --vote"
+            )
+        return self.weights
 
 
 def fit(
@@ -109,6 +197,7 @@ def fit(
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     params: Mapping[str, Any] | None = None,
+    calibrate: bool = False,
     seed: int = 0,
     device: str = "cpu",
     memory: int | None = None,
@@ -136,6 +225,10 @@ def fit(
         How pixels are drawn, where pixels are drawn.
     params : mapping or None
         Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
+    calibrate : bool
+        Afterwards fit a temperature on the labelled images of split "val" of the same domain (`tedm.heads.calibrate`). Where
+        the method votes by "learned", its weights are learned on them first. Both count as used labels, and both are computed
+        by this process, whatever `workers` are.
     seed : int
         Of the subset, the weights and the batches.
     device : str
@@ -170,12 +263,17 @@ def fit(
         )
     fixed: dict[str, Any] = {}
     if method.head == "mlp":
-        fixed = {"members": method.members, "vote": method.vote, "pixels_per_batch": method.pixels_per_batch}
+        plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
+        fixed = {"members": method.members, "vote": plain, "pixels_per_batch": method.pixels_per_batch}
     if options.get("class_weight") is not None:
         options["class_weight"] = _by_index(options["class_weight"], features.labels.classes)
     head = make_head(method.head, options, params or {}, seed=seed, device=device, **fixed)
     candidates = features.labels.select(split=split, domain=domain, labelled=True)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
+    held_out: dict[str, Any] = {"split": "val", "domain": domain}
+    for wanted, purpose in ((method.vote == "learned", "--vote learned"), (calibrate, "--calibrate")):
+        if wanted:  # looked for before an hour of fitting, not after it
+            validation_images(features, names, **held_out, purpose=purpose)
     of_rows: dict[str, Any] = {
         "rows": method.rows,
         "timesteps": method.timesteps,
@@ -203,9 +301,13 @@ def fit(
     under_way: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint is not None and method.head == "mlp" else {}
     head.fit_blocks(data, validation, progress, **under_way)
     provenance |= head.account()
-    return Segmenter(
+    fitted = Segmenter(
         method, head, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
     )
+    del data, validation  # with the blocks that they have kept
+    if method.vote == "learned":
+        fitted = learn_weights(fitted, features, **held_out, memory=memory)
+    return calibrate_head(fitted, features, **held_out, memory=memory) if calibrate else fitted
 
 
 def _by_index(wanted: Any, classes: Sequence[int]) -> Any:

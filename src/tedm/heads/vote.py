@@ -14,21 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.heads.uncertainty import entropy
 
-VotingRule = Literal["soft", "hard", "geometric"]
+PlainRule = Literal["soft", "hard", "geometric", "entropy"]  # those that need nothing but the opinions
+VotingRule = Literal[PlainRule, "learned"]
+RULES: tuple[VotingRule, ...] = get_args(VotingRule)
 
 SUM_TOLERANCE = 1e-3  # float16 probabilities of a hundred classes still pass, logits do not
+NO_CERTAINTY = 1e-12  # what rounding leaves of 1 - entropy where a float32 voter gives all classes the same
 
 
-def vote(opinions: NDArray[np.floating], *, rule: VotingRule = "soft") -> NDArray[np.floating]:
+def vote(
+    opinions: NDArray[np.floating], *, rule: VotingRule = "soft", weights: NDArray[np.floating] | None = None
+) -> NDArray[np.floating]:
     """Merge the voters' class probabilities.
 
     Parameters
     ----------
     opinions : array of shape (voters, pixels, classes)
         Probabilities; each row sums to one within 1e-3.
-    rule : {"soft", "hard", "geometric"}
-        Mean probability (TEDM, arXiv:2311.07421), majority (LEDM, arXiv:2112.03126) or normalised geometric mean.
+    rule : {"soft", "hard", "geometric", "entropy", "learned"}
+        Mean probability (TEDM, arXiv:2311.07421), majority (LEDM, arXiv:2112.03126), normalised geometric mean, or a weighted
+        mean: by how sure each voter is of the pixel, or by `weights`.
+    weights : array of shape (voters,), or None
+        For ``"learned"`` and only for it: not negative, with a sum of one (`tedm.heads.weights`).
 
     Returns
     -------
@@ -42,18 +51,24 @@ def vote(opinions: NDArray[np.floating], *, rule: VotingRule = "soft") -> NDArra
         For ``"geometric"``, a zero stands for a vanishing probability: a class that any voter excludes gets zero, and where
         every class is excluded by somebody, the classes that the fewest voters exclude share the pixel.
 
+        For ``"entropy"``, a voter's weight on a pixel is 1 less its entropy relative to a guess (`tedm.heads.uncertainty`): 1
+        if it is sure, 0 if all classes are alike to it. Where no voter knows anything, all count the same.
+
     Raises
     ------
     TedmError
-        If there is no voter, the rows are no probabilities, or the rule is not known.
+        If there is no voter, the rows are no probabilities, the rule is not known, or weights are missing, wrong or not asked
+        for.
 
     Examples
     --------
     >>> vote(np.array([[[0.9, 0.1]], [[0.4, 0.6]], [[0.4, 0.6]]]), rule="hard").argmax(axis=1)
     array([1])
+    >>> vote(np.array([[[0.9, 0.1]], [[0.5, 0.5]]]), rule="entropy")  # the second voter does not know
+    array([[0.9, 0.1]])
     """
-    if rule not in _RULES:
-        raise TedmError(f"no voting rule {rule!r}; the rules are {', '.join(get_args(VotingRule))}")
+    if rule not in RULES:
+        raise TedmError(f"no voting rule {rule!r}; the rules are {', '.join(RULES)}")
     opinions = np.asarray(opinions)
     if opinions.ndim != 3:
         raise TedmError(f"a vote needs opinions of shape (voters, pixels, classes), got shape {opinions.shape}")
@@ -61,6 +76,10 @@ def vote(opinions: NDArray[np.floating], *, rule: VotingRule = "soft") -> NDArra
     if voters == 0 or classes == 0:
         raise TedmError(f"a vote needs at least one voter and one class, got {voters} voters and {classes} classes")
     dtype = opinions.dtype if np.issubdtype(opinions.dtype, np.floating) else np.dtype(np.float64)
+    if rule == "learned":
+        return _weighted(opinions, dtype, _checked_weights(weights, voters))
+    if weights is not None:
+        raise TedmError(f"weights are for the rule 'learned', and this vote is {rule!r}; leave one of them out")
     return _RULES[rule](opinions, dtype)
 
 
@@ -95,11 +114,46 @@ def _geometric(opinions: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float
     return merged
 
 
+def _entropy(opinions: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.floating]:
+    total = np.zeros(opinions.shape[1:], dtype=np.float64)
+    weighted, certainty = np.zeros_like(total), np.zeros((opinions.shape[1], 1))
+    for index in range(len(opinions)):
+        probabilities = _checked(opinions, index)
+        weight = 1.0 - entropy(probabilities)[:, None]
+        weight[weight < NO_CERTAINTY] = 0.0
+        total += probabilities
+        weighted += weight * probabilities
+        certainty += weight
+    known = certainty > 0
+    merged = np.where(known, weighted, total) / np.where(known, certainty, len(opinions))
+    return np.asarray(merged.astype(dtype))
+
+
+def _weighted(opinions: NDArray[Any], dtype: np.dtype[Any], weights: NDArray[np.float64]) -> NDArray[np.floating]:
+    total = np.zeros(opinions.shape[1:], dtype=np.float64)
+    for index, weight in enumerate(weights):
+        total += weight * _checked(opinions, index)
+    return np.asarray(total.astype(dtype))
+
+
 _RULES: dict[str, Callable[[NDArray[Any], np.dtype[Any]], NDArray[np.floating]]] = {
     "soft": _soft,
     "hard": _hard,
     "geometric": _geometric,
+    "entropy": _entropy,
 }
+
+
+def _checked_weights(weights: NDArray[np.floating] | None, voters: int) -> NDArray[np.float64]:
+    if weights is None:
+        raise TedmError("the rule 'learned' needs weights; tedm-fit --vote learned learns them on the val split")
+    given = np.asarray(weights, np.float64)
+    if given.shape != (voters,) or not (given >= 0).all() or abs(given.sum() - 1) > SUM_TOLERANCE:
+        raise TedmError(
+            f"{voters} voters need as many weights that are not negative and sum to one, got {given.tolist()}; "
+            "divide them by their sum, or fit them again with tedm-fit --vote learned"
+        )
+    return np.asarray(given / given.sum())
 
 
 def _total(opinions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -1,8 +1,9 @@
-"""Figures of images, masks, predictions, losses and timesteps."""
+"""Figures of images, masks, predictions, losses, timesteps and calibration."""
 
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.ranking import ranking_sheet
+from tedm.show.reliability import reliability_figure
 from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "overlay_figure",
     "png",
     "ranking_sheet",
+    "reliability_figure",
     "save",
     "timestep_figure",
     "voting_figure",
