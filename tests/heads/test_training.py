@@ -59,10 +59,11 @@ def test_designs_are_the_rows_and_their_labels(make_store, rows):
         dense, met = dense_rows(store.block(name), rows), []
         (image,) = data.images([name])
         assert image.name == name
-        for design, labels in image.parts("float64", Scratch()):
+        for part in image.parts("float64", Scratch()):
+            labels = part.labels
             assert np.array_equal(labels, np.tile(store.mask(name).ravel(), len(labels) // store.mask(name).size))
-            met.append(design.matmat(np.eye(data.n_features)))
-            assert design.shape == met[-1].shape == (len(labels), data.n_features)
+            met.append(part.design.matmat(np.eye(data.n_features)))
+            assert part.design.shape == met[-1].shape == (len(labels), data.n_features)
         assert np.concatenate(met).shape == dense.shape
         np.testing.assert_allclose(np.concatenate(met), dense, rtol=1e-12)
 

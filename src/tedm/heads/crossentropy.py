@@ -37,10 +37,18 @@ class Aim:
     total: float
 
     @classmethod
-    def of(cls, labels: NDArray[np.uint8], position: NDArray[np.uint8], row_weights: NDArray[np.float64]) -> Aim:
-        """From class indices, the output of each class, and what each class counts."""
+    def of(
+        cls,
+        labels: NDArray[np.uint8],
+        position: NDArray[np.uint8],
+        row_weights: NDArray[np.float64],
+        counts: NDArray[np.int64] | None = None,
+    ) -> Aim:
+        """From class indices, the output of each class, what each class counts, and how often each row is there."""
         at = position[labels]
         weights = row_weights[labels] * (at != IGNORE)
+        if counts is not None:
+            weights *= counts
         return cls(np.where(at == IGNORE, 0, at).astype(np.intp), weights, float(weights.sum()))
 
 

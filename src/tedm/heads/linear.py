@@ -15,9 +15,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.heads.algebra import ArrayDesign, Design, Scratch, design_bytes
+from tedm.heads.algebra import ArrayDesign, Scratch, design_bytes
 from tedm.heads.crossentropy import Aim, many_classes, two_classes
 from tedm.heads.parallel import each_in_a_thread
+from tedm.heads.tally import Part
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE
@@ -31,8 +32,8 @@ class Image(Protocol):
     def name(self) -> str:
         """The image."""
 
-    def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[Design, NDArray[np.uint8]]]:
-        """One or more design matrices, and a label for each row."""
+    def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
+        """One or more design matrices with the labels of their rows."""
 
 
 class Rows(Protocol):
@@ -54,9 +55,9 @@ class ArrayImage:
     design: ArrayDesign
     labels: NDArray[np.uint8]
 
-    def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[Design, NDArray[np.uint8]]]:
+    def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
         """All of them."""
-        yield self.design, self.labels
+        yield Part(self.design, self.labels)
 
 
 class ArrayRows:
@@ -197,16 +198,16 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
         found = [(stacks[together], stacks[together].nothing()) for together in of_image[image.name]]
         aims: dict[int, Aim] = {}
         seen: NDArray[np.uint8] | None = None
-        for design, labels in image.parts(effort.dtype, scratch):
-            if labels is not seen:
-                seen, aims = labels, {}
+        for part in image.parts(effort.dtype, scratch):
+            if part.labels is not seen:
+                seen, aims = part.labels, {}
             for stack, mine in found:
-                logits = design.matmat(stack.weights).astype(np.float64)
+                logits = part.design.matmat(stack.weights).astype(np.float64)
                 logits += stack.shift
                 for run in stack.runs:
                     if run.aim not in aims:
                         one = models[run.model]
-                        aims[run.aim] = Aim.of(labels, one.position, one.row_weights)
+                        aims[run.aim] = Aim.of(part.labels, one.position, one.row_weights, part.counts)
                     aim = aims[run.aim]
                     if run.two_classes:
                         mine.loss[run.at] += two_classes(logits[:, run.columns], aim)
@@ -215,7 +216,7 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
                     mine.total[run.at] += aim.total
                 mine.offset += np.ones(len(logits)) @ logits  # several times faster than a sum along the long axis
                 if gradients:
-                    mine.gradient += design.rmatmat(logits)
+                    mine.gradient += part.design.rmatmat(logits)
         idle.put(scratch)
         return found
 
@@ -231,9 +232,9 @@ def moments(rows: Rows, names: Sequence[str], effort: Effort) -> Iterator[tuple[
 
     def of(image: Image) -> tuple[str, Floats, Floats, int]:
         sums, squares, total = np.zeros(()), np.zeros(()), 0
-        for design, labels in image.parts(effort.dtype, Scratch()):
-            used = labels != IGNORE
-            first, second = design.moments(used.astype(np.float64))
+        for part in image.parts(effort.dtype, Scratch()):
+            used = (part.labels != IGNORE) * (1 if part.counts is None else part.counts)
+            first, second = part.design.moments(used.astype(np.float64))
             sums, squares, total = sums + first, squares + second, total + int(used.sum())
         return image.name, sums, squares, total
 

@@ -19,6 +19,7 @@ from tedm.heads.algebra import BlockDesign, Scratch
 from tedm.heads.budget import Budget
 from tedm.heads.rows import RowLayout, block_bytes, rows_at
 from tedm.heads.sampling import Sampling, draw_pixels
+from tedm.heads.tally import Part, Tally
 from tedm.heads.workers import HERE, Workers
 from tedm.store import IGNORE, Block, Features
 from tedm.store.layout import Floats
@@ -47,20 +48,24 @@ class LabelledImage:
 
     labelled: Labelled
     rows: RowLayout
+    tally: Tally | None = None
 
     @property
     def name(self) -> str:
         """The image."""
         return self.labelled.block.name
 
-    def parts(self, dtype: str, scratch: Scratch) -> Iterator[tuple[BlockDesign, NDArray[np.uint8]]]:
+    def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
         """Design matrices, as small as they can be, and the class index of each row; good until the next is asked for."""
+        if self.tally is not None:
+            yield from self.tally.parts(self.labelled.block, dtype)
+            return
         mask = self.labelled.mask
         labels: NDArray[np.uint8] | None = None
         for part in BlockDesign(self.labelled.block, self.rows, dtype, scratch=scratch).parts():
             if labels is None or len(labels) != part.shape[0]:
                 labels = np.tile(mask.ravel(), part.shape[0] // mask.size)
-            yield part, labels
+            yield Part(part, labels)
 
 
 class TrainingData:
@@ -125,6 +130,7 @@ class TrainingData:
             raise TedmError(f"an image is named twice: {next(name for name in names if list(names).count(name) > 1)}")
         self.names = list(self.masks)
         self._kept: dict[str, Block] = {}
+        self._tallies: dict[str, Tally] = {}
         self._lock = threading.Lock()
         if not self.budget.kept_was_given and len(self.names) * self.block_bytes > self.budget.keepable():
             # Where not all stay, two blocks are on their way: they come out of the same part, so that the peak stays flat.
@@ -184,7 +190,18 @@ class TrainingData:
     def images(self, names: Sequence[str], *, working: int = 0) -> Iterator[LabelledImage]:
         """`read`, for linear solvers."""
         for labelled in self.read(names, working=working):
-            yield LabelledImage(labelled, self.rows)
+            yield LabelledImage(labelled, self.rows, self._tally(labelled))
+
+    def _tally(self, labelled: Labelled) -> Tally | None:
+        """Equal rows counted, where an image has such."""
+        cells = labelled.block.cells
+        side, size = cells[0].shape[2], labelled.block.size
+        if self.rows != "share" or len(cells) > 1 or labelled.block.upsampling != "nearest" or side == size:
+            return None
+        name = labelled.block.name
+        if name not in self._tallies:
+            self._tallies[name] = Tally.of(labelled.mask, side)
+        return self._tallies[name]
 
     def row_chunks(
         self, names: Sequence[str], chunk_bytes: int, *, working: int | None = None
