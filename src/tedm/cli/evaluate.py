@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say_what_differs
+from tedm.cli.running import command_line, plain_errors, progress, say_what_differs
 from tedm.errors import TedmError
+from tedm.files import require_new
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
 
@@ -34,6 +35,9 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @options.TIMESTEPS
 @click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
+@click.option(
+    "--folder", type=options.PATH, default=None, help="Write a new folder for tedm-report: scores, provenance, examples."
+)
 @options.MEMORY
 @options.SCHEDULER
 @options.DEVICE
@@ -50,6 +54,7 @@ def main(
     timesteps: Any,
     out: Path | None,
     records: Path | None,
+    folder: Path | None,
     device: str,
     memory: int | None,
     scheduler: str | None,
@@ -63,8 +68,11 @@ def main(
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
+    if folder is not None:
+        require_new(folder)
     from tedm.devices import choose_device
     from tedm.heads import evaluate, load_head, summarise, write_records
+    from tedm.heads.evaluation import write_evaluation
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
@@ -79,6 +87,9 @@ def main(
     if records is not None:
         write_records(scores, records)
     table = summarise(scores, metric=metric)
+    if folder is not None:
+        asked = {"rule": vote, "timesteps": timesteps, "memory": memory}
+        write_evaluation(folder, features, loaded, scores, what=str(store), command=command_line("tedm-evaluate"), **asked)
     if out is not None:
         out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
     click.echo(table.to_text())

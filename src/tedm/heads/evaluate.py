@@ -145,14 +145,13 @@ def evaluate(
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
     splits = dict(zip(features.labels.names, features.labels.splits, strict=True))
     records: list[Record] = []
-    voters = "" if timesteps is None else "@" + ",".join(map(str, timesteps))
     for done, (name, of_heads) in enumerate(workers.over(_scores, task, names), 1):
         for key, scores in of_heads:
             head = heads[key]
             for index, value in enumerate(head.classes):
                 records.append(
                     Record(
-                        method=head.method.name + voters,
+                        method=name_in_records(head, timesteps),
                         n=len(head.provenance["images"]),
                         seed=head.provenance["seed"],
                         domain=domains[name],
@@ -171,6 +170,11 @@ def evaluate(
         if progress is not None:
             progress(done, len(names))
     return records
+
+
+def name_in_records(head: Segmenter, timesteps: Sequence[int] | None = None) -> str:
+    """The method's name in records; timesteps that were asked for stand behind an @."""
+    return head.method.name + ("" if timesteps is None else "@" + ",".join(map(str, timesteps)))
 
 
 @dataclass(frozen=True)
