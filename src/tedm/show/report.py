@@ -1,8 +1,8 @@
 """A report as one HTML file that needs nothing else: pictures and styles are inside, and there is no script.
 
-The page is a tree of sections of plain values. Whoever makes them has read the results; here they are only laid out, with the same
-rules for all: a table scrolls in a box of its own, a picture has a text for those who cannot see it and its numbers in a table
-below, and headings never skip a rank.
+The page is a tree of sections of plain values. Whoever makes them has read the results; here they are only laid out, with the
+same rules for all: a table scrolls in a box of its own, a picture has a text for those who cannot see it and its numbers in a
+table below, and headings never skip a rank.
 """
 
 from __future__ import annotations

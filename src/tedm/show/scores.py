@@ -36,8 +36,8 @@ def size_figure(
     Parameters
     ----------
     curves : mapping of str to sequence of (int, float, float, float)
-        (n, mean, low, high) of each method, at most `MOST_METHODS`; intervals are drawn as bars. Points without a mean (NaN) are
-        left out. Sizes are spaced equally, and methods stand beside each other at each.
+        (n, mean, low, high) of each method, at most `MOST_METHODS`; intervals are drawn as bars. Points without a mean
+        (NaN) are left out. Sizes are spaced equally, and methods stand beside each other at each.
     ylabel : str
         What the scores are.
     limits : tuple of (float, float), optional
@@ -59,7 +59,11 @@ def size_figure(
     for number, (method, points) in enumerate(curves.items()):
         known = [(sizes.index(n), *values) for n, *values in sorted(points) if not np.isnan(values).any()]
         shift = (number - (len(curves) - 1) / 2) * min(0.07, 0.6 / len(curves))
-        style = {"color": COLOURS[number % len(COLOURS)], "linestyle": LINES[number % len(LINES)], "marker": MARKERS[number % 8]}
+        style = {
+            "color": COLOURS[number % len(COLOURS)],
+            "linestyle": LINES[number % len(LINES)],
+            "marker": MARKERS[number % 8],
+        }
         entries.append(Line2D([], [], **style, markersize=5, label=method))  # type: ignore[arg-type]
         if known:
             at, mean, low, high = np.array(known).T
