@@ -21,7 +21,7 @@ from tedm.heads.render import Grid, natural
 from tedm.heads.table import Cell, Metric
 from tedm.results import MAKERS, ResultFolder, read_result
 from tedm.show.figures import png
-from tedm.show.report import GENERATOR, Picture, Section, Sheet, Tile, report_html, tile_figure
+from tedm.show.report import GENERATOR, IGNORE, Picture, Section, Sheet, Tile, report_html, tile_figure
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -126,7 +126,7 @@ def _curves(cells: Sequence[Cell], intervals: Mapping[Key, tuple[float, float]])
         best = max(known, key=lambda cell: cell.mean, default=None)
         highest = f" The highest is {best.method} at n = {best.n} with {best.mean:.1f}." if best else ""
         rows = []
-        for cell in shown:
+        for cell in sorted(shown, key=lambda cell: (methods.index(cell.method), cell.n)):
             low, high = intervals[cell.domain, cell.n, cell.method]
             counts = (cell.images, cell.groups, cell.seeds)
             rows.append([cell.method, str(cell.n), *map(_number, (cell.mean, low, high)), *map(str, counts)])
@@ -182,6 +182,7 @@ def _examples(evaluation: Evaluation, several: bool) -> Section:
         f"Images: {evaluation.result.title}" if several else "Images",
         words=evaluation.result.words,
         legend=[f"class {value}" for value in evaluation.classes],
+        striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
         sections=[Section(_named(domain), sections=strips) for domain, strips in sections.items()],
     )
 

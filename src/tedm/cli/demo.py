@@ -95,9 +95,8 @@ def main(out_folder: Path) -> None:
     write_report([out_folder / "evaluation"], out_folder / "report.html")
     click.echo(table.to_text())
     click.echo(CAUTION)
-    click.echo(
-        f"{out_folder}: report.html, evaluation/, overlays.png, table.md, records.csv, heads/, store/ in {time.monotonic() - started:.0f} s"
-    )
+    made = "report.html, overlays.png, table.md, records.csv, evaluation/, heads/, store/"
+    click.echo(f"{out_folder}: {made} in {time.monotonic() - started:.0f} s; open {out_folder / 'report.html'} in a browser")
 
 
 def _draw(store: FeatureStore, heads: dict[str, Segmenter], path: Path) -> None:

@@ -56,7 +56,7 @@ class Tile:
 class Section:
     """A heading and what stands below it, in this order; `closed` tables are opened by who wants them.
 
-    `legend` is the names of classes, the background first, for the tiles.
+    `legend` is the names of classes, the background first, for the tiles; `striped` says that they show pixels without a label.
     """
 
     title: str
@@ -67,6 +67,7 @@ class Section:
     pictures: Sequence[Picture] = ()
     closed: Sequence[Sheet] = ()
     legend: Sequence[str] = ()
+    striped: bool = False
     tiles: Sequence[Tile] = ()
     sections: Sequence[Section] = ()
 

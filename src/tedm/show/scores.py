@@ -174,7 +174,8 @@ def _legend_shape(names: Sequence[str]) -> tuple[int, int]:
     if not names:
         return 1, 0
     columns = max(1, min(len(names), int(WIDTH / (0.085 * max(len(_label(name)) for name in names) + 0.62))))
-    return columns, -(-len(names) // columns)
+    rows = -(-len(names) // columns)
+    return -(-len(names) // rows), rows  # as even as they come
 
 
 def _label(name: str) -> str:
