@@ -14,7 +14,7 @@ from tedm.errors import TedmError
 from tedm.files import write_whole
 from tedm.heads import summarise
 from tedm.heads.bootstrap import DRAWS
-from tedm.heads.evaluation import Evaluation, read_evaluation
+from tedm.heads.evaluation import CHOICE, Evaluation, read_evaluation
 from tedm.heads.examples import Example
 from tedm.heads.intervals import Key, image_scores, mean_intervals
 from tedm.heads.render import Grid, natural
@@ -29,7 +29,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 MOST_ROWS = 200
 DPI, TILE_DPI = 180, 130
 FURTHER: dict[Metric, str] = {"precision": "Precision", "recall": "Recall", "iou": "IoU"}
-EMPTY = "–"
+EMPTY, NO_BREAK = "–", "\u00a0"
 INTERVALS = (
     f"intervals are 95 % percentile bootstrap intervals of the mean: groups (patients) are drawn with replacement {DRAWS} "
     "times, all images of a group together, and so are the seeds (training subsets) where there are several; with one seed "
@@ -107,7 +107,8 @@ def _scores(evaluations: Sequence[Evaluation]) -> Section:
         closed = [_sheet(of_metric[metric][grid.domain]) for metric in FURTHER]
         domains.append(Section(_named(grid.domain), sheets=[_sheet(grid)], pictures=pictures, closed=closed))
     notes = [note[0].upper() + note[1:] + "." for note in (*table.notes("bold"), INTERVALS)]
-    words = ["Each row is a method, each column a number of training images (n). How to read the numbers:"]
+    words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
+    words.append("Each row is a method, each column a number of training images (n). How to read the numbers:")
     return Section("Scores", words=words, notes=notes, sections=domains)
 
 
@@ -120,7 +121,9 @@ def _curves(cells: Sequence[Cell], intervals: Mapping[Key, tuple[float, float]])
     room = 0.05 * (max(ends) - min(ends)) + 0.5 if ends else 0.0
     limits = (max(0.0, min(ends) - room), min(100.0, max(ends) + room)) if ends else None
     domain, pictures = _named(cells[0].domain), []
-    for methods in groups_of(list(points)):
+    groups = groups_of(list(points))
+    for methods in groups:
+        which = f", {methods[0]} to {methods[-1]}" if len(groups) > 1 else ""
         shown = [cell for cell in cells if cell.method in methods]
         known = [cell for cell in shown if not isnan(cell.mean)]
         best = max(known, key=lambda cell: cell.mean, default=None)
@@ -137,7 +140,7 @@ def _curves(cells: Sequence[Cell], intervals: Mapping[Key, tuple[float, float]])
                 f"{domain}: mean Dice × 100 of {', '.join(methods)} against the number of training images.{highest}",
                 f"{domain}: mean Dice over the number of training images, with 95 % intervals. Methods stand beside each other "
                 "at each size.",
-                Sheet(f"{domain}, means and intervals", titles, rows),
+                Sheet(f"{domain}, means and intervals{which}", titles, rows),
             )
         )
     return pictures
@@ -180,7 +183,7 @@ def _examples(evaluation: Evaluation, several: bool) -> Section:
         sections.setdefault(at.domain, []).append(strip)
     return Section(
         f"Images: {evaluation.result.title}" if several else "Images",
-        words=evaluation.result.words,
+        words=[text for label, text in evaluation.result.about if label == CHOICE],
         legend=[f"class {value}" for value in evaluation.classes],
         striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
         sections=[Section(_named(domain), sections=strips) for domain, strips in sections.items()],
@@ -201,7 +204,7 @@ def _tiles(example: Example, classes: int) -> list[Tile]:
         figure = tile_figure(example.picture, mask, truth=example.truth, classes=classes)
         dice = f"Dice {_number(example.dice[head])}"
         alt = f"{name} with the prediction of {head} and the outline of the truth: {dice}"
-        tiles.append(Tile(png(figure, dpi=TILE_DPI), alt, f"{head}: {dice}"))
+        tiles.append(Tile(png(figure, dpi=TILE_DPI), alt, f"{head}: {dice.replace(' ', NO_BREAK)}"))
     return tiles
 
 
@@ -222,7 +225,7 @@ def _as_it_stands(result: ResultFolder) -> Section:
         rest = f"; the first {MOST_ROWS} of {len(rows)} rows, all are in {table.file}" if len(rows) > MOST_ROWS else ""
         shown = [list(map(_rounded, row)) for row in rows[:MOST_ROWS]]
         (long if len(rows) > 30 else short).append(Sheet(f"{table.caption} (rounded to 4 digits{rest})", titles, shown))
-    words = () if result.kind == "evaluation" else result.words  # an evaluation's stand above its images
+    words = () if result.kind == "evaluation" else result.words  # an evaluation's stand above its scores
     return Section(result.title, words=words, pictures=pictures, sheets=short, closed=long)
 
 

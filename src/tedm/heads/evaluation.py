@@ -26,6 +26,8 @@ from tedm.store import Features
 
 # What the further files hold, and their names.
 FILES = {"records": "records.csv", "table": "table.csv", "examples": "examples.csv", "arrays": "examples.npz"}
+# The label of what says which images are shown.
+CHOICE = "images shown"
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,14 @@ def write_evaluation(
         "Of an even number of images, the median is the better of the two in the middle; images without a score are left out."
     )
     written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays)
-    about = [*_of_features(features, what), *_of_heads(heads, rule, timesteps), *_of_records(records), ("command", command)]
+    about = [*_of_features(features, what), *_of_heads(heads, rule, timesteps), *_of_records(records)]
+    about += [(CHOICE, choice), ("command", command)]
     return write_result(
         folder,
         kind="evaluation",
         title=title or f"Evaluation on {what}",
         about=[(label, value) for label, value in about if value],
-        words=[*words, choice],
+        words=words,
         files=FILES,
         content=dict(zip(FILES.values(), written, strict=True)),
     )
