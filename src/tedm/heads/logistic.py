@@ -73,7 +73,7 @@ class LogisticHead(Classifier):
     objective_ : float
         The minimum found.
     converged_ : bool
-        Whether the gradient is within ten times `tol`; where it is not, raise `max_iter`.
+        Whether the gradient is within thirty times `tol`; where it is not, raise `max_iter`.
     """
 
     def __init__(
@@ -175,11 +175,7 @@ class LogisticHead(Classifier):
         self.classes_, self.n_features_in_ = np.arange(classes), features
 
     def _probabilities(self, design: Design) -> NDArray[np.float64]:
-        logits = design.matmat(self.coef_.T).astype(np.float64) + self.intercept_
-        if logits.shape[1] == 1 and len(self.classes_) == 2:
-            positive = expit(logits[:, 0])
-            return np.stack([1 - positive, positive], axis=1)
-        return np.asarray(np.exp(log_softmax(logits, axis=1)))
+        return class_probabilities(design.matmat(self.coef_.T).astype(np.float64) + self.intercept_)
 
     # -- solving -----------------------------------------------------------------------------------------------------
 
@@ -204,3 +200,11 @@ class LogisticHead(Classifier):
         if len(strengths) > 1 and held_out is not None:
             return Job(tuple(images), tuple(strengths), (), f"the loss on {len(held_out.counts)} validation images")
         return Job.cross_validated(source, images, strengths)
+
+
+def class_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of shape (rows, classes) from logits of shape (rows, outputs): one output stands for two classes."""
+    if logits.shape[1] == 1:
+        positive = expit(logits[:, 0])
+        return np.stack([1 - positive, positive], axis=1)
+    return np.asarray(np.exp(log_softmax(logits, axis=1)))
