@@ -105,7 +105,8 @@ def _scores(evaluations: Sequence[Evaluation]) -> Section:
         cells = [cell for cell in table.cells if cell.domain == grid.domain]
         pictures = [*_curves(cells, intervals), _boxes(cells, scores)]
         closed = [_sheet(of_metric[metric][grid.domain]) for metric in FURTHER]
-        domains.append(Section(_named(grid.domain), sheets=[_sheet(grid)], pictures=pictures, closed=closed))
+        even = len(grid.titles) <= 5 and len(pictures) % 2 == 1  # narrow, and no place stays empty
+        domains.append(Section(_named(grid.domain), sheets=[_sheet(grid)], beside=even, pictures=pictures, closed=closed))
     notes = [note[0].upper() + note[1:] + "." for note in (*table.notes("bold"), INTERVALS)]
     words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
     words.append("Each row is a method, each column a number of training images (n). How to read the numbers:")

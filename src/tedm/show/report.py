@@ -56,6 +56,7 @@ class Tile:
 class Section:
     """A heading and what stands below it, in this order; `closed` tables are opened by who wants them.
 
+    `beside` sets the sheets beside the first picture where there is room, which is for narrow ones.
     `legend` is the names of classes, the background first, for the tiles; `striped` says that they show pixels without a label.
     """
 
@@ -64,6 +65,7 @@ class Section:
     notes: Sequence[str] = ()
     about: Sequence[tuple[str, str]] = ()
     sheets: Sequence[Sheet] = ()
+    beside: bool = False
     pictures: Sequence[Picture] = ()
     closed: Sequence[Sheet] = ()
     legend: Sequence[str] = ()
