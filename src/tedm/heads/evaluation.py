@@ -150,7 +150,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 def _of_features(features: Features, what: str) -> list[tuple[str, str]]:
     settings, arithmetic, storage = features.settings, features.arithmetic, features.storage
     levels = ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in settings.levels)
-    noise = f"noise {settings.noise}, seed {settings.noise_seed}, {settings.draws} a timestep"
+    noise = f"noise {settings.noise}, seed {settings.noise_seed}, {settings.draws} {'draw' if settings.draws == 1 else 'draws'} a timestep"
     return [
         ("store", what),
         ("images", features.labels.summary()),
@@ -191,7 +191,8 @@ def _of_records(records: Sequence[Record]) -> list[tuple[str, str]]:
         images[record.domain or "no domain", record.split or "no split"].add(record.image)
     scored = ", ".join(f"{domain} {split}: {len(names)} images" for (domain, split), names in images.items())
     classes = sorted({record.class_value for record in records})
-    return [("scored on", scored), ("mask values", f"{_listed(classes)}, the first of them the background")]
+    background = ", the first of them the background" if len(classes) > 1 else ""
+    return [("scored on", scored), ("mask values", f"{_listed(classes)}{background}")]
 
 
 def _picture(image: NDArray[np.float32]) -> NDArray[np.float64]:
