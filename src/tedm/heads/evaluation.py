@@ -150,7 +150,8 @@ def read_evaluation(folder: Path) -> Evaluation:
 def _of_features(features: Features, what: str) -> list[tuple[str, str]]:
     settings, arithmetic, storage = features.settings, features.arithmetic, features.storage
     levels = ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in settings.levels)
-    noise = f"noise {settings.noise}, seed {settings.noise_seed}, {settings.draws} {'draw' if settings.draws == 1 else 'draws'} a timestep"
+    draws = f"{settings.draws} draw{'' if settings.draws == 1 else 's'} a timestep"
+    noise = f"noise {settings.noise}, seed {settings.noise_seed}, {draws}"
     return [
         ("store", what),
         ("images", features.labels.summary()),
