@@ -1,12 +1,15 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
+from tedm.heads.advice import advice
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
+from tedm.heads.findings import Findings
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
+from tedm.heads.probing import probe
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
@@ -18,6 +21,7 @@ from tedm.heads.vote import vote
 __all__ = [
     "METHODS",
     "EstimatorHead",
+    "Findings",
     "LogisticHead",
     "MLPHead",
     "Method",
@@ -26,6 +30,7 @@ __all__ = [
     "Record",
     "Segmenter",
     "XGBoostHead",
+    "advice",
     "dask_rows",
     "evaluate",
     "feature_importance",
@@ -34,6 +39,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "probe",
     "read_records",
     "save_head",
     "score",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,9 +61,8 @@ def interval(scores: NDArray[np.float64], groups: Sequence[str], *, seed: int = 
     member = np.zeros((scores.shape[1], numbers.max() + 1))
     member[np.arange(len(numbers)), numbers] = 1
     sums, counts = np.where(there, scores, 0.0) @ member, there.astype(np.float64) @ member
-    rng = np.random.default_rng(seed)
-    repeats = _times_drawn(rng, len(scores))
-    of_groups = _times_drawn(rng, member.shape[1])
+    repeats = _times_drawn(seed, 0, len(scores))
+    of_groups = _times_drawn(seed, 1, member.shape[1])
     total = np.einsum("dr,rg,dg->d", repeats, sums, of_groups, optimize=True)
     count = np.einsum("dr,rg,dg->d", repeats, counts, of_groups, optimize=True)
     means = total[count > 0] / count[count > 0]
@@ -70,6 +70,8 @@ def interval(scores: NDArray[np.float64], groups: Sequence[str], *, seed: int = 
     return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
 
 
-def _times_drawn(rng: np.random.Generator, items: int) -> NDArray[np.float64]:
-    """How often each item comes in each draw: shape (DRAWS, items)."""
+@lru_cache(maxsize=16)
+def _times_drawn(seed: int, which: int, items: int) -> NDArray[np.float64]:
+    """How often each item comes in each draw: shape (DRAWS, items). The same draws serve all scores of the same images."""
+    rng = np.random.default_rng([seed, which])
     return rng.multinomial(items, np.full(items, 1 / items), size=DRAWS).astype(np.float64)

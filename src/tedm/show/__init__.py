@@ -1,6 +1,16 @@
-"""Figures of images, masks, predictions and losses."""
+"""Figures of images, masks, predictions, losses and timesteps."""
 
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, png, save
+from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
-__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "png", "save"]
+__all__ = [
+    "contact_sheet",
+    "level_figure",
+    "loss_figure",
+    "overlay_figure",
+    "png",
+    "save",
+    "timestep_figure",
+    "voting_figure",
+]
