@@ -10,6 +10,7 @@ from tedm.heads.logistic import LogisticHead
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
 from tedm.heads.probing import probe
+from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
@@ -27,10 +28,12 @@ __all__ = [
     "Method",
     "Prediction",
     "PrincipalComponents",
+    "Ranked",
     "Record",
     "Segmenter",
     "XGBoostHead",
     "advice",
+    "candidates",
     "dask_rows",
     "evaluate",
     "feature_importance",
@@ -40,6 +43,7 @@ __all__ = [
     "method_named",
     "predict",
     "probe",
+    "rank",
     "read_records",
     "save_head",
     "score",
