@@ -168,7 +168,8 @@ def test_options_in_the_documentation_exist():
         subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True).stdout for command in COMMANDS
     ]
     known = set(OPTION.findall("".join(helps)))
-    for page in (README, ROOT / "docs" / "design.md", ROOT / "docs" / "backbones.md", ROOT / "docs" / "annotating.md"):
+    pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports"))]
+    for page in pages:
         assert set(OPTION.findall(page.read_text())) - known == set(), page
 
 

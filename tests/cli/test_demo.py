@@ -33,6 +33,10 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path):
     assert demo.CAUTION in result.stdout
     with Image.open(tmp_path / "out" / "overlays.png") as picture:
         assert min(picture.size) > 500
+    assert f"open {tmp_path / 'out' / 'report.html'}" in result.stdout.splitlines()[-1]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.index(demo.CAUTION) < page.index("sagittal: Dice")
+    assert page.count("<img ") == 4 * (3 + 3 * (2 + 4))  # domains: figures, examples of an image, its truth and four heads
     again = CliRunner().invoke(demo.main, [str(tmp_path / "out")])
     assert again.exit_code == 1
     assert "is not empty" in again.stderr

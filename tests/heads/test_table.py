@@ -148,6 +148,18 @@ def test_all_renderings_print_the_same_cells() -> None:
     assert {row["resolution"] for row in rows} == {"feature"}
 
 
+def test_grids_hold_what_the_text_shows() -> None:
+    table = summarise([*study(tedm=0.1, ledm=0.0), record("probe *", "z", n=9)])
+    for grid, block in zip(table.grids(), table.to_text().split("\n\n"), strict=False):
+        assert block.startswith(grid.caption)
+        lines = [line for line in block.splitlines()[4:] if "─" not in line]
+        assert block.splitlines()[2].split() == " ".join(grid.titles).split()
+        for row, line in zip(grid.rows, lines, strict=True):
+            assert " ".join(f"{text} *" if marked else text for text, marked in row) == " ".join(line.split())
+    assert {grid.domain for grid in table.grids()} == {"shenzhen", "montgomery"}
+    assert table.to_text().endswith("\n".join(table.notes("*")) + "\n")
+
+
 def test_text_columns_are_aligned() -> None:
     table = summarise(study(tedm=0.1, ledm=-0.45))
     block = table.to_text().split("\n\n")[0].splitlines()[2:]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import Segmenter
@@ -39,11 +39,13 @@ def main(out_folder: Path) -> None:
 
     Needs the extra: pip install 'tedm[demo]'. Takes up to three minutes on two cores.
     """
+    from tedm.cli._report import write_report
     from tedm.cli._slices import write_template_slices
     from tedm.extract.checkpoint import load_backbone
     from tedm.extract.manifest import read_manifest
     from tedm.extract.run import extract
     from tedm.heads import evaluate, fit, method_named, save_head, summarise, write_records
+    from tedm.heads.evaluation import write_evaluation
     from tedm.heads.saved import require_new
 
     started = time.monotonic()
@@ -77,9 +79,24 @@ def main(out_folder: Path) -> None:
     table = summarise(records)
     (out_folder / "table.md").write_text(f"{table.to_markdown()}\n{CAUTION}\n", encoding="utf-8")
     _draw(done.store, {name: heads[f"{name}-{SIZES[-1]}"] for name in METHODS}, out_folder / "overlays.png")
+    largest = [f"{name}-{SIZES[-1]}" for name in METHODS]
+    write_evaluation(
+        out_folder / "evaluation",
+        done.store,
+        heads,
+        records,
+        title="tedm-demo: grey and white matter in slices of a brain template",
+        command=command_line("tedm-demo"),
+        words=[CAUTION],
+        shown=[*largest, f"timestep1-{SIZES[-1]}"],
+        ranked_by=largest[0],
+        what="the store of the demo",
+    )
+    write_report([out_folder / "evaluation"], out_folder / "report.html")
     click.echo(table.to_text())
     click.echo(CAUTION)
-    click.echo(f"{out_folder}: overlays.png, table.md, records.csv, heads/, store/ in {time.monotonic() - started:.0f} s")
+    made = "report.html, overlays.png, table.md, records.csv, evaluation/, heads/, store/"
+    click.echo(f"{out_folder}: {made} in {time.monotonic() - started:.0f} s; open {out_folder / 'report.html'} in a browser")
 
 
 def _draw(store: FeatureStore, heads: dict[str, Segmenter], path: Path) -> None:

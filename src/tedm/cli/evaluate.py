@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say_what_differs, say_what_is_not_applied
+from tedm.cli.running import command_line, plain_errors, progress, say_what_differs, say_what_is_not_applied
 from tedm.errors import TedmError
+from tedm.files import require_new
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
 
@@ -41,6 +42,9 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
     default=None,
     help="Write to this new folder how sure the heads are and how often right: reliability.csv, ece.csv, reliability.png.",
 )
+@click.option(
+    "--folder", type=options.PATH, default=None, help="Write a new folder for tedm-report: scores, provenance, examples."
+)
 @options.MEMORY
 @options.SCHEDULER
 @options.DEVICE
@@ -61,6 +65,7 @@ def main(
     out: Path | None,
     records: Path | None,
     calibration: Path | None,
+    folder: Path | None,
     device: str,
     memory: int | None,
     scheduler: str | None,
@@ -75,10 +80,12 @@ def main(
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
+    if folder is not None:
+        require_new(folder)
     from tedm.devices import choose_device
-    from tedm.files import require_new
     from tedm.heads import evaluate, load_head, reliability, summarise, write_records
     from tedm.heads.cleaning import Cleaning
+    from tedm.heads.evaluation import write_evaluation
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
@@ -97,6 +104,9 @@ def main(
     if records is not None:
         write_records(scores, records)
     table = summarise(scores, metric=metric)
+    if folder is not None:
+        asked = {"rule": vote, "timesteps": timesteps, "memory": memory}
+        write_evaluation(folder, features, loaded, scores, what=str(store), command=command_line("tedm-evaluate"), **asked)
     if out is not None:
         out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
     click.echo(table.to_text())

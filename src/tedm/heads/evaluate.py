@@ -153,14 +153,13 @@ def evaluate(
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
     splits = dict(zip(features.labels.names, features.labels.splits, strict=True))
     records: list[Record] = []
-    voters = "" if timesteps is None else "@" + ",".join(map(str, timesteps))
     for done, (name, of_heads) in enumerate(workers.over(_scores, task, names, cleaning), 1):
         for key, cleaned, scores in of_heads:
             head = heads[key]
             for index, value in enumerate(head.classes):
                 records.append(
                     Record(
-                        method=head.method.name + voters + cleaned,
+                        method=name_in_records(head, timesteps) + cleaned,
                         n=len(head.provenance["images"]),
                         seed=head.provenance["seed"],
                         domain=domains[name],
@@ -241,6 +240,11 @@ def reliability(
         if progress is not None:
             progress(done, len(names))
     return sorted(found.values(), key=lambda one: list(heads).index(one.head))
+
+
+def name_in_records(head: Segmenter, timesteps: Sequence[int] | None = None) -> str:
+    """The method's name in records; timesteps that were asked for stand behind an @."""
+    return head.method.name + ("" if timesteps is None else "@" + ",".join(map(str, timesteps)))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ that cost in labels. Written as CSV with every digit, so that a table can be rec
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, fields
@@ -60,6 +61,15 @@ COLUMNS = tuple(field.name for field in fields(Record))
 _READERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float}  # annotations are strings in this module
 
 
+def records_csv(records: Iterable[Record]) -> str:
+    """Records as the text of a CSV, with every digit."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(record) for record in records)
+    return out.getvalue()
+
+
 def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:
     """Write records as CSV, whole or not at all.
 
@@ -80,10 +90,7 @@ def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> No
     try:
         aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with aside.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(COLUMNS)
-                writer.writerows(astuple(record) for record in records)
+            aside.write_text(records_csv(records), encoding="utf-8", newline="")
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)

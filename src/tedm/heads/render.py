@@ -10,7 +10,7 @@ import csv as csv_module
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ def text(table: Table) -> str:
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
         rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
         blocks.append("\n".join([_caption(table, domain), rule, lines[0], rule, *lines[1:], rule]))
-    return "\n\n".join(blocks) + "\n\n" + "\n".join(_notes(table, "*")) + "\n"
+    return "\n\n".join(blocks) + "\n\n" + "\n".join(notes(table, "*")) + "\n"
 
 
 def csv(table: Table) -> str:
@@ -50,7 +50,7 @@ def markdown(table: Table) -> str:
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
         rule = "|---|" + "--:|" * (len(rows[0]) - 1)
         blocks.append("\n".join([_escape_markdown(_caption(table, domain)), "", head, rule, *body]))
-    return "\n\n".join(blocks) + f"\n\n{_escape_markdown('; '.join(_notes(table, 'bold')))}\n"
+    return "\n\n".join(blocks) + f"\n\n{_escape_markdown('; '.join(notes(table, 'bold')))}\n"
 
 
 def latex(table: Table) -> str:
@@ -66,8 +66,29 @@ def latex(table: Table) -> str:
         lines += [r"\midrule", rf"\multicolumn{{{len(sizes) + 1}}}{{l}}{{\emph{{{caption}}}}} \\"]
         lines += [" & ".join(row).replace(ABSENT, "--") + r" \\" for row in rows[1:]]
     return "\n".join(
-        [*lines, r"\bottomrule", r"\end{tabular}", "", rf"\noindent {_escape_latex('; '.join(_notes(table, 'bold')))}", ""]
+        [*lines, r"\bottomrule", r"\end{tabular}", "", rf"\noindent {_escape_latex('; '.join(notes(table, 'bold')))}", ""]
     )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The table of one domain: a caption, titles of the columns, and rows of entries, each with whether it is marked."""
+
+    domain: str
+    caption: str
+    titles: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, bool], ...], ...]
+
+
+def grids(table: Table) -> list[Grid]:
+    """For those who lay out themselves: one grid a domain."""
+    found = []
+    for domain, (titles, *rows) in _grids(table, _plain):
+        entries = [tuple((entry.removesuffix(" *"), entry.endswith(" *")) for entry in row[1:]) for row in rows]
+        methods = [row[0] for row in rows]
+        lines = tuple(((method, False), *entry) for method, entry in zip(methods, entries, strict=True))
+        found.append(Grid(domain, _caption(table, domain), tuple(titles), lines))
+    return found
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:
@@ -123,8 +144,8 @@ def _caption(table: Table, domain: str) -> str:
     return f"{domain or '(no domain)'}: {TITLES[table.metric]} × 100, mean ± standard deviation over {images}"
 
 
-def _notes(table: Table, mark: str) -> list[str]:
-    """All that a reader must know before believing a number."""
+def notes(table: Table, mark: str) -> list[str]:
+    """All that a reader must know before believing a number; `mark` is what marked entries carry, "bold" say."""
     cells = table.cells
     seeds = sorted({cell.seeds for cell in cells})
     left_out = sum(cell.left_out for cell in cells)

@@ -81,6 +81,14 @@ class Table:
         """One tabular with booktabs' rules; the best and its equals in bold."""
         return render.latex(self)
 
+    def grids(self) -> list[render.Grid]:
+        """Captions, titles and rows, domain by domain, for those who lay out themselves."""
+        return render.grids(self)
+
+    def notes(self, mark: str = "bold") -> list[str]:
+        """What stands below the table; `mark` is what the best and its equals carry."""
+        return render.notes(self, mark)
+
 
 def summarise(records: Iterable[Record], *, metric: Metric = "dice", alpha: float = 0.05) -> Table:
     """Make the table of methods x training sizes x domains; the order of the records changes nothing.

@@ -1,0 +1,29 @@
+"""tedm-report: results as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tedm.cli import options
+from tedm.cli.running import counted, plain_errors
+
+
+@click.command()
+@click.argument("folders", metavar="FOLDER...", type=options.PATH, nargs=-1, required=True)
+@click.option(
+    "--out", type=options.PATH, default="report.html", show_default=True, help="The file; an earlier report is replaced."
+)
+@click.option("--title", default=None, help="The heading. Default: that of the only folder.")
+@options.VERSION
+@plain_errors
+def main(folders: tuple[Path, ...], out: Path, title: str | None) -> None:
+    """Show what tedm-evaluate --folder and tedm-probe wrote to each FOLDER, as one HTML file that opens offline.
+
+    Scores of several evaluations stand in one table and are tested against each other; they must be of the same images.
+    """
+    from tedm.cli._report import write_report
+
+    size = write_report(folders, out, title=title)
+    click.echo(f"{out}: {counted(len(folders), 'result')}, {size / 1e6:.1f} MB")

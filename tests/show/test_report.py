@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+
+from tedm.show.figures import png
+from tedm.show.panels import edges
+from tedm.show.report import GENERATOR, Picture, Section, Sheet, report_html, tile_figure
+
+
+def test_sections_stand_in_their_order_with_their_ranks() -> None:
+    inner = Section("inner", words=["deep"], sections=[Section("innermost")])
+    page = report_html("title", ["hello"], [Section("first", sections=[inner]), Section("second")], made_by="9.9")
+    places = [page.index(f">{title}</h{rank}>") for rank, title in ((1, "title"), (2, "first"), (3, "inner"), (4, "innermost"))]
+    assert places == sorted(places)
+    assert places[-1] < page.index(">second</h2>")
+    assert GENERATOR in page[:1000]
+    assert page.count('href="#part-1-1"') == page.count('id="part-1-1"') == 1
+
+
+def test_bold_entries_are_strong_and_others_are_not() -> None:
+    sheet = Sheet("c", ["method", "n = 1"], [["a", ("1.0", True)], ["b", ("2.0", False)], ["c", "3.0"]])
+    page = report_html("t", [], [Section("s", sheets=[sheet])], made_by="1")
+    assert page.count("<strong>") == 1
+    assert "<td><strong>1.0</strong></td>" in page
+    assert "<td>2.0</td>" in page
+    assert "<td>3.0</td>" in page
+
+
+def test_a_sheet_stands_beside_the_pictures_where_that_is_asked_for() -> None:
+    sheet, picture = Sheet("c", ["x"], [["1"]]), Picture(b"", "alt", "caption", Sheet("d", ["x"], [["2"]]))
+    for beside in (True, False):
+        page = report_html("t", [], [Section("s", sheets=[sheet], pictures=[picture], beside=beside)], made_by="1")
+        assert (page.index('class="pictures"') < page.index('<p class="caption">c')) == beside
+        assert page.count('<p class="caption">c') == 1
+
+
+def test_a_tile_has_the_mask_and_the_truth() -> None:
+    image = np.linspace(0, 1, 96).reshape(8, 12)
+    mask, truth = np.zeros((8, 12), np.uint8), np.zeros((8, 12), np.uint8)
+    mask[2:5, 3:7], truth[2:6, 3:7] = 1, 1
+    (axes,) = tile_figure(image, mask, truth=truth).axes
+    assert [len(lines.get_segments()) for lines in axes.collections] == [len(edges(mask == 1)), len(edges(truth == 1))]
+    assert not tile_figure(image).axes[0].collections
+    assert len({png(tile_figure(image)), png(tile_figure(image, mask)), png(tile_figure(image, mask, truth=truth))}) == 3
