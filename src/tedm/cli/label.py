@@ -24,10 +24,10 @@ def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) ->
     MANIFEST is what tedm-extract takes. Images of the store that it does not name keep what they have.
     """
     from tedm.extract.manifest import read_manifest
-    from tedm.extract.run import registrations
+    from tedm.extract.run import relabel
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
     new = read_manifest(manifest, classes=classes, ignore=ignore)
-    features.relabel(registrations(new, features.settings), new.classes or ())
+    relabel(features, new)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")

@@ -247,6 +247,24 @@ def _recorded_device(same_kind: dict[str, Any]) -> Arithmetic:
         return choose_arithmetic(**{**same_kind, "device": "cpu"})
 
 
+def relabel(store: FeatureStore, manifest: Manifest) -> None:
+    """Masks, splits, groups and domains of a manifest for images that a store has; activations stay as they are.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Its images that the manifest does not name keep what they have; so do those that it gives no mask, their mask.
+    manifest : Manifest
+        See `read_manifest`; with `classes`, where the new masks do not hold all of them.
+
+    Raises
+    ------
+    TedmError
+        If an image is not in the store, or masks that stay have other classes.
+    """
+    store.relabel(registrations(manifest, store.settings), manifest.classes or ())
+
+
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
     """A manifest's images as a store takes them, their masks at feature resolution."""
     return [

@@ -5,18 +5,21 @@ from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
 from tedm.heads.logistic import LogisticHead
+from tedm.heads.maps import ComponentMaps, component_maps
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
 from tedm.heads.segmenter import Segmenter, fit
+from tedm.heads.similarity import Similarity, linear_cka
 from tedm.heads.subsets import first_images
 from tedm.heads.table import Record, read_records, summarise, write_records
 from tedm.heads.vote import vote
 
 __all__ = [
     "METHODS",
+    "ComponentMaps",
     "EstimatorHead",
     "LogisticHead",
     "MLPHead",
@@ -25,12 +28,15 @@ __all__ = [
     "PrincipalComponents",
     "Record",
     "Segmenter",
+    "Similarity",
     "XGBoostHead",
+    "component_maps",
     "dask_rows",
     "evaluate",
     "feature_importance",
     "first_images",
     "fit",
+    "linear_cka",
     "load_head",
     "method_named",
     "predict",

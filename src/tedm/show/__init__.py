@@ -2,5 +2,14 @@
 
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.grids import picture_grid, similarity_figure, uncertainty_figure
 
-__all__ = ["contact_sheet", "loss_figure", "overlay_figure", "save"]
+__all__ = [
+    "contact_sheet",
+    "loss_figure",
+    "overlay_figure",
+    "picture_grid",
+    "save",
+    "similarity_figure",
+    "uncertainty_figure",
+]
