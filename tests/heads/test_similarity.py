@@ -50,6 +50,9 @@ def test_draws_kept_apart_are_compared_with_each_other(make_store):
     expected = [by_definition(pixels(store, t, 0), pixels(store, t, 1)) for t in (400, 1)]
     np.testing.assert_allclose(found.between_draws(), expected, rtol=1e-6)
     assert found.names[1] == "t = 400, draw 2"
+    head, *_, every = found.draws_to_text().splitlines()
+    assert head.split() == ["t", "=", "400", "t", "=", "1"]
+    assert every.split() == ["all", *(f"{value:.2f}" for value in expected)]
     with pytest.raises(TedmError, match="draws='apart'"):
         linear_cka(store, store.labels.names).between_draws()
 

@@ -96,6 +96,11 @@ class Similarity:
         """The numbers of `between_timesteps`, aligned for a terminal."""
         return aligned(self.between_timesteps(level), self.names, self.names)
 
+    def draws_to_text(self) -> str:
+        """The numbers of `between_draws`, of each level and of all side by side, aligned for a terminal."""
+        rows = np.array([self.between_draws(level) for level in (*self.levels, None)])
+        return aligned(rows, [*self.levels, "all"], [f"t = {t}" for t in dict.fromkeys(self.timesteps)])
+
     def _index(self, level: str) -> int:
         if level not in self.levels:
             raise TedmError(f"there is no level {level!r}; these are {', '.join(self.levels)}")

@@ -158,7 +158,7 @@ def similarity_figure(matrices: Mapping[str, NDArray[np.floating]], names: Seque
         raise TedmError(
             f"similarities of {count} things are matrices of {count} x {count}; there is none, or one of another shape"
         )
-    cell, words = 0.34, LETTER * max(map(len, names)) + 0.1
+    cell, words = 0.34, LETTER * max(map(len, names)) + 0.15
     side = cell * count
     in_a_row = max(1, min(len(matrices), int(9.5 / (side + GAP))))
     down = -(-len(matrices) // in_a_row)
