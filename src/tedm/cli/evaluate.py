@@ -32,6 +32,7 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 )
 @options.VOTE
 @options.TIMESTEPS
+@options.cleaning_options
 @click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
 @options.MEMORY
@@ -48,6 +49,9 @@ def main(
     metric: Any,
     vote: Any,
     timesteps: Any,
+    largest: int | None,
+    fill_holes: bool,
+    min_area: int | None,
     out: Path | None,
     records: Path | None,
     device: str,
@@ -56,7 +60,8 @@ def main(
 ) -> None:
     """Score each HEAD on the labelled images of STORE and print the table, with paired tests against the best.
 
-    Scores are Dice (or --metric) per image and class at feature resolution; 0/0 is left out.
+    Scores are Dice (or --metric) per image and class at feature resolution; 0/0 is left out. With --largest, --fill-holes or
+    --min-area each head is scored twice, with its masks as they are and cleaned, side by side.
     """
     if out is not None and out.suffix not in RENDERINGS:
         raise click.BadParameter(f"{out}: the ending must be one of {', '.join(RENDERINGS)}", param_hint="--out")
@@ -65,6 +70,7 @@ def main(
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
     from tedm.heads import evaluate, load_head, summarise, write_records
+    from tedm.heads.cleaning import Cleaning
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
@@ -72,6 +78,7 @@ def main(
     loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
     say_what_differs(features, loaded.values())
     asked: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
+    asked["cleaning"] = Cleaning(largest, fill_holes, min_area or 0)
     with connect(scheduler) as workers, progress("evaluating") as show:
         scores = evaluate(features, loaded, workers=workers, what=str(store), progress=show, **asked)
     if by == "none":

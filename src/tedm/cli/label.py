@@ -21,13 +21,12 @@ from tedm.cli.running import counted, plain_errors
 def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) -> None:
     """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
 
-    MANIFEST is what tedm-extract takes. Images of the store that it does not name keep what they have.
+    MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
+    opened again. Images of the store that it does not name keep what they have.
     """
-    from tedm.extract.manifest import read_manifest
     from tedm.extract.run import relabel
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
-    new = read_manifest(manifest, classes=classes, ignore=ignore)
-    relabel(features, new)
+    new = relabel(features, manifest, classes=classes, ignore=ignore)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,21 @@ SCHEDULER = click.option(
 )
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def cleaning_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The three options of `tedm.heads.cleaning.Cleaning`: largest, fill_holes, min_area."""
+    pixels = "in pixels at feature resolution"
+    for option in (
+        click.option("--min-area", type=click.IntRange(min=1), default=None, help=f"Smallest component kept, {pixels}."),
+        click.option("--fill-holes", is_flag=True, help="Fill holes with the class around them, after that."),
+        click.option(
+            "--largest",
+            type=click.IntRange(min=1),
+            default=None,
+            help="Keep the K largest components of each class.",
+            metavar="K",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @backbones.backbone_options("The DDPM, where images and not a store are given.")
 @options.VOTE
 @options.TIMESTEPS
+@options.cleaning_options
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
 @options.DOMAIN
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
@@ -44,6 +45,9 @@ def main(
     backbone_config: Path | None,
     vote: Any,
     timesteps: Any,
+    largest: int | None,
+    fill_holes: bool,
+    min_area: int | None,
     split: str | None,
     domain: str | None,
     probabilities: bool,
@@ -56,17 +60,22 @@ def main(
     Masks are PNG files at the images' own size, with the values of the masks that the head was trained on. From images, the
     backbone runs for the head's timesteps only, with the settings that the head has recorded.
 
+    --largest, --fill-holes and --min-area clean the masks, at the images' own size; a pixel of --min-area is one at feature
+    resolution, so that it means the same for images of all sizes and in tedm-evaluate. Probabilities stay as they are.
+
     With --uncertainty, NAME-entropy.png is the entropy of the vote (black: sure, white: a guess), NAME-disagreement.png the
     Jensen-Shannon divergence of the voters (black: alike), and uncertainty.csv has the mean of both over each image.
     """
     from tedm.devices import choose_device
     from tedm.extract.masks import write_prediction, write_uncertainty
     from tedm.heads import load_head, predict
+    from tedm.heads.cleaning import Cleaning
     from tedm.heads.saved import require_new
     from tedm.heads.workers import connect
     from tedm.store import FeatureStore
 
     require_new(out_folder)
+    cleaning = Cleaning(largest, fill_holes, min_area or 0)
     segmenter = load_head(head, device=choose_device(device))
     features: Features
     if FeatureStore.is_store(source):
@@ -108,6 +117,7 @@ def main(
                 geometry=features.settings.geometry,
                 classes=segmenter.classes,
                 keep_probabilities=probabilities,
+                cleaning=cleaning,
             )
             if prediction.entropy is not None and prediction.disagreement is not None:
                 maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}
@@ -118,7 +128,10 @@ def main(
     if uncertainty:
         with (out_folder / "uncertainty.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["image", "entropy", "disagreement"], *means])
-    click.echo(f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)")
+    click.echo(
+        f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)"
+        + (f", cleaned: {cleaning}" if cleaning else "")
+    )
 
 
 def _live(segmenter: Segmenter, source: Path | str, backbone: Backbone, named: str, timesteps: Any, device: Any) -> Features:

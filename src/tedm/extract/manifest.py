@@ -116,7 +116,12 @@ class Manifest:
 
 
 def read_manifest(
-    source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None, known: Labels | None = None
+    source: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    ignore: int | None = None,
+    known: Labels | None = None,
+    only_masks_of: Labels | None = None,
 ) -> Manifest:
     """Read a manifest and check every file in it.
 
@@ -132,6 +137,9 @@ def read_manifest(
         The value of pixels without a label. No default: {0, 255} masks are common.
     known : Labels, optional
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
+    only_masks_of : Labels, optional
+        Images of which only the masks are opened, to label them anew: their files may be elsewhere. Their sizes are taken from
+        here.
 
     Returns
     -------
@@ -159,8 +167,14 @@ def read_manifest(
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
     opened = [row for row in rows if row.name not in sizes]
+    if only_masks_of is not None:
+        sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
+
+    def check(row: Row) -> tuple[Header | None, tuple[int, ...], list[str]]:
+        return _checked(row, classes, ignore, sizes.get(row.name))
+
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        found_in = dict(zip(map(id, opened), pool.map(lambda row: _checked(row, classes, ignore), opened), strict=True))
+        found_in = dict(zip(map(id, opened), pool.map(check, opened), strict=True))
     unopened: tuple[Header | None, tuple[int, ...], list[str]] = (None, known.classes if known else (), [])
     checked = [found_in.get(id(row), unopened) for row in rows]
     for row, (_, _, found) in zip(rows, checked, strict=True):
@@ -189,12 +203,14 @@ def read_manifest(
     return Manifest(entries, found_classes, ignore, headers)
 
 
-def _checked(row: Row, classes: Sequence[int] | None, ignore: int | None) -> tuple[Header | None, tuple[int, ...], list[str]]:
-    """An image's header, its mask's values without the ignored one, and what is wrong."""
+def _checked(
+    row: Row, classes: Sequence[int] | None, ignore: int | None, size: tuple[int, int] | None
+) -> tuple[Header | None, tuple[int, ...], list[str]]:
+    """An image's header (None if its size is known), its mask's values without the ignored one, and what is wrong."""
     problems: list[str] = []
     header, values = None, None
     try:
-        header = read_header(row.image)
+        header = None if size else read_header(row.image)
     except TedmError as error:
         problems.append(f"image {error}")
     try:
@@ -203,7 +219,7 @@ def _checked(row: Row, classes: Sequence[int] | None, ignore: int | None) -> tup
         problems.append(f"mask {error}")
     if values is None:
         return header, (), problems
-    size = (header.height, header.width) if header else None
+    size = (header.height, header.width) if header else size
     if problem := _mask_problem(values, size, classes, ignore):
         problems.append(f"mask {row.mask}: {problem}")
         return header, (), problems

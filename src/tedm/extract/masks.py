@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,16 @@ from tedm.store.settings import Geometry
 REMEDY = "make room; what was written before is whole"
 
 
+class Cleaner(Protocol):
+    """What may be done to a mask before it is written: `tedm.heads.cleaning.Cleaning`."""
+
+    def enlarged(self, pixels: float) -> Self:
+        """The same for a mask in which so many pixels stand for one at feature resolution."""
+
+    def __call__(self, mask: NDArray[np.uint8]) -> NDArray[Any]:
+        """Class indices, cleaned."""
+
+
 def write_prediction(
     folder: Path,
     name: str,
@@ -29,6 +40,7 @@ def write_prediction(
     geometry: Geometry,
     classes: Sequence[int],
     keep_probabilities: bool = False,
+    cleaning: Cleaner | None = None,
 ) -> Path:
     """Write one image's mask as PNG.
 
@@ -48,6 +60,8 @@ def write_prediction(
         Mask value of each class; 8 bits if they fit, else 16.
     keep_probabilities : bool
         Also write `name.npy`: float32 of shape (height, width, classes).
+    cleaning : Cleaner or None
+        Applied to the mask at the image's own size.
 
     Returns
     -------
@@ -56,7 +70,11 @@ def write_prediction(
     """
     original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    values = np.array(classes, dtype)[original.argmax(axis=-1)]
+    mask = original.argmax(axis=-1).astype(np.uint8)
+    if cleaning is not None:
+        square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
+        mask = cleaning.enlarged(square / len(probabilities) ** 2)(mask)
+    values = np.array(classes, dtype)[mask]
     picture = io.BytesIO()
     Image.fromarray(values).save(picture, format="PNG")
     path = folder / f"{name}.png"

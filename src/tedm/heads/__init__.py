@@ -8,6 +8,7 @@ from tedm.heads.logistic import LogisticHead
 from tedm.heads.maps import ComponentMaps, component_maps
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
+from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
@@ -26,10 +27,12 @@ __all__ = [
     "Method",
     "Prediction",
     "PrincipalComponents",
+    "Ranked",
     "Record",
     "Segmenter",
     "Similarity",
     "XGBoostHead",
+    "candidates",
     "component_maps",
     "dask_rows",
     "evaluate",
@@ -40,6 +43,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "rank",
     "read_records",
     "save_head",
     "score",

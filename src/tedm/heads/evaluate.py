@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
 from tedm.heads.classifier import PREDICTING_BYTES
+from tedm.heads.cleaning import Cleaning
 from tedm.heads.kinds import KINDS, kind_of
 from tedm.heads.records import Record
 from tedm.heads.rows import block_bytes
@@ -113,6 +114,7 @@ def evaluate(
     workers: Workers = HERE,
     what: str = "the store",
     progress: Callable[[int, int], None] | None = None,
+    cleaning: Cleaning | None = None,
 ) -> list[Record]:
     """Score heads on labelled images, at feature resolution.
 
@@ -124,11 +126,13 @@ def evaluate(
         Which images; None takes all.
     progress : callable (done, all) or None
         Called after each image.
+    cleaning : Cleaning or None
+        Also score each mask after it was cleaned so, as a method of its own: "tedm" and "tedm+largest=2".
 
     Returns
     -------
     list of Record
-        One for each head, image and class.
+        One for each head, image and class; with `cleaning`, two.
 
     Raises
     ------
@@ -146,13 +150,13 @@ def evaluate(
     splits = dict(zip(features.labels.names, features.labels.splits, strict=True))
     records: list[Record] = []
     voters = "" if timesteps is None else "@" + ",".join(map(str, timesteps))
-    for done, (name, of_heads) in enumerate(workers.over(_scores, task, names), 1):
-        for key, scores in of_heads:
+    for done, (name, of_heads) in enumerate(workers.over(_scores, task, names, cleaning), 1):
+        for key, cleaned, scores in of_heads:
             head = heads[key]
             for index, value in enumerate(head.classes):
                 records.append(
                     Record(
-                        method=head.method.name + voters,
+                        method=head.method.name + voters + cleaned,
                         n=len(head.provenance["images"]),
                         seed=head.provenance["seed"],
                         domain=domains[name],
@@ -231,13 +235,17 @@ def _predictions(task: _Task, names: Sequence[str], uncertainty: bool) -> Iterat
             yield Prediction(block.name, key, merged.reshape(*square, -1), *sure)
 
 
-def _scores(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Scores]]]]:
-    """For each image, the scores of each head; its mask is read once for all of them."""
+def _scores(
+    task: _Task, names: Sequence[str], cleaning: Cleaning | None
+) -> Iterator[tuple[str, list[tuple[str, str, Scores]]]]:
+    """For each image, the scores of each head, plain and cleaned; its mask is read once for all of them."""
     for block in task.blocks(names):
         truth, of_heads = task.features.mask(block.name), []
         for key, head in task.heads.items():
             prediction = Prediction(block.name, key, head.probabilities(block, rule=task.rule, timesteps=task.timesteps))
-            of_heads.append((key, score(truth, prediction.mask, len(head.classes))))
+            of_heads.append((key, "", score(truth, prediction.mask, len(head.classes))))
+            if cleaning:
+                of_heads.append((key, f"+{cleaning}", score(truth, cleaning(prediction.mask), len(head.classes))))
         yield block.name, of_heads
 
 

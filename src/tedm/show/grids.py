@@ -20,7 +20,7 @@ from .panels import GAP, HEAD, LETTER, beside, blank, draw_mask, foreground_edge
 
 SMALL = 1.15  # inches
 # Black where a committee is sure; the map tells grey values apart in any colour vision (van der Walt and Smith 2015).
-SURE_TO_UNSURE = "inferno"
+SURE_TO_UNSURE = "magma"
 
 
 def picture_grid(
