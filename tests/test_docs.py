@@ -6,9 +6,12 @@ A block after the comment `<!-- runs -->` is run in a folder that holds what REA
 
 from __future__ import annotations
 
+import csv
+import importlib
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 import tedm
@@ -107,6 +111,40 @@ def test_the_network_of_ones_own_in_the_documentation_runs(folder):
     assert "timestep:0" in done.stdout
 
 
+def test_the_way_round_in_the_documentation_runs(folder):
+    """Six images and one mask; the masks that a user would draw are the others'."""
+    (folder / "lungs" / "manifest.csv").unlink()
+    (folder / "lungs" / "masks").rename(folder / "drawn")
+    (folder / "lungs" / "masks").mkdir()
+    (folder / "drawn" / "0.png").rename(folder / "lungs" / "masks" / "0.png")
+    first, second = (text for of, text in RUNS.findall((ROOT / "docs" / "annotating.md").read_text()) if of == "sh")
+    _call(first)
+    template = folder / "next" / "annotate-next.csv"
+    rows = list(csv.DictReader(template.read_text().splitlines()))
+    assert len(rows) == 3
+    for row in rows:
+        assert (template.parent / row["image"]).is_file()
+        row["mask"] = f"../drawn/{row['name']}.png"
+    with template.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "from 4 images" in _call(second)
+    assert len((folder / "next-2" / "ranking.csv").read_text().splitlines()) == 1 + 2
+
+
+def _call(commands: str) -> str:
+    """Commands of a page, one a line, in this process: what they print."""
+    scripts, printed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"], ""
+    for line in commands.strip().splitlines():
+        name, *arguments = shlex.split(line)
+        module, _, function = scripts[name].partition(":")
+        result = CliRunner().invoke(getattr(importlib.import_module(module), function), arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        printed += result.stdout
+    return printed
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_place_in_the_readme(command):
     assert f"| `{command}` |" in README.read_text()
@@ -117,7 +155,7 @@ def test_options_in_the_documentation_exist():
         subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True).stdout for command in COMMANDS
     ]
     known = set(OPTION.findall("".join(helps)))
-    for page in (README, ROOT / "docs" / "design.md", ROOT / "docs" / "backbones.md"):
+    for page in (README, ROOT / "docs" / "design.md", ROOT / "docs" / "backbones.md", ROOT / "docs" / "annotating.md"):
         assert set(OPTION.findall(page.read_text())) - known == set(), page
 
 

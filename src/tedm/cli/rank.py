@@ -29,7 +29,7 @@ REMEDY = "make room, and run the same command again"
 @click.option(
     "--by",
     type=click.Choice(["entropy", "disagreement", "peak", "border", "elsewhere", "distance", "cover"]),
-    default="entropy",
+    default="cover",
     show_default=True,
     help="What makes an image worth annotating; see docs/annotating.md.",
 )

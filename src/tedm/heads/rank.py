@@ -76,7 +76,7 @@ def rank(
     segmenter: Segmenter,
     names: Sequence[str] | None = None,
     *,
-    by: RankBy = "entropy",
+    by: RankBy = "cover",
     diverse: bool = True,
     top: int | None = None,
     rule: VotingRule | None = None,
