@@ -7,6 +7,12 @@ from pathlib import Path
 from tedm.errors import TedmError
 
 
+def require_new(folder: Path) -> None:
+    """Refuse a place that is taken, before any work."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TedmError(f"{folder} exists and is not empty; name another folder, or delete it")
+
+
 def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> None:
     """Write a file aside, and rename it when it is whole.
 

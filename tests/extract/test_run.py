@@ -136,6 +136,10 @@ def test_live_features_equal_the_stores_in_bits(run, dataset, checkpoint, layout
             assert ours.tobytes() == theirs.tobytes()
         assert np.array_equal(live.mask(name), store.mask(name))
         assert np.array_equal(live.image(name), store.image(name))
+    level = [store.settings.levels[-1].name]
+    for ours, theirs in zip(live.blocks(names[:1], timesteps, level), store.blocks(names[:1], timesteps, level), strict=True):
+        assert [cells.tobytes() for cells in ours.cells] == [cells.tobytes() for cells in theirs.cells]
+        assert ours.channels == store.settings.levels[-1].channels
     assert live.labels.names == store.labels.names
     assert live.labels.classes == store.labels.classes
 

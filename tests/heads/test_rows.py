@@ -6,8 +6,9 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from tedm.heads.rows import dask_rows, dense_rows, row_labels
-from tedm.store import Registration
+from tedm.errors import TedmError
+from tedm.heads.rows import block_bytes, dask_rows, dense_rows, row_labels
+from tedm.store import OnLevels, Registration
 
 LAYOUTS = ["share", "concatenate"]
 
@@ -62,3 +63,32 @@ def test_native_and_upsampled_stores_give_the_same_rows_in_bits(make_store, rows
     native, upsampled = make_store(dtype=dtype), make_store(dtype=dtype, layout="upsampled")
     for name in native.labels.names:
         assert dense_rows(native.block(name), rows).tobytes() == dense_rows(upsampled.block(name), rows).tobytes()
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+@pytest.mark.parametrize(("level", "columns"), [("level0", slice(0, 3)), ("level1", slice(3, 5))])
+def test_features_on_a_level_have_the_columns_of_that_level(make_store, layout, upsampling, level, columns):
+    store = make_store(layout=layout, upsampling=upsampling, draws=2)
+    some = OnLevels(store, [level])
+    (block,), (of_all,) = some.blocks(["two"], [400, 1]), store.blocks(["two"], [400, 1])
+    expected = dense_rows(of_all, "share")[:, columns]
+    np.testing.assert_array_equal(dense_rows(block, "share"), expected)
+    assert some.settings.channels == expected.shape[1]
+    np.testing.assert_array_equal(some.mask("two"), store.mask("two"))
+
+
+def test_features_on_levels_keep_the_networks_order(make_store):
+    store = make_store()
+    (block,) = OnLevels(store, ["level1", "level0"]).blocks(["one"])
+    np.testing.assert_array_equal(dense_rows(block, "share"), dense_rows(store.block("one"), "share"))
+
+
+def test_reading_a_level_of_an_upsampled_store_takes_the_bytes_of_all(make_store):
+    store = make_store(layout="upsampled")
+    assert block_bytes(OnLevels(store, ["level0"]), 1)[1] == block_bytes(store, 1)[1]
+
+
+def test_a_level_that_is_not_there_is_named(make_store):
+    with pytest.raises(TedmError, match="there is no level level7; the features have level0, level1"):
+        OnLevels(make_store(), ["level7"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.collections import LineCollection
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.panels import edges
 
 RNG = np.random.default_rng(5)
@@ -149,3 +150,9 @@ def test_a_figure_that_cannot_be_saved_says_why(tmp_path: Any) -> None:
         save(figure(), tmp_path / "masks.docx")
     with pytest.raises(TedmError, match="cannot write"):
         save(figure(), tmp_path / "missing" / "masks.png")
+
+
+def test_the_same_figure_is_the_same_bytes() -> None:
+    assert png(figure()) == png(figure())
+    with Image.open(io.BytesIO(png(figure(), dpi=50))) as picture:
+        assert picture.size == tuple(int(50 * side) for side in figure().get_size_inches())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +55,29 @@ def say(text: str) -> None:
 def counted(number: int, noun: str) -> str:
     """`1 image`, `2 images`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def command_line(command: str) -> str:
+    """The command under way as it was typed, for the provenance of what it makes.
+
+    Parameters
+    ----------
+    command : str
+        Its name, "tedm-evaluate" say: whoever called it may have called it otherwise.
+    """
+    context = click.get_current_context()
+    parts = [command]
+    for param in context.command.params:
+        value: Any = context.params.get(param.name or "")
+        if context.get_parameter_source(param.name or "") is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if isinstance(param, click.Argument):
+            parts += map(str, value) if param.nargs != 1 else [str(value)]
+        elif getattr(param, "is_flag", False):
+            parts += [param.opts[-1]] * bool(value)
+        else:
+            parts += [param.opts[0], ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    return shlex.join(parts)
 
 
 def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:

@@ -52,12 +52,18 @@ class LiveFeatures:
         size = self.settings.image_size
         return np.full((size, size), IGNORE, np.uint8) if mask is None else mask
 
-    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
-        """One block for each name, in order; the backbone runs for these timesteps only."""
+    def blocks(
+        self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
+    ) -> Iterator[Block]:
+        """One block for each name, in order; the backbone runs for these timesteps only, and hands over these levels."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
+        settings = self.settings if levels is None else self.settings.on(levels)
         images = ((name, self.image(name)) for name in names)
         for computed in compute(self._backbone, self.settings, self.arithmetic, images, timesteps):
-            yield self.storage.block(computed.name, timesteps, computed.cells, self.settings)
+            cells = computed.cells
+            if levels is not None:
+                cells = [cells[position] for position in self.settings.positions(levels)]
+            yield self.storage.block(computed.name, timesteps, cells, settings)
 
 
 def labels_of(manifest: Manifest) -> Labels:

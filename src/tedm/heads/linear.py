@@ -9,13 +9,14 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tedm.heads.algebra import ArrayDesign, Design, Scratch, design_bytes
+from tedm.heads.crossentropy import Aim, many_classes, two_classes
 from tedm.heads.parallel import each_in_a_thread
 from tedm.heads.training import TrainingData
 from tedm.heads.workers import HERE, Workers
@@ -132,11 +133,6 @@ class Sum:
     gradient: Floats
     offset: Floats
 
-    @classmethod
-    def of(cls, model: Model) -> Sum:
-        """Nothing yet."""
-        return cls(0.0, 0.0, np.zeros(model.weights.shape), np.zeros(model.weights.shape[1]))
-
     def add(self, other: Sum) -> None:
         """Another part of the names."""
         self.loss += other.loss
@@ -185,39 +181,49 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
     list of Sum
         Once, a sum for each model, in the same order of images whatever the threads.
     """
-    sums = [Sum.of(model) for model in models]
-    of_image = {
-        name: _grouped([n for n, model in enumerate(models) if name in model.images], models, effort.columns) for name in names
-    }
-    stacks = {together: _stacked(together, models) for groups in of_image.values() for together in groups}
+    known: dict[tuple[bytes, bytes], int] = {}
+    aims_of = [known.setdefault((one.position.tobytes(), one.row_weights.tobytes()), len(known)) for one in models]
+    order = sorted(range(len(models)), key=lambda n: aims_of[n])  # those of one aim next to each other
+    of_image = {name: _grouped([n for n in order if name in models[n].images], models, effort.columns) for name in names}
+    edges = list(pairwise([0, *np.cumsum([model.weights.shape[1] for model in models]).tolist()]))
+    stacks = {together: _Stack.of(together, models, aims_of, edges) for groups in of_image.values() for together in groups}
+    totals = _Totals.of(len(models), edges[-1][1], len(models[0].weights))
     idle: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
     for _ in range(effort.threads):
         idle.put(Scratch())
 
-    def of(image: Image) -> dict[int, Sum]:
+    def of(image: Image) -> list[tuple[_Stack, _Totals]]:
         scratch = idle.get()
-        found = {n: Sum.of(models[n]) for together in of_image[image.name] for n in together}
-        aims: dict[int, _Aim] = {}
-        known: NDArray[np.uint8] | None = None
+        found = [(stacks[together], stacks[together].nothing()) for together in of_image[image.name]]
+        aims: dict[int, Aim] = {}
+        seen: NDArray[np.uint8] | None = None
         for design, labels in image.parts(effort.dtype, scratch):
-            if labels is not known:
-                known, aims = labels, {n: _Aim.of(labels, models[n]) for n in found}
-            for together in of_image[image.name]:
-                logits = design.matmat(stacks[together]).astype(np.float64)
-                for n, mine in _columns(together, models):
-                    logits[:, mine] = _cross_entropy(logits[:, mine] + models[n].shift, aims[n], found[n])
+            if labels is not seen:
+                seen, aims = labels, {}
+            for stack, mine in found:
+                logits = design.matmat(stack.weights).astype(np.float64)
+                logits += stack.shift
+                for run in stack.runs:
+                    if run.aim not in aims:
+                        one = models[run.model]
+                        aims[run.aim] = Aim.of(labels, one.position, one.row_weights)
+                    aim = aims[run.aim]
+                    if run.two_classes:
+                        mine.loss[run.at] += two_classes(logits[:, run.columns], aim)
+                    else:
+                        mine.loss[run.at] += many_classes(logits[:, run.columns], aim)
+                    mine.total[run.at] += aim.total
+                mine.offset += np.ones(len(logits)) @ logits  # several times faster than a sum along the long axis
                 if gradients:
-                    products = design.rmatmat(logits)
-                    for n, mine in _columns(together, models):
-                        found[n].gradient += products[:, mine]
+                    mine.gradient += design.rmatmat(logits)
         idle.put(scratch)
         return found
 
     images = rows.images([name for name in names if of_image[name]], working=effort.working)
     for found in each_in_a_thread(of, images, effort.threads):
-        for n, more in found.items():
-            sums[n].add(more)
-    yield sums
+        for stack, more in found:
+            totals.add(stack, more)
+    yield totals.sums(edges)
 
 
 def moments(rows: Rows, names: Sequence[str], effort: Effort) -> Iterator[tuple[str, Floats, Floats, int]]:
@@ -253,67 +259,99 @@ def _grouped(wanted: Sequence[int], models: Sequence[Model], columns: int) -> li
     return groups
 
 
-def _stacked(together: Sequence[int], models: Sequence[Model]) -> Floats:
-    """Weights side by side."""
-    return np.concatenate([models[n].weights for n in together], axis=1)
-
-
-def _columns(together: Sequence[int], models: Sequence[Model]) -> Iterator[tuple[int, slice]]:
-    """Where each model's outputs are."""
-    edge = 0
-    for n in together:
-        yield n, slice(edge, edge + models[n].weights.shape[1])
-        edge += models[n].weights.shape[1]
-
-
 @dataclass(frozen=True)
-class _Aim:
-    """What rows should give: computed once for all parts that have the same labels.
+class _Run:
+    """Neighbouring columns of a stack that are computed in one go: models of two classes with one aim, or a single model.
 
     Parameters
     ----------
-    position : array of shape (rows,)
-        Of the true class among the outputs; anything where a row does not count.
-    weights : array of shape (rows,)
-        What each row counts; 0 where it does not.
-    total : float
-        Sum of the weights.
+    columns, at : slice
+        Where they are among the stack's outputs, and among its models.
+    aim : int
+        Which of the aims they have.
+    model : int
+        One that has it.
+    two_classes : bool
     """
 
-    position: NDArray[np.intp]
-    weights: NDArray[np.float64]
-    total: float
+    columns: slice
+    at: slice
+    aim: int
+    model: int
+    two_classes: bool
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Models side by side: weights of shape (features, outputs), shifts, and where their sums belong."""
+
+    weights: Floats
+    shift: Floats
+    runs: tuple[_Run, ...]
+    models: NDArray[np.intp]
+    columns: NDArray[np.intp]
 
     @classmethod
-    def of(cls, labels: NDArray[np.uint8], model: Model) -> _Aim:
-        position = model.position[labels]
-        weights = model.row_weights[labels] * (position != IGNORE)
-        return cls(np.where(position == IGNORE, 0, position).astype(np.intp), weights, float(weights.sum()))
+    def of(
+        cls, together: Sequence[int], models: Sequence[Model], aims: Sequence[int], edges: Sequence[tuple[int, int]]
+    ) -> _Stack:
+        runs: list[_Run] = []
+        edge = 0
+        for at, n in enumerate(together):
+            outputs = models[n].weights.shape[1]
+            last = runs[-1] if runs else None
+            if last is not None and last.two_classes and outputs == 1 and last.aim == aims[n]:
+                runs[-1] = _Run(slice(last.columns.start, edge + 1), slice(last.at.start, at + 1), aims[n], n, True)
+            else:
+                runs.append(_Run(slice(edge, edge + outputs), slice(at, at + 1), aims[n], n, outputs == 1))
+            edge += outputs
+        return cls(
+            np.concatenate([models[n].weights for n in together], axis=1),
+            np.concatenate([models[n].shift for n in together]),
+            tuple(runs),
+            np.array(together, np.intp),
+            np.concatenate([np.arange(*edges[n]) for n in together]),
+        )
+
+    def nothing(self) -> _Totals:
+        """Sums of its models, to be added to."""
+        return _Totals.of(len(self.models), len(self.columns), len(self.weights))
 
 
-def _cross_entropy(logits: NDArray[np.float64], aim: _Aim, found: Sum) -> NDArray[np.float64]:
-    """The weighted derivative by the logits; all else is added to what was found. The logits are overwritten."""
-    residuals: NDArray[np.float64]
-    if logits.shape[1] == 1:
-        column = torch.from_numpy(logits[:, 0])  # several times faster than NumPy at these functions
-        truth = torch.from_numpy(aim.position)  # 0 or 1
-        loss = column.abs().neg_().exp_().log1p_().add_(column.clamp(min=0)).addcmul_(column, truth, value=-1).numpy()
-        residuals = column.sigmoid().sub_(truth).mul_(torch.from_numpy(aim.weights)).numpy()[:, None]
-    else:
-        own_column = aim.position[:, None]
-        logits -= logits.max(axis=1, keepdims=True)
-        own = np.take_along_axis(logits, own_column, axis=1)[:, 0]
-        np.exp(logits, out=logits)
-        total = logits.sum(axis=1, keepdims=True)
-        loss = np.log(total[:, 0]) - own
-        logits /= total
-        np.put_along_axis(logits, own_column, np.take_along_axis(logits, own_column, axis=1) - 1, axis=1)
-        logits *= aim.weights[:, None]
-        residuals = logits
-    found.loss += float(aim.weights @ loss)
-    found.total += aim.total
-    found.offset += residuals.sum(axis=0)
-    return residuals
+@dataclass
+class _Totals:
+    """Sums of several models, side by side.
+
+    Parameters
+    ----------
+    loss, total : arrays of shape (models,)
+    gradient : array of shape (features, outputs of all models)
+    offset : array of shape (outputs of all models,)
+    """
+
+    loss: NDArray[np.float64]
+    total: NDArray[np.float64]
+    gradient: Floats
+    offset: Floats
+
+    @classmethod
+    def of(cls, models: int, outputs: int, features: int) -> _Totals:
+        """Nothing yet."""
+        return cls(np.zeros(models), np.zeros(models), np.zeros((features, outputs)), np.zeros(outputs))
+
+    def add(self, stack: _Stack, more: _Totals) -> None:
+        """What an image gave of some of the models."""
+        self.loss[stack.models] += more.loss
+        self.total[stack.models] += more.total
+        self.offset[stack.columns] += more.offset
+        self.gradient[:, stack.columns] += more.gradient
+
+    def sums(self, edges: Sequence[tuple[int, int]]) -> list[Sum]:
+        """One for each model."""
+        return [
+            Sum(float(self.loss[n]), float(self.total[n]), self.gradient[:, first:end].copy(), self.offset[first:end].copy())
+            for n, (first, end) in enumerate(edges)
+        ]
 
 
 def center_and_variance(

@@ -18,7 +18,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tedm.store import Block, Features
+from tedm.store import Block, Features, OnLevels
 from tedm.store.layout import Floats
 from tedm.store.settings import Upsampling
 
@@ -55,10 +55,13 @@ def block_bytes(features: Features, timesteps: int) -> tuple[int, int]:
     settings, storage = features.settings, features.storage
     each = timesteps * settings.draws * np.dtype(storage.dtype).itemsize
     cells = each * sum(level.channels * settings.side(level) ** 2 for level in settings.levels)
-    pixels = each * settings.image_size**2 * settings.channels
+    # A chunk of pixels has the channels of all levels, whichever are asked for.
+    read = features.whole.settings if isinstance(features, OnLevels) else settings
+    pixels = each * settings.image_size**2 * read.channels
     if storage.layout == "native":
         return cells, cells
-    return (pixels if settings.upsampling == "bilinear" else cells), pixels
+    held = each * settings.image_size**2 * settings.channels
+    return (held if settings.upsampling == "bilinear" else cells), pixels
 
 
 def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from tedm.errors import TedmError
+from tedm.files import require_new as require_new
 from tedm.heads.kinds import KINDS, Head
 from tedm.heads.methods import Method
 from tedm.heads.segmenter import Segmenter
@@ -47,12 +48,6 @@ def save_head(head: Segmenter, folder: Path) -> None:
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise TedmError(f"cannot write the head {folder}: {error.strerror or error}") from error
-
-
-def require_new(folder: Path) -> None:
-    """Refuse a place that is taken, before any work."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TedmError(f"{folder} exists and is not empty; name another folder, or delete it")
 
 
 def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:

@@ -18,7 +18,7 @@ from tedm.errors import TedmError
 
 @dataclass(frozen=True)
 class Confusion:
-    """Pixels found, found in error and missed, each of shape (classes,), int64."""
+    """Pixels found, found in error and missed, each of shape (classes,) or (masks, classes), int64."""
 
     true_positives: NDArray[np.int64]
     false_positives: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a prediction with its truth: each of shape (classes,), float64, in [0, 1], NaN for 0/0."""
+    """Agreement of predictions with the truth: each of shape (classes,) or (masks, classes), float64 in [0, 1], NaN for 0/0."""
 
     dice: NDArray[np.float64]
     precision: NDArray[np.float64]
@@ -73,14 +73,37 @@ def score(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, ignore:
     >>> score(np.array([[1, 1, 0, 255]]), np.array([[1, 0, 0, 1]]), 2).dice.round(2)
     array([0.67, 0.67])
     """
-    counts = Confusion.count(truth, prediction, n_classes, ignore=ignore)
-    found, excess, missed = counts.true_positives, counts.false_positives, counts.false_negatives
-    return Scores(
-        dice=_ratio(2 * found, 2 * found + excess + missed),
-        precision=_ratio(found, found + excess),
-        recall=_ratio(found, found + missed),
-        iou=_ratio(found, found + excess + missed),
-    )
+    return _scores(Confusion.count(truth, prediction, n_classes, ignore=ignore))
+
+
+def score_each(truth: NDArray[Any], predictions: NDArray[Any], n_classes: int, *, ignore: int = 255) -> Scores:
+    """Compare many predictions of one image with its truth, each as `score` would.
+
+    Parameters
+    ----------
+    truth : array of shape (pixels,)
+        Class indices.
+    predictions : array of shape (masks, pixels)
+        Class indices in 0 <= index < n_classes.
+
+    Returns
+    -------
+    Scores
+        Each of shape (masks, classes).
+
+    Examples
+    --------
+    >>> score_each(np.array([1, 1, 0, 255]), np.array([[1, 0, 0, 1], [1, 1, 0, 0]]), 2).dice.round(2)
+    array([[0.67, 0.67],
+           [1.  , 1.  ]])
+    """
+    counted = truth != ignore
+    masks = len(predictions)
+    own = np.arange(masks)[:, None] * n_classes**2 + truth[counted].astype(np.int64) * n_classes
+    pairs = (own + predictions[:, counted]).ravel()
+    table = np.bincount(pairs, minlength=masks * n_classes**2).reshape(masks, n_classes, n_classes)
+    found = np.diagonal(table, axis1=1, axis2=2).astype(np.int64)
+    return _scores(Confusion(found, table.sum(axis=1) - found, table.sum(axis=2) - found))
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
@@ -103,8 +126,18 @@ def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     return mean, deviation
 
 
+def _scores(counts: Confusion) -> Scores:
+    found, excess, missed = counts.true_positives, counts.false_positives, counts.false_negatives
+    return Scores(
+        dice=_ratio(2 * found, 2 * found + excess + missed),
+        precision=_ratio(found, found + excess),
+        recall=_ratio(found, found + missed),
+        iou=_ratio(found, found + excess + missed),
+    )
+
+
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    ratio = np.full(len(part), np.nan)
+    ratio = np.full(part.shape, np.nan)
     np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 

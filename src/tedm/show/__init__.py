@@ -1,17 +1,22 @@
-"""Figures of images, masks, predictions and losses."""
+"""Figures of images, masks, predictions, losses, timesteps and activations."""
 
 from tedm.show.curves import loss_figure
-from tedm.show.figures import contact_sheet, overlay_figure, save
+from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.grids import picture_grid, similarity_figure, uncertainty_figure
 from tedm.show.ranking import ranking_sheet
+from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
 
 __all__ = [
     "contact_sheet",
+    "level_figure",
     "loss_figure",
     "overlay_figure",
     "picture_grid",
+    "png",
     "ranking_sheet",
     "save",
     "similarity_figure",
+    "timestep_figure",
     "uncertainty_figure",
+    "voting_figure",
 ]

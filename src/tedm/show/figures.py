@@ -6,6 +6,7 @@ placed by the inch, without pyplot or any global state, so that spacing and lett
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
 from math import isnan
@@ -174,6 +175,13 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
         raise TedmError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
+    """A figure as the bytes of a PNG; the same figure gives the same bytes."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()
 
 
 def _points(value: float) -> str:

@@ -1,7 +1,7 @@
 """Features and where they are kept: settings, labels, layouts, Zarr."""
 
 from tedm.store.disk import DamagedError, FeatureStore, Registration
-from tedm.store.features import Block, Features, Storage
+from tedm.store.features import Block, Features, OnLevels, Storage
 from tedm.store.labels import IGNORE, Labels
 from tedm.store.place import Location
 from tedm.store.settings import Arithmetic, FeatureSettings, Level
@@ -19,6 +19,7 @@ __all__ = [
     "Labels",
     "Level",
     "Location",
+    "OnLevels",
     "Registration",
     "Storage",
     "verify",

@@ -394,19 +394,28 @@ class FeatureStore:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""
         return np.asarray(self._read("mask", name), dtype=np.uint8)
 
-    def block(self, name: str, timesteps: Sequence[int] | None = None) -> Block:
+    def block(self, name: str, timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None) -> Block:
         """The activations of one image; a `TedmError` if they are not whole or cannot be read."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
         at = [self.settings.timesteps.index(timestep) for timestep in timesteps]
-        arrays = [np.asarray(self._read(array, name, at)) for array in self.feature_arrays()]
+        settings = self.settings if levels is None else self.settings.on(levels)
+        names = self.feature_arrays()
         if self.storage.layout == "upsampled":
-            return self.storage.read_upsampled(name, timesteps, arrays[0], self.settings)
-        return Block(name, timesteps, tuple(arrays), self.settings.image_size, self.settings.upsampling)
+            pixels = np.asarray(self._read(names[0], name, at))
+            if levels is not None:
+                pixels = pixels[..., self.settings.channels_of(levels)]
+            return self.storage.read_upsampled(name, timesteps, pixels, settings)
+        if levels is not None:
+            names = [names[position] for position in self.settings.positions(levels)]
+        arrays = tuple(np.asarray(self._read(array, name, at)) for array in names)
+        return Block(name, timesteps, arrays, settings.image_size, settings.upsampling)
 
-    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
-        """One block for each name, in order; all timesteps if None."""
+    def blocks(
+        self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
+    ) -> Iterator[Block]:
+        """One block for each name, in order; all timesteps and levels if None."""
         for name in names:
-            yield self.block(name, timesteps)
+            yield self.block(name, timesteps, levels)
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 

@@ -96,8 +96,55 @@ class Features(Protocol):
     def mask(self, name: str) -> NDArray[np.uint8]:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""
 
-    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
-        """One block for each name, in order; all timesteps if None."""
+    def blocks(
+        self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
+    ) -> Iterator[Block]:
+        """One block for each name, in order; all timesteps and levels if None."""
+
+
+class OnLevels:
+    """Some levels of features, as features of their own: nothing else of them is read.
+
+    Parameters
+    ----------
+    features : Features
+    levels : sequence of str
+        Names of levels.
+
+    Attributes
+    ----------
+    whole : Features
+        With all levels.
+
+    Raises
+    ------
+    TedmError
+        If there is no such level.
+    """
+
+    def __init__(self, features: Features, levels: Sequence[str]) -> None:
+        self.whole = features
+        self._levels = tuple(levels)
+        self.settings = features.settings.on(levels)
+        self.arithmetic = features.arithmetic
+        self.storage = features.storage
+        self.labels = features.labels
+
+    def image(self, name: str) -> NDArray[np.float32]:
+        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+        return self.whole.image(name)
+
+    def mask(self, name: str) -> NDArray[np.uint8]:
+        """Class indices of shape (size, size); `IGNORE` where there is no label."""
+        return self.whole.mask(name)
+
+    def blocks(
+        self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
+    ) -> Iterator[Block]:
+        """One block for each name, in order."""
+        if levels is not None:
+            self.settings.positions(levels)
+        return self.whole.blocks(names, timesteps, self._levels if levels is None else levels)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ How the numbers were computed (`Arithmetic`) decides their last bits, and is rec
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal, Self
 
 from tedm.errors import TedmError
@@ -92,6 +94,31 @@ class FeatureSettings:
     def side(self, level: Level) -> int:
         """Cells along each side of a level."""
         return self.image_size // level.stride
+
+    def on(self, levels: Sequence[str]) -> Self:
+        """The settings of features that have these levels only, in the network's order whatever the order asked for.
+
+        Raises
+        ------
+        TedmError
+            If there is no such level, or none is asked for.
+        """
+        self.positions(levels)
+        return dataclasses.replace(self, levels=tuple(level for level in self.levels if level.name in levels))
+
+    def positions(self, levels: Sequence[str]) -> list[int]:
+        """Where levels are among all, in the network's order; a `TedmError` if there is no such level."""
+        names = [level.name for level in self.levels]
+        unknown = [level for level in levels if level not in names]
+        if unknown or not levels:
+            asked = f"there is no level {unknown[0]}" if unknown else "no level is asked for"
+            raise TedmError(f"{asked}; the features have {', '.join(names)}")
+        return [position for position, name in enumerate(names) if name in levels]
+
+    def channels_of(self, levels: Sequence[str]) -> list[int]:
+        """Where the channels of levels are in a pixel's vector."""
+        edges = [0, *accumulate(level.channels for level in self.levels)]
+        return [channel for at in self.positions(levels) for channel in range(edges[at], edges[at + 1])]
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
