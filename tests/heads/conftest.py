@@ -98,6 +98,12 @@ def make_store(_stores: tuple[Path, dict[str, FeatureStore]], tmp_path: Path) ->
     return make
 
 
+@pytest.fixture(scope="session")
+def write_store() -> Callable[..., FeatureStore]:
+    """Writes such a store to a path, for fixtures that outlive a test."""
+    return _make
+
+
 def _by_hand(block: Block, rows: str) -> Any:
     """The rows pixel by pixel, in loops and float64, from the definition of the layouts alone."""
     matrix = np.zeros((block.size, block.size))

@@ -67,6 +67,21 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is no size; write a number and a unit: 4GB, 500MB, 4GiB", param, ctx)
 
 
+class Sizes(click.ParamType):  # type: ignore[type-arg]
+    """`1,3,all` as numbers of images; None is all."""
+
+    name = "n,n,...,all"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, ...]:
+        """Parse, or say what is wrong with it."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part == "all" or (part.isdecimal() and int(part) > 0) for part in parts):
+            self.fail(f"{value!r} are no numbers of images; write them with commas between, 1,3,6,all say", param, ctx)
+        return tuple(None if part == "all" else int(part) for part in parts)
+
+
 class Ridge(click.ParamType):  # type: ignore[type-arg]
     """`1`, `0.1,1,10` or `auto`."""
 

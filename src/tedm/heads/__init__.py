@@ -1,14 +1,17 @@
 """Small classifiers on features: fitting, voting, scoring, saving."""
 
+from tedm.heads.advice import advice
 from tedm.heads.boosting import XGBoostHead, feature_importance
 from tedm.heads.components import PrincipalComponents
 from tedm.heads.estimator import EstimatorHead
 from tedm.heads.evaluate import Prediction, evaluate, predict
+from tedm.heads.findings import Findings
 from tedm.heads.logistic import LogisticHead
 from tedm.heads.maps import ComponentMaps, component_maps
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
 from tedm.heads.rank import Ranked, candidates, rank
+from tedm.heads.probing import probe
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
@@ -22,6 +25,7 @@ __all__ = [
     "METHODS",
     "ComponentMaps",
     "EstimatorHead",
+    "Findings",
     "LogisticHead",
     "MLPHead",
     "Method",
@@ -32,6 +36,7 @@ __all__ = [
     "Segmenter",
     "Similarity",
     "XGBoostHead",
+    "advice",
     "candidates",
     "component_maps",
     "dask_rows",
@@ -43,6 +48,7 @@ __all__ = [
     "load_head",
     "method_named",
     "predict",
+    "probe",
     "rank",
     "read_records",
     "save_head",

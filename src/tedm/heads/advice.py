@@ -13,7 +13,7 @@ import numpy as np
 from tedm.heads.bootstrap import Interval
 from tedm.heads.findings import Findings
 from tedm.heads.greedy import VotingPath, image_scores
-from tedm.heads.probe import Probed
+from tedm.heads.probes import Probed
 
 
 def advice(findings: Findings) -> list[str]:

@@ -5,16 +5,22 @@ Means are over repeats and test images, of the mean over foreground classes; int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.heads.bootstrap import Interval, interval
 from tedm.heads.greedy import VotingPath, image_scores
-from tedm.heads.probe import METRICS, Plan, Probed
-from tedm.store import Labels
+from tedm.heads.probes import METRICS, Plan, Probed
+from tedm.store import Features
+
+# By domain, then by number of training images: (timestep or voters, mean, low, high).
+Curves = dict[str, dict[int, list[tuple[int, float, float, float]]]]
+
+SCORE_COLUMNS = ("probe", "timesteps", "level", "n", "repeat", "domain", "split", "image", "group", "class_value")
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,10 @@ class Point:
         What it sees; None is all.
     n : int
         Training images.
-    domain, split : str
+    domain : str
         Where it was tested.
+    split : str
+        "test", or "val" for the images by which things are chosen.
     metric : str
         "dice", "precision" or "recall".
     mean, low, high : float
@@ -95,25 +103,29 @@ class Findings:
 
     Parameters
     ----------
-    labels : Labels
+    features : Features
+        Whose labels and settings they are.
     plan : Plan
     probed : sequence of Probed
     paths : sequence of VotingPath
     """
 
-    def __init__(self, labels: Labels, plan: Plan, probed: Sequence[Probed], paths: Sequence[VotingPath]) -> None:
-        self.labels, self.plan, self.probed, self.paths = labels, plan, tuple(probed), tuple(paths)
+    def __init__(self, features: Features, plan: Plan, probed: Sequence[Probed], paths: Sequence[VotingPath]) -> None:
+        self.labels = labels = features.labels
+        self.timesteps = features.settings.timesteps
+        self.plan, self.probed, self.paths = plan, tuple(probed), tuple(paths)
         position = {name: at for at, name in enumerate(labels.names)}
         at = [position[name] for name in plan.scored]
         self._groups = [labels.groups[n] for n in at]
         self._domains = [labels.domains[n] for n in at]
-        self._splits = ["val" if number < plan.val else labels.splits[n] for number, n in enumerate(at)]
+        self._splits = ["val" if number < plan.val else "test" for number in range(len(at))]
 
     def places(self) -> list[tuple[str, str]]:
         """(domain, split) of all that was scored, test first."""
         places = dict.fromkeys(zip(self._domains, self._splits, strict=True))
         return sorted(places, key=lambda place: place[1] == "val")
 
+    @cached_property
     def points(self) -> list[Point]:
         """All probes x sizes x domains x metrics, val included."""
         points = []
@@ -129,6 +141,7 @@ class Findings:
                         points.append(Point(*about, found.mean, found.low, found.high, len(of_size), len(some)))
         return points
 
+    @cached_property
     def votes(self) -> list[VotePoint]:
         """All sizes x numbers of voters x domains."""
         found = []
@@ -160,6 +173,85 @@ class Findings:
                         )
                     )
         return found
+
+    def curves(self, metric: str = "dice", *, split: str = "test") -> Curves:
+        """Scores of single timesteps as `tedm.show.timestep_figure` takes them: domain, n, (timestep, mean, low, high)."""
+        found: Curves = {}
+        for point in self.points:
+            if point.timestep is not None and point.level is None and (point.metric, point.split) == (metric, split):
+                curve = found.setdefault(point.domain, {}).setdefault(point.n, [])
+                curve.append((point.timestep, point.mean, point.low, point.high))
+        return found
+
+    def voting(self, *, split: str = "test") -> Curves:
+        """Dice of the votes as `tedm.show.voting_figure` takes it: domain, n, (voters, mean, low, high)."""
+        found: Curves = {}
+        for point in self.votes:
+            if point.split == split:
+                curve = found.setdefault(point.domain, {}).setdefault(point.n, [])
+                curve.append((point.voters, point.mean, point.low, point.high))
+        return found
+
+    def grid(self, n: int, *, metric: str = "dice", split: str = "test") -> dict[str, NDArray[np.float64]]:
+        """Scores of each level at each timestep as `tedm.show.level_figure` takes them: an array for each domain.
+
+        Rows are `grid_levels`, columns `grid_timesteps`: where all of one are seen together, the row or column "all".
+        """
+        rows, columns = self.grid_levels, self.grid_timesteps
+        found: dict[str, NDArray[np.float64]] = {}
+        for point in self.points:
+            if (point.n, point.metric, point.split) == (n, metric, split):
+                grid = found.setdefault(point.domain, np.full((len(rows), len(columns)), np.nan))
+                level, timestep = point.level or "all", "all" if point.timestep is None else str(point.timestep)
+                grid[rows.index(level), columns.index(timestep)] = point.mean
+        return found
+
+    @property
+    def grid_levels(self) -> list[str]:
+        """Levels that were probed, "all" first if timesteps were probed with all levels."""
+        return list(dict.fromkeys(done.probe.level or "all" for done in self.probed))
+
+    @property
+    def grid_timesteps(self) -> list[str]:
+        """Timesteps that were probed, "all" last if levels were probed with all timesteps."""
+        names = dict.fromkeys("all" if done.probe.timestep is None else str(done.probe.timestep) for done in self.probed)
+        return sorted(names, key=lambda name: name == "all")
+
+    def scores(self) -> Iterator[list[object]]:
+        """The tidy table: a row for each fit, image and foreground class, the titles of the columns first.
+
+        Votes are rows as well: their probe is "vote", and their timesteps those that voted.
+        """
+        yield [*SCORE_COLUMNS, *METRICS]
+        classes = list(enumerate(self.labels.classes))[1:] or [(0, self.labels.classes[0])]
+        every = [str(timestep) for timestep in self.timesteps]
+        for done in self.probed:
+            timesteps = "+".join(every if done.probe.timestep is None else [str(done.probe.timestep)])
+            for at, subset in enumerate(self.plan.subsets):
+                about = [done.probe.name, timesteps, done.probe.level or "all", subset.n, subset.repeat]
+                yield from self._rows(about, done.scores[at], classes)
+        for path in self.paths:
+            repeats = [subset.repeat for subset in self.plan.subsets if subset.n == path.n]
+            for voters in range(1, len(path.timesteps) + 1):
+                timesteps = "+".join(map(str, sorted(path.timesteps[:voters])))
+                for row, repeat in enumerate(repeats):
+                    yield from self._rows(["vote", timesteps, "all", path.n, repeat], path.scores[row, :, voters - 1], classes)
+
+    def fits(self) -> Iterator[list[object]]:
+        """A row for each fit: its penalty and how it was found, the titles of the columns first."""
+        yield ["probe", "n", "repeat", "ridge", "chosen_by", "iterations", "converged", "images"]
+        for done in self.probed:
+            for subset, fit in zip(self.plan.subsets, done.fits, strict=True):
+                about = [fit.ridge, fit.chosen_by, fit.iterations, fit.converged]
+                yield [done.probe.name, subset.n, subset.repeat, *about, ";".join(subset.images)]
+
+    def _rows(
+        self, about: list[object], scores: NDArray[np.float64], classes: Sequence[tuple[int, int]]
+    ) -> Iterator[list[object]]:
+        for number, name in enumerate(self.plan.scored):
+            place = [self._domains[number], self._splits[number], name, self._groups[number]]
+            for index, value in classes:
+                yield [*about, *place, value, *scores[number, index].tolist()]
 
     def at(self, domain: str, split: str) -> list[int]:
         """Positions among `Plan.scored` of the images of a domain and split."""

@@ -282,7 +282,9 @@ class _Watched:
     def mask(self, name: str) -> NDArray[np.uint8]:
         return self._features.mask(name)
 
-    def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
-        for index, block in enumerate(self._features.blocks(names, timesteps)):
+    def blocks(
+        self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
+    ) -> Iterator[Block]:
+        for index, block in enumerate(self._features.blocks(names, timesteps, levels)):
             self.descriptors[index] = described(block)
             yield block

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -400,5 +401,7 @@ def _read(folder: Path, probe: Probe, key: str) -> Probed | None:
             about = json.loads(str(arrays["about"]))
             fits = tuple(Fit(arrays[f"coef{n}"], arrays[f"intercept{n}"], *rest) for n, rest in enumerate(about))
             return Probed(probe, fits, arrays["scores"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except TedmError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None  # damaged: computed again
