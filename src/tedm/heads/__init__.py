@@ -10,8 +10,8 @@ from tedm.heads.logistic import LogisticHead
 from tedm.heads.maps import ComponentMaps, component_maps
 from tedm.heads.methods import METHODS, Method, method_named
 from tedm.heads.mlp import MLPHead
-from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.probing import probe
+from tedm.heads.rank import Ranked, candidates, rank
 from tedm.heads.rows import dask_rows
 from tedm.heads.saved import load_head, save_head
 from tedm.heads.scores import score
