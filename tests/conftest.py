@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,12 @@ def write_dataset(folder: Path, *, train: int = 4, test: int = 3, classes: tuple
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of seven small images, four of them to train on."""
     return write_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="session")
+def write_images() -> Callable[..., Path]:
+    """Writes such images to a folder, as many as are wanted."""
+    return write_dataset
 
 
 @pytest.fixture(scope="session")

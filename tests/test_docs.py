@@ -82,6 +82,17 @@ def test_the_examples_of_heads_run(tmp_path, monkeypatch, capsys):
         assert made[name].probabilities(made["store"].block("a")).shape == (8, 8, 2)
 
 
+def test_the_example_of_probing_runs(folder, capsys):
+    from tedm.extract import extract, load_backbone, read_manifest
+
+    extract(read_manifest(Path("lungs")), Path("features"), load_backbone(Path("ddpm.safetensors")), timesteps=[1, 50])
+    ((_, block),) = RUNS.findall((ROOT / "docs" / "probing.md").read_text())
+    exec(compile(block, "probing.md", "exec"), {"__name__": "probing"})
+    assert "ridge logistic regressions: 2 probes on 3 subsets of n = 1, 2 training images" in capsys.readouterr().out
+    with Image.open(folder / "timesteps.png") as picture:
+        assert picture.size[0] > 300
+
+
 def test_the_readmes_commands_run(folder):
     (block,) = blocks("sh")
     assert "--method tedm\n" in block

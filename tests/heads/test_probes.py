@@ -280,7 +280,7 @@ def test_subsets_of_one_class_are_left_out_and_named(store):
         ({"repeats": 0}, "--repeats is 0; it must be at least 1"),
         ({"by": "draw"}, "--by is 'draw'; it must be one of timestep, level, timestep,level"),
         ({"domain": "moon"}, "there is no labelled image of split 'train' and domain 'moon'"),
-        ({"test": "train", "sizes": (1,)}, "5 images are to be learned from and scored on, a first"),
+        ({"test": "train"}, "5 images are to be learned from and scored on, a first"),
     ],
 )
 def test_what_cannot_be_probed_is_refused(store, asked, message):
@@ -290,7 +290,7 @@ def test_what_cannot_be_probed_is_refused(store, asked, message):
 
 def test_a_group_that_would_be_learned_from_and_scored_on_is_refused(store):
     with pytest.raises(TedmError, match="1 groups have images to learn from and images to be scored on, p0 first"):
-        plan_probes(relabel(store, h={"group": "p0"}), sizes=(1,))
+        plan_probes(relabel(store, h={"group": "p0"}))
 
 
 def test_a_store_without_masks_is_refused(store):

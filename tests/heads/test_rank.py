@@ -26,7 +26,7 @@ def rest(head) -> list[str]:
 
 def test_scores_are_those_of_the_pixels(make_store, head):
     store = make_store(names=NAMES)
-    ranking = rank(store, head, rest(head), diverse=False)
+    ranking = rank(store, head, rest(head), by="entropy", diverse=False)
     assert [each.score for each in ranking] == [each.entropy for each in ranking]
     assert [each.score for each in ranking] == sorted((each.score for each in ranking), reverse=True)
     of_name = {each.name: each for each in ranking}
@@ -67,8 +67,8 @@ class Counting:
     def __getattr__(self, name):
         return getattr(self._store, name)
 
-    def blocks(self, names, timesteps=None):
-        for block in self._store.blocks(names, timesteps):
+    def blocks(self, names, timesteps=None, levels=None):
+        for block in self._store.blocks(names, timesteps, levels):
             self.read.append(block.name)
             yield block
 
@@ -92,9 +92,9 @@ def test_what_the_head_guesses_at_is_first_and_its_twin_is_not_second(make_store
             for mean, of in zip(cells, blocks[0].cells, strict=True)
         ]
         store.write(name, np.zeros((8, 8, 1), np.float32), wide)
-    plain = [each.name for each in rank(store, head, rest(head), diverse=False)]
+    plain = [each.name for each in rank(store, head, rest(head), by="entropy", diverse=False)]
     assert set(plain[:2]) == set(twins)
-    diverse = [each.name for each in rank(store, head, rest(head), diverse=True, top=2)]
+    diverse = [each.name for each in rank(store, head, rest(head), by="entropy", diverse=True, top=2)]
     assert len(set(diverse[:2]) & set(twins)) == 1
 
 
@@ -145,6 +145,7 @@ def test_a_mask_is_all_that_is_between_the_list_and_the_next_head(make_store, he
     hidden = [Registration(name, "", name, "here", (10, 12), np.full((8, 8), IGNORE, np.uint8)) for name in rest(head)]
     store.relabel(hidden, (0, 255))
     first, *others = rank(store, head)
+    assert first.score == first.cover == max(each.cover for each in (first, *others))  # the default
     assert {first.name, *(each.name for each in others)} == set(rest(head))
     mask = make_store(names=NAMES).mask(first.name)
     store.relabel([Registration(first.name, "train", "", "", (10, 12), mask)], (0, 255))

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 @click.option(
     "--sizes",
     type=options.Sizes(),
-    default="1,3,6,12,all",
-    show_default=True,
-    help="Numbers of training images; all has one repeat.",
+    default=None,
+    help="Numbers of training images; all has one repeat. Default: 1,3,6,12,all, as far as there are so many.",
 )
 @click.option("--repeats", type=int, default=5, show_default=True, help="Random training subsets of each size.")
 @click.option(
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 def main(
     store: Path | str,
     out: Path | None,
-    sizes: tuple[int | None, ...],
+    sizes: tuple[int | None, ...] | None,
     repeats: int,
     by: Any,
     domain: str | None,

@@ -82,8 +82,8 @@ def main(
     unsure in them; and annotate-next.csv, the first K as a manifest. Fill in its column mask and give it to tedm-label.
     """
     from tedm.devices import choose_device
+    from tedm.files import require_new
     from tedm.heads import candidates, load_head, rank
-    from tedm.heads.saved import require_new
     from tedm.store import FeatureStore
 
     if out is not None:
@@ -109,10 +109,15 @@ def main(
     click.echo(f"{store}: {len(ranking)} images ranked by {by}{', diverse' if diverse else ''}; the first {top}:")
     width = max(len(each.name) for each in ranking[:top])
     for number, each in enumerate(ranking[:top], 1):
-        rest = f"entropy {each.entropy:.3f}  disagreement {each.disagreement:.3f}  cover {each.cover:.3f}"
-        click.echo(f"{number:4}  {each.name:{width}}  {by} {each.score:.3f}  " + rest.replace(f"{by} {each.score:.3f}  ", ""))
+        scores = "  ".join(f"{score} {getattr(each, score):.3f}" for score in _shown(by))
+        click.echo(f"{number:4}  {each.name:{width}}  {scores}")
     if out is not None:
         click.echo(f"{out}: ranking.csv, ranking.png, annotate-next.csv; fill in its masks for tedm-label")
+
+
+def _shown(by: str) -> list[str]:
+    """The scores that are printed and drawn: the one that the ranking is by, and those that everybody asks for."""
+    return list(dict.fromkeys([by, "entropy", "disagreement", "cover"]))[:3]
 
 
 def _columns() -> list[str]:
@@ -148,7 +153,6 @@ def _draw(
     from tedm.show import ranking_sheet, save
 
     drawn = list(predict(features, {"head": segmenter}, [each.name for each in chosen], uncertainty=True, **asked))
-    shown = list(dict.fromkeys([by, "entropy", "disagreement"] if by != "entropy" else ["entropy", "disagreement", "cover"]))
     images = [features.image(each.name) for each in chosen]
     figure = ranking_sheet(
         [image[..., 0] if image.shape[-1] == 1 else image for image in images],
@@ -156,7 +160,7 @@ def _draw(
         [each.entropy for each in drawn if each.entropy is not None],
         [each.name for each in chosen],
         segmenter.classes,
-        captions=[", ".join(f"{name} {getattr(each, name):.2f}" for name in shown) for each in chosen],
+        captions=[", ".join(f"{name} {getattr(each, name):.2f}" for name in _shown(by)) for each in chosen],
     )
     save(figure, path)
 

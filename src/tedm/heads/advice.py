@@ -15,6 +15,9 @@ from tedm.heads.findings import Findings
 from tedm.heads.greedy import VotingPath, image_scores
 from tedm.heads.probes import Probed
 
+# Dice on val that is given up for fewer passes of the network, in the second of two recommendations.
+NEARLY = 0.005
+
 
 def advice(findings: Findings) -> list[str]:
     """Paragraphs: what was fitted, what is best on val and what it reaches on test, what to do.
@@ -109,8 +112,11 @@ def _to_do(findings: Findings) -> Iterator[str]:
         return
     text = "To do: "
     for path in findings.paths:
-        some = sorted(path.timesteps[: path.chosen])
-        text += f"with n = {path.n}, --timesteps {','.join(map(str, some))}; "
+        text += f"with n = {path.n}, --timesteps {_option(path, path.chosen)}"
+        fewer = path.nearly(NEARLY)
+        if fewer < path.chosen:
+            text += f" (or, within {100 * NEARLY:g} points on val, {_option(path, fewer)})"
+        text += "; "
     yield (
         f"{text[:-2]} (for tedm-fit, and for tedm-extract of new images). Chosen on "
         f"{_counted(findings.plan.val, 'val image')}, whose labels count as used. Each timestep had a classifier of its own; "
@@ -129,6 +135,10 @@ def _points(found: Interval) -> str:
 
 def _gain(found: Interval) -> str:
     return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+
+
+def _option(path: VotingPath, voters: int) -> str:
+    return ",".join(map(str, sorted(path.timesteps[:voters])))
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tedm.store import Block
 
 TOGETHER = 256  # images whose distances to all others are in memory at once
+AGAIN = 32  # images whose gains are computed anew together: one product of matrices costs little more than one of vectors
 
 
 def described(block: Block) -> NDArray[np.float32]:
@@ -54,15 +55,14 @@ class Cover:
         scale = np.where(spread > 1e-6 * np.abs(every).max(axis=0, initial=0), spread, np.inf) * np.sqrt(every.shape[1])
         every = (every - every.mean(axis=0)) / scale
         self._points = every[: len(images)]
+        self._squares = np.square(self._points).sum(axis=1)
         labelled = every[len(images) :]
         self.distance = np.full(len(images), np.nan)
         self._nearest = np.full(len(images), 2 * float(np.linalg.norm(self._points, axis=1).max()))  # no two are farther apart
         if len(labelled):
-            self.distance = np.concatenate(
-                [_distances(self._points[at : at + TOGETHER], labelled).min(axis=1) for at in range(0, len(images), TOGETHER)]
-            )
+            self.distance = np.min([np.linalg.norm(self._points - point, axis=1) for point in labelled], axis=0)
             self._nearest = self.distance
-        self.gains = self._all_gains(np.ones(len(images))) / len(images)
+        self.gains = self._gains(np.arange(len(images)), self._nearest, np.ones(len(images))) / len(images)
 
     @staticmethod
     def needed(images: int, channels: int) -> int:
@@ -91,37 +91,35 @@ class Cover:
         turns = Counter(group for group in known_groups if group)
         nearest = self._nearest.copy()
         # Gains only fall as more is chosen, so old ones are bounds: nobody is computed again who could not win.
-        bounds, fresh = self._all_gains(weights), np.ones(len(weights), bool)
+        bounds, fresh = self._gains(np.arange(len(weights)), nearest, weights), np.ones(len(weights), bool)
         order: list[int] = []
         left = set(range(len(weights)))
         while left and len(order) < top:
             fewest = min(turns[whose[index]] for index in left)
             in_turn = np.array([index for index in sorted(left) if turns[whose[index]] == fewest])
-            while True:
-                best = int(in_turn[bounds[in_turn].argmax()])
-                if fresh[best]:
-                    break
-                bounds[best] = self._gain(best, nearest, weights)
-                fresh[best] = True
+            while not fresh[best := int(in_turn[bounds[in_turn].argmax()])]:
+                stale = in_turn[~fresh[in_turn]]
+                stale = stale[np.argsort(-bounds[stale], kind="stable")[:AGAIN]]
+                bounds[stale] = self._gains(stale, nearest, weights)
+                fresh[stale] = True
             order.append(best)
             left.remove(best)
             turns[whose[best]] += 1
-            nearest = np.minimum(nearest, _distances(self._points[[best]], self._points)[0])
+            nearest = np.minimum(nearest, self._distances([best])[0])
             fresh[:] = False
         return order
 
-    def _gain(self, index: int, nearest: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
-        return float(np.maximum(nearest - _distances(self._points[[index]], self._points)[0], 0) @ weights)
-
-    def _all_gains(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _gains(
+        self, indices: NDArray[np.int64], nearest: NDArray[np.float64], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What each of some images would gain; `nearest` is how near every image is to one that is known or chosen."""
         parts = [
-            np.maximum(self._nearest - _distances(self._points[at : at + TOGETHER], self._points), 0) @ weights
-            for at in range(0, len(self._points), TOGETHER)
+            np.maximum(nearest - self._distances(indices[at : at + TOGETHER]), 0) @ weights
+            for at in range(0, len(indices), TOGETHER)
         ]
         return np.concatenate(parts)
 
-
-def _distances(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Between all rows of one array and all of another, of shape (rows of one, rows of the other)."""
-    squares = np.square(one).sum(axis=1)[:, None] + np.square(other).sum(axis=1) - 2 * (one @ other.T)
-    return np.asarray(np.sqrt(np.maximum(squares, 0)))
+    def _distances(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of some images to all of them: shape (indices, images)."""
+        squares = self._squares[indices, None] + self._squares - 2 * (self._points[indices] @ self._points.T)
+        return np.asarray(np.sqrt(np.maximum(squares, 0)))

@@ -47,6 +47,10 @@ class VotingPath:
     chosen: int
     scores: NDArray[np.float64]
 
+    def nearly(self, within: float) -> int:
+        """The fewest of them whose vote comes so near to the best on val, `within` in [0, 1]."""
+        return 1 + next(number for number, dice in enumerate(self.val) if dice >= max(self.val) - within)
+
 
 def voting_paths(
     features: Features,

@@ -34,6 +34,7 @@ from tedm.store import IGNORE, Block, Features, OnLevels
 from tedm.store.layout import Floats
 
 By = Literal["timestep", "level", "timestep,level"]
+SIZES = (1, 3, 6, 12)
 METRICS = ("dice", "precision", "recall")
 
 # Fewer strengths and folds than a single head tries: what matters here is the order of timesteps, at hundreds of fits.
@@ -148,7 +149,7 @@ class Plan:
 def plan_probes(
     features: Features,
     *,
-    sizes: Sequence[int | None] = (1, 3, 6, 12, None),
+    sizes: Sequence[int | None] | None = None,
     repeats: int = 5,
     by: By = "timestep",
     domain: str | None = None,
@@ -160,8 +161,9 @@ def plan_probes(
     Parameters
     ----------
     features : Features
-    sizes : sequence of int or None
-        Numbers of training images; None is all of them, which has one repeat. One that is not smaller than all is all.
+    sizes : sequence of int or None, or None
+        Numbers of training images; None among them is all, which has one repeat. None takes `SIZES`, as far as there are more
+        images, and all.
     repeats : int
         Random subsets of each size, nested in each other within a repeat.
     by : {"timestep", "level", "timestep,level"}
@@ -184,6 +186,8 @@ def plan_probes(
     candidates = labels.select(split=train, domain=domain, labelled=True)
     tested = labels.select(split=test, labelled=True)
     groups = labels.group_of(candidates)
+    if sizes is None:
+        sizes = [*(size for size in SIZES if size < len(candidates)), None]
     too_many = [size for size in sizes if size is not None and size > len(candidates)]
     if too_many:
         where = f"split {train!r}" + (f" of {domain}" if domain else "")

@@ -14,7 +14,7 @@ from tedm.store import Features
 def probe(
     features: Features,
     *,
-    sizes: Sequence[int | None] = (1, 3, 6, 12, None),
+    sizes: Sequence[int | None] | None = None,
     repeats: int = 5,
     by: By = "timestep",
     domain: str | None = None,
@@ -31,8 +31,8 @@ def probe(
     ----------
     features : Features
         A store, say.
-    sizes : sequence of int or None
-        Numbers of training images; None is all of them.
+    sizes : sequence of int or None, or None
+        Numbers of training images; None among them is all. None takes 1, 3, 6 and 12, as far as there are more, and all.
     repeats : int
         Random subsets of each size.
     by : {"timestep", "level", "timestep,level"}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 
-from .panels import CAPTION, GAP, HEAD, LINE, PANEL, blank, draw_mask, legend_entries, panel, shorten
+from .panels import CAPTION, GAP, HEAD, LETTER, LINE, PANEL, blank, draw_mask, legend_entries, panel, shorten
 
 COLOURS_OF_ENTROPY = "magma"  # lightness rises evenly: it can be read without colours
 PAIRS = 3  # in a row
@@ -66,7 +66,10 @@ def ranking_sheet(
     pairs = min(PAIRS, len(images))
     rows = -(-len(images) // pairs)
     wide, high = 2 * PANEL + GAP, PANEL + HEAD + (CAPTION if captions is not None else 0) + GAP
-    width, foot = 3 * GAP + pairs * (wide + 2 * GAP), 2 * LINE + 2 * GAP
+    width = 3 * GAP + pairs * (wide + 2 * GAP)
+    entries = legend_entries(class_values, ignored=False, predicted=False)
+    in_a_row = max(1, int(width / max((LETTER * (len(str(entry.get_label())) + 7) for entry in entries), default=width)))
+    foot = LINE * (1 - (-len(entries) // in_a_row)) + 2 * GAP
     figure = blank(width, rows * high + foot)
     for index, image in enumerate(images):
         row, column = divmod(index, pairs)
@@ -89,23 +92,34 @@ def ranking_sheet(
                 va="top",
             )
             line.set(fontsize=9, parse_math=False)
-    _feet(figure, class_values, width)
+    if entries:
+        place = (GAP / width, LINE / figure.get_size_inches()[1])
+
+        figure.legend(
+            handles=entries,
+            loc="lower left",
+            bbox_to_anchor=place,
+            ncols=in_a_row,
+            fontsize=9,
+            frameon=False,
+            borderaxespad=0.1,
+        )
+    _scale(figure)
     return figure
 
 
-def _feet(figure: Figure, class_values: Sequence[int | str], width: float) -> None:
-    """The classes, and a scale for the entropy."""
-    entries = legend_entries(class_values, ignored=False, predicted=False)
-    if entries:
-        most = max(1, int(width / 1.2))
-        figure.legend(
-            handles=entries[: 2 * most], loc="lower left", ncols=min(most, len(entries)), frameon=False, fontsize=9,
-            bbox_to_anchor=(GAP / width, LINE / figure.get_size_inches()[1]), borderaxespad=0.1,
-        )  # fmt: skip
+def _scale(figure: Figure) -> None:
+    """What the colours of the entropy mean."""
     scale = panel(figure, colormaps[COLOURS_OF_ENTROPY](np.linspace(0, 1, 256))[None, :, :3], 0.5, 0.1, 1.2, 0.12)
     scale.set_aspect("auto")
     for place, text, side in ((0, "sure", "right"), (1, "a guess (entropy 1)", "left")):
-        scale.annotate(
-            text, (place, 0.5), (-4 if side == "right" else 4, 0), xycoords="axes fraction", textcoords="offset points",
-            ha=side, va="center", fontsize=9,
-        )  # fmt: skip
+        line = scale.annotate(
+            text,
+            (place, 0.5),
+            (-4 if side == "right" else 4, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha=side,
+            va="center",
+        )
+        line.set(fontsize=9)
