@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 # One process a core and one thread a process: small arrays gain nothing from threads, and two layers of them fight.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all notebooks lint clean
 
 demo: $(INSTALLED)
 	rm -rf demo-out
@@ -20,6 +20,10 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# Run again and written with what they show.
+notebooks: $(INSTALLED)
+	$(THREADS) $(BIN)/python notebooks/execute.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

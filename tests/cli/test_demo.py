@@ -40,3 +40,21 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path):
     again = CliRunner().invoke(demo.main, [str(tmp_path / "out")])
     assert again.exit_code == 1
     assert "is not empty" in again.stderr
+
+
+@pytest.mark.slow
+def test_the_template_store_has_what_was_asked_for_and_is_not_made_twice(tmp_path):
+    pytest.importorskip("nilearn", reason="needs the extra tedm[demo]")
+    computed = []
+    store = demo.template_store(
+        tmp_path, timesteps=(1, 800), draws=2, domains=["coronal"], progress=lambda done, all_, _: computed.append((done, all_))
+    )
+    assert (store.settings.timesteps, store.settings.draws) == ((1, 800), 2)
+    assert (set(store.labels.domains), len(store.labels), store.labels.classes) == ({"coronal"}, 10, (0, 1, 2))
+    assert store.missing() == []
+    assert len(computed) == 10
+    before = (tmp_path / "slices" / "manifest.csv").stat().st_mtime_ns
+    again = demo.template_store(tmp_path, timesteps=(1, 800), draws=2, domains=["coronal"], progress=computed.append)
+    assert len(computed) == 10  # no image was computed
+    assert again.labels == store.labels
+    assert (tmp_path / "slices" / "manifest.csv").stat().st_mtime_ns == before

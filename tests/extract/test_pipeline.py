@@ -12,8 +12,8 @@ from tedm.errors import TedmError
 from tedm.extract import arithmetic as arithmetic_module
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.extract.families.tedm import random_backbone
-from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once
-from tedm.store import FeatureSettings
+from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once, noisy_image
+from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
 
 BACKBONE = random_backbone()
 SETTINGS = FeatureSettings(
@@ -95,3 +95,20 @@ def test_another_revision_of_the_code_is_another_arithmetic():
     old = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen) if field.name != "revision"}
     assert type(chosen)(**old).revision == 0 != chosen.revision
     assert "revision" in arithmetic_module.FIELDS
+
+
+def test_a_noisy_image_is_what_the_backbone_saw(tmp_path):
+    """The activations of the picture, in the backbone's range, are those in the store."""
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=1, batch_size=1)
+    store = FeatureStore.create(tmp_path / "store", SETTINGS, arithmetic, Storage("native", "float32"), {})
+    store.register([Registration("image 0", "", "", "", (16, 16), None)], ())
+    (computed,) = compute(BACKBONE, SETTINGS, arithmetic, squares(1))
+    store.write(computed.name, computed.image, computed.cells)
+    for at, timestep in enumerate(SETTINGS.timesteps):
+        for draw in (0, 1):
+            noisy = noisy_image(BACKBONE, store, "image 0", timestep, draw=draw)
+            x_t = torch.from_numpy(2 * noisy.transpose(2, 0, 1) - 1)[None]
+            for level, seen in zip(computed.cells, BACKBONE.activations(x_t, torch.tensor([timestep])), strict=True):
+                np.testing.assert_allclose(level[at, draw], seen[0].permute(1, 2, 0).numpy(), atol=2e-5)
+    with pytest.raises(TedmError, match="5000"):
+        noisy_image(BACKBONE, store, "image 0", 5000)

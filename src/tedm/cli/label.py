@@ -24,11 +24,9 @@ def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) ->
     MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
     opened again. Images of the store that it does not name keep what they have.
     """
-    from tedm.extract.manifest import read_manifest
-    from tedm.extract.run import registrations
+    from tedm.extract.run import relabel
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
-    new = read_manifest(manifest, classes=classes, ignore=ignore, only_masks_of=features.labels)
-    features.relabel(registrations(new, features.settings), new.classes or ())
+    new = relabel(features, manifest, classes=classes, ignore=ignore)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")

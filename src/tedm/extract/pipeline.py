@@ -23,8 +23,9 @@ from tedm.extract.arithmetic import running
 from tedm.extract.backbone import Backbone
 from tedm.extract.geometry import to_range
 from tedm.extract.noise import draw_noise
+from tedm.extract.schedule import Schedule
 from tedm.extract.stages import Waited, ahead
-from tedm.store import Arithmetic, FeatureSettings
+from tedm.store import Arithmetic, Features, FeatureSettings
 from tedm.store.layout import Floats
 
 READ_AHEAD = 2  # images that wait for the backbone
@@ -163,15 +164,42 @@ def _noised(
     Noising happens on the CPU in float32 whatever the device, so that every device sees the same input.
     """
     for name, image in images:
-        x_0 = np.ascontiguousarray(to_range(image, settings.input_range).transpose(2, 0, 1))
-        x_t = []
-        for timestep, draw in slots:
-            noise = draw_noise(
-                x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw
-            )
-            both = torch.from_numpy(x_0)[None], torch.from_numpy(noise)[None]
-            x_t.append(backbone.schedule.x_t(*both, torch.tensor([timestep]))[0])
-        yield name, image, x_t
+        yield name, image, [_x_t(backbone.schedule, settings, name, image, timestep, draw) for timestep, draw in slots]
+
+
+def noisy_image(backbone: Backbone, features: Features, name: str, timestep: int, *, draw: int = 0) -> NDArray[np.float32]:
+    """What the backbone saw of an image: x_t.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        The one that the features were computed with, for its schedule.
+    features : Features
+        A store, say.
+    name : str
+        One of its images.
+    timestep, draw : int
+        At which timestep and with which draw of noise; any, not only those of the features.
+
+    Returns
+    -------
+    array of shape (size, size, channels)
+        In the image's units: 0 is black and 1 white, and noise goes beyond both.
+    """
+    backbone.schedule.require([timestep])
+    black, white = features.settings.input_range
+    x_t = _x_t(backbone.schedule, features.settings, name, features.image(name), timestep, draw)
+    return (x_t.numpy().transpose(1, 2, 0) - np.float32(black)) / np.float32(white - black)
+
+
+def _x_t(
+    schedule: Schedule, settings: FeatureSettings, name: str, image: NDArray[np.float32], timestep: int, draw: int
+) -> Tensor:
+    """Shape (channels, size, size), in the backbone's range."""
+    x_0 = np.ascontiguousarray(to_range(image, settings.input_range).transpose(2, 0, 1))
+    noise = draw_noise(x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw)
+    both = torch.from_numpy(x_0)[None], torch.from_numpy(noise)[None]
+    return schedule.x_t(*both, torch.tensor([timestep]))[0]
 
 
 def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:

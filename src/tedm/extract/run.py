@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from tedm.errors import TedmError, raise_listed
 from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
 from tedm.extract.backbone import Backbone
 from tedm.extract.live import square_image, square_mask
-from tedm.extract.manifest import Manifest, ManifestEntry
+from tedm.extract.manifest import Manifest, ManifestEntry, read_manifest
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
 from tedm.extract.stages import Behind, Waited
@@ -245,6 +246,31 @@ def _recorded_device(same_kind: dict[str, Any]) -> Arithmetic:
         return choose_arithmetic(**same_kind)
     except TedmError:
         return choose_arithmetic(**{**same_kind, "device": "cpu"})
+
+
+def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None) -> Manifest:
+    """Masks, splits, groups and domains for images that a store has; activations stay as they are.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Its images that are not named keep what they have; those that are given no mask keep theirs.
+    source, classes, ignore
+        See `read_manifest`; `classes` where the new masks do not hold all of them. Images are not opened, only masks.
+
+    Returns
+    -------
+    Manifest
+        What was read.
+
+    Raises
+    ------
+    TedmError
+        For a manifest that cannot be used, an image that is not in the store, or masks that stay and have other classes.
+    """
+    manifest = read_manifest(source, classes=classes, ignore=ignore, only_masks_of=store.labels)
+    store.relabel(registrations(manifest, store.settings), manifest.classes or ())
+    return manifest
 
 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:

@@ -6,6 +6,7 @@ the same colour. Outlines run along the edges of pixels, so that what is drawn i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,12 +25,22 @@ from numpy.typing import NDArray
 # Okabe-Ito without black, those first that stand out on grey images.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")
 PANEL, GAP, CAPTION, HEAD, LINE = 1.75, 0.08, 0.2, 0.26, 0.22  # inches
+SHOWN = 100  # dots an inch, on a screen
 LETTER = 0.078  # inches of an average letter at 9 points
+
+
+class Picture(Figure):
+    """A figure that notebooks show by themselves: no pyplot, no magic word, the same bytes each time."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=SHOWN)
+        return out.getvalue()
 
 
 def blank(width: float, height: float) -> Figure:
     """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = Picture(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -102,10 +113,10 @@ def below(axes: Axes, text: str) -> None:
     line.set(fontsize=9, parse_math=False)
 
 
-def beside(figure: Figure, name: str, middle: float, height: float) -> None:
-    """Write a name upwards, beside a row, its middle and height in inches."""
+def beside(figure: Figure, name: str, middle: float, height: float, *, left: float = 0.0) -> None:
+    """Write a name upwards, beside a row, its middle and height and the left edge in inches."""
     total = figure.get_size_inches()
-    place = (HEAD / 2 / total[0], middle / total[1])
+    place = ((left + HEAD / 2) / total[0], middle / total[1])
     figure.text(*place, shorten(name, height), rotation=90, ha="center", va="center", fontsize=9, parse_math=False)
 
 
