@@ -151,7 +151,7 @@ def test_stopped_probes_go_on_and_end_the_same(store, tmp_path):
 
 def test_a_damaged_probe_is_computed_again(store, tmp_path):
     plan = plan_probes(store, sizes=(1,), repeats=1)
-    whole = run_probes(store, plan, kept=tmp_path)
+    whole = run_probes(store, plan, kept=tmp_path / "kept")
     (tmp_path / "timestep-50.npz").write_bytes(b"half a file")
     np.testing.assert_array_equal(run_probes(store, plan, kept=tmp_path)[1].scores, whole[1].scores)
 
@@ -325,3 +325,14 @@ def test_findings_need_no_paths(store):
     found = Findings(store, plan, probed, [])
     assert "Of single levels" in advice(found)[-1]
     assert found.curves() == {}
+
+
+def test_two_processes_give_the_same_bits_as_one(store, tmp_path):
+    plan = plan_probes(store, sizes=(1, 3), repeats=1)
+    alone, together = run_probes(store, plan), run_probes(store, plan, processes=2, memory=4 * 10**9, kept=tmp_path / "kept")
+    for one, other in zip(alone, together, strict=True):
+        assert one.probe == other.probe
+        np.testing.assert_array_equal(one.scores, other.scores)
+        for mine, theirs in zip(one.fits, other.fits, strict=True):
+            np.testing.assert_array_equal(mine.coef, theirs.coef)
+    assert len(list((tmp_path / "kept").iterdir())) == len(plan.probes)

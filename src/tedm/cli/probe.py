@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--test", default="test", show_default=True, help="Images to be scored on, in every domain.")
 @click.option("--ridge", type=options.Ridge(), default=None, help="Penalties to choose from. Default: 1, 10, 100, 1000, 10000.")
 @options.MEMORY
+@click.option("--processes", type=int, default=None, help="Probes that are computed at once. Default: one for each core.")
 @options.VERSION
 @plain_errors
 def main(
@@ -50,6 +51,7 @@ def main(
     test: str,
     ridge: Any,
     memory: int | None,
+    processes: int | None,
 ) -> None:
     """Fit a small ridge logistic regression on each timestep (or level) of STORE and see which are worth what.
 
@@ -60,12 +62,14 @@ def main(
     """
     import shutil
 
+    import torch
+
     from tedm.files import require_new
     from tedm.heads import advice, probe
     from tedm.heads.probes import STRENGTHS
     from tedm.store import FeatureStore
 
-    kept = None
+    kept, cores = None, torch.get_num_threads()
     if out is not None:
         require_new(out)
         kept = out.with_name(f".{out.name}.probes")
@@ -73,7 +77,15 @@ def main(
     strengths = STRENGTHS if ridge is None or ridge == "auto" else [ridge] if isinstance(ridge, float) else ridge
     asked: dict[str, Any] = {"sizes": sizes, "repeats": repeats, "by": by, "domain": domain, "train": split, "test": test}
     with progress("probing") as show:
-        findings = probe(features, **asked, ridge=strengths, memory=memory, kept=kept, progress=show)
+        findings = probe(
+            features,
+            **asked,
+            ridge=strengths,
+            memory=memory,
+            processes=cores if processes is None else processes,
+            kept=kept,
+            progress=show,
+        )
     say("scores are Dice x 100: mean [95 % interval] over repeats and images")
     click.echo(_text(findings))
     words = advice(findings)

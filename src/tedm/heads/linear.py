@@ -182,20 +182,16 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
     list of Sum
         Once, a sum for each model, in the same order of images whatever the threads.
     """
-    known: dict[tuple[bytes, bytes], int] = {}
-    aims_of = [known.setdefault((one.position.tobytes(), one.row_weights.tobytes()), len(known)) for one in models]
-    order = sorted(range(len(models)), key=lambda n: aims_of[n])  # those of one aim next to each other
-    of_image = {name: _grouped([n for n in order if name in models[n].images], models, effort.columns) for name in names}
-    edges = list(pairwise([0, *np.cumsum([model.weights.shape[1] for model in models]).tolist()]))
-    stacks = {together: _Stack.of(together, models, aims_of, edges) for groups in of_image.values() for together in groups}
-    totals = _Totals.of(len(models), edges[-1][1], len(models[0].weights))
+    abreast = _Abreast(models)
+    of_image = {name: abreast.stacks(name, effort.columns) for name in names}
+    totals = _Totals.of(len(models), *abreast.weights.shape[::-1])
     idle: queue.SimpleQueue[Scratch] = queue.SimpleQueue()
     for _ in range(effort.threads):
         idle.put(Scratch())
 
     def of(image: Image) -> list[tuple[_Stack, _Totals]]:
         scratch = idle.get()
-        found = [(stacks[together], stacks[together].nothing()) for together in of_image[image.name]]
+        found = [(stack, stack.nothing()) for stack in of_image[image.name]]
         aims: dict[int, Aim] = {}
         seen: NDArray[np.uint8] | None = None
         for part in image.parts(effort.dtype, scratch):
@@ -206,8 +202,7 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
                 logits += stack.shift
                 for run in stack.runs:
                     if run.aim not in aims:
-                        one = models[run.model]
-                        aims[run.aim] = Aim.of(part.labels, one.position, one.row_weights, part.counts)
+                        aims[run.aim] = Aim.of(part.labels, *abreast.aims[run.aim], part.counts)
                     aim = aims[run.aim]
                     if run.two_classes:
                         mine.loss[run.at] += two_classes(logits[:, run.columns], aim)
@@ -224,7 +219,7 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
     for found in each_in_a_thread(of, images, effort.threads):
         for stack, more in found:
             totals.add(stack, more)
-    yield totals.sums(edges)
+    yield abreast.sums(totals)
 
 
 def moments(rows: Rows, names: Sequence[str], effort: Effort) -> Iterator[tuple[str, Floats, Floats, int]]:
@@ -246,20 +241,6 @@ def working_bytes(data: TrainingData, outputs: int) -> int:
     return design_bytes(data.features, len(data.timesteps), data.rows, outputs)
 
 
-def _grouped(wanted: Sequence[int], models: Sequence[Model], columns: int) -> list[tuple[int, ...]]:
-    """Models in groups of at most so many outputs."""
-    groups: list[tuple[int, ...]] = []
-    width = columns + 1
-    for n in wanted:
-        outputs = models[n].weights.shape[1]
-        if width + outputs > columns:
-            groups.append(())
-            width = 0
-        groups[-1] += (n,)
-        width += outputs
-    return groups
-
-
 @dataclass(frozen=True)
 class _Run:
     """Neighbouring columns of a stack that are computed in one go: models of two classes with one aim, or a single model.
@@ -270,21 +251,18 @@ class _Run:
         Where they are among the stack's outputs, and among its models.
     aim : int
         Which of the aims they have.
-    model : int
-        One that has it.
     two_classes : bool
     """
 
     columns: slice
     at: slice
     aim: int
-    model: int
     two_classes: bool
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """Models side by side: weights of shape (features, outputs), shifts, and where their sums belong."""
+    """Some models side by side: weights of shape (features, outputs), shifts, and where their sums belong."""
 
     weights: Floats
     shift: Floats
@@ -292,31 +270,76 @@ class _Stack:
     models: NDArray[np.intp]
     columns: NDArray[np.intp]
 
-    @classmethod
-    def of(
-        cls, together: Sequence[int], models: Sequence[Model], aims: Sequence[int], edges: Sequence[tuple[int, int]]
-    ) -> _Stack:
-        runs: list[_Run] = []
-        edge = 0
-        for at, n in enumerate(together):
-            outputs = models[n].weights.shape[1]
-            last = runs[-1] if runs else None
-            if last is not None and last.two_classes and outputs == 1 and last.aim == aims[n]:
-                runs[-1] = _Run(slice(last.columns.start, edge + 1), slice(last.at.start, at + 1), aims[n], n, True)
-            else:
-                runs.append(_Run(slice(edge, edge + outputs), slice(at, at + 1), aims[n], n, outputs == 1))
-            edge += outputs
-        return cls(
-            np.concatenate([models[n].weights for n in together], axis=1),
-            np.concatenate([models[n].shift for n in together]),
-            tuple(runs),
-            np.array(together, np.intp),
-            np.concatenate([np.arange(*edges[n]) for n in together]),
-        )
-
     def nothing(self) -> _Totals:
         """Sums of its models, to be added to."""
         return _Totals.of(len(self.models), len(self.columns), len(self.weights))
+
+
+class _Abreast:
+    """All models of a pass side by side, those of one aim next to each other.
+
+    Hundreds of models share few sets of images and fewer aims: what a pass needs is looked up, not made for every model.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        keys: dict[tuple[bytes, bytes], int] = {}
+        aim_of = [keys.setdefault((one.position.tobytes(), one.row_weights.tobytes()), len(keys)) for one in models]
+        self._order = sorted(range(len(models)), key=lambda n: aim_of[n])
+        ordered = [models[n] for n in self._order]
+        self._aim = np.array([aim_of[n] for n in self._order])
+        self.aims = {aim_of[n]: (one.position, one.row_weights) for n, one in enumerate(models)}
+        self._width = np.array([one.weights.shape[1] for one in ordered])
+        self._first = np.cumsum(self._width) - self._width
+        self.weights: Floats = np.concatenate([one.weights for one in ordered], axis=1)
+        self._shift: Floats = np.concatenate([one.shift for one in ordered])
+        self._sets: dict[frozenset[str], list[int]] = {}
+        for place, one in enumerate(ordered):
+            self._sets.setdefault(one.images, []).append(place)
+        self._made: dict[tuple[int, ...], list[_Stack]] = {}
+
+    def stacks(self, name: str, columns: int) -> list[_Stack]:
+        """The models that an image counts for, in stacks of at most so many outputs."""
+        key = tuple(number for number, images in enumerate(self._sets) if name in images)
+        if key not in self._made:
+            sets = list(self._sets.values())
+            places = sorted(place for number in key for place in sets[number])
+            self._made[key] = [self._stack(np.array(group, np.intp)) for group in self._grouped(places, columns)]
+        return self._made[key]
+
+    def sums(self, totals: _Totals) -> list[Sum]:
+        """What each model got, in the order in which they were given."""
+        found = {}
+        for place, n in enumerate(self._order):
+            own = slice(self._first[place], self._first[place] + self._width[place])
+            gradient, offset = totals.gradient[:, own].copy(), totals.offset[own].copy()
+            found[n] = Sum(float(totals.loss[place]), float(totals.total[place]), gradient, offset)
+        return [found[n] for n in range(len(found))]
+
+    def _grouped(self, places: Sequence[int], columns: int) -> Iterator[list[int]]:
+        group: list[int] = []
+        width = 0
+        for place in places:
+            if group and width + self._width[place] > columns:
+                yield group
+                group, width = [], 0
+            group.append(place)
+            width += self._width[place]
+        if group:
+            yield group
+
+    def _stack(self, places: NDArray[np.intp]) -> _Stack:
+        width, aim = self._width[places], self._aim[places]
+        first = np.cumsum(width) - width  # in the stack
+        columns = np.repeat(self._first[places] - first, width) + np.arange(width.sum())
+        alike = (aim[1:] == aim[:-1]) & (width[1:] == 1) & (width[:-1] == 1)
+        starts = [0, *(np.flatnonzero(~alike) + 1).tolist()]
+        runs = [
+            _Run(
+                slice(int(first[at]), int(first[end - 1] + width[end - 1])), slice(at, end), int(aim[at]), bool(width[at] == 1)
+            )
+            for at, end in pairwise([*starts, len(places)])
+        ]
+        return _Stack(self.weights[:, columns], self._shift[columns], tuple(runs), places, columns)
 
 
 @dataclass
@@ -346,13 +369,6 @@ class _Totals:
         self.total[stack.models] += more.total
         self.offset[stack.columns] += more.offset
         self.gradient[:, stack.columns] += more.gradient
-
-    def sums(self, edges: Sequence[tuple[int, int]]) -> list[Sum]:
-        """One for each model."""
-        return [
-            Sum(float(self.loss[n]), float(self.total[n]), self.gradient[:, first:end].copy(), self.offset[first:end].copy())
-            for n, (first, end) in enumerate(edges)
-        ]
 
 
 def center_and_variance(

@@ -17,11 +17,14 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.algebra import BlockDesign
-from tedm.heads.budget import Budget
+from tedm.heads.budget import Budget, resident
 from tedm.heads.jobs import Job, Source
 from tedm.heads.logistic import class_probabilities
 from tedm.heads.parallel import each_in_a_thread
@@ -42,6 +45,8 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 FOLDS = 3
 ITERATIONS = 300
 TOLERANCE = 1e-4
+# What a helper process has at least: Python, torch, some images.
+PROCESS_BYTES = 10**9
 # Bytes of a logit, its probabilities and what is made of them.
 BYTES_PER_LOGIT = 40
 
@@ -258,6 +263,7 @@ def run_probes(
     *,
     ridge: Sequence[float] = STRENGTHS,
     memory: int | None = None,
+    processes: int = 1,
     kept: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Probed]:
@@ -272,7 +278,10 @@ def run_probes(
         Strengths; of several, the one with the smallest loss in a grouped cross-validation of three folds, for every fit of
         its own. With fewer than three groups 1 is taken.
     memory : int or None
-        Bytes that this process may have resident; None takes half of what is free.
+        Bytes that this process and its helpers may have resident; None takes half of what is free.
+    processes : int
+        Probes that are computed at once, each by a process of one thread: many small products gain next to nothing from
+        threads. Fewer are taken where the memory does not hold `PROCESS_BYTES` for each. With 1 all is computed here.
     kept : Path or None
         A folder in which finished probes are kept: the same call goes on after them.
     progress : callable (done, all, name) or None
@@ -288,21 +297,61 @@ def run_probes(
     TedmError
         If the budget is too small, or `kept` has the probes of another plan.
     """
+    if processes < 1:
+        raise TedmError(f"--processes is {processes}; it must be at least 1")
     key = _key(features, plan, ridge)
-    found = []
-    for number, probe in enumerate(plan.probes, 1):
-        done = _read(kept, probe, key) if kept is not None else None
-        if done is None:
-            view: Features = features if probe.level is None else OnLevels(features, [probe.level])
-            budget = Budget(memory)
-            fits = _fit(view, probe, plan, ridge, budget)
-            done = Probed(probe, fits, _score(view, probe, fits, plan.scored, budget))
-            if kept is not None:
-                _write(kept, done, key)
-        found.append(done)
+    found = {probe: done for probe in plan.probes if kept is not None and (done := _read(kept, probe, key)) is not None}
+    missing = [probe for probe in plan.probes if probe not in found]
+    total = Budget(memory).total
+    processes = min(processes, len(missing), max(1, (total - resident()) // PROCESS_BYTES))
+    for done in _computed(features, plan, missing, ridge, memory, total, processes):
+        if kept is not None:
+            _write(kept, done, key)
+        found[done.probe] = done
         if progress is not None:
-            progress(number, len(plan.probes), probe.name)
-    return found
+            progress(len(found), len(plan.probes), done.probe.name)
+    return [found[probe] for probe in plan.probes]
+
+
+def _computed(
+    features: Features,
+    plan: Plan,
+    probes: Sequence[Probe],
+    ridge: Sequence[float],
+    memory: int | None,
+    total: int,
+    processes: int,
+) -> Iterator[Probed]:
+    """The probes in order, here or by processes that share what the budget leaves."""
+    if processes <= 1:
+        for probe in probes:
+            yield _one(features, plan, probe, ridge, memory)
+        return
+    share = (total - resident()) // processes
+    try:
+        with parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
+            calls = (delayed(_one_apart)(features, plan, probe, ridge, share) for probe in probes)
+            yield from Parallel(return_as="generator", batch_size=1)(calls)
+    except TerminatedWorkerError as error:
+        raise TedmError(
+            "a helper process was killed, for want of memory most likely; what was finished is safe. "
+            "Run the same command again with a smaller --memory or fewer --processes"
+        ) from error
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)  # else they stay, with their memory
+
+
+def _one_apart(features: Features, plan: Plan, probe: Probe, ridge: Sequence[float], memory: int) -> Probed:
+    torch.set_num_threads(1)
+    return _one(features, plan, probe, ridge, memory)
+
+
+def _one(features: Features, plan: Plan, probe: Probe, ridge: Sequence[float], memory: int | None) -> Probed:
+    """Fit and score a probe."""
+    view: Features = features if probe.level is None else OnLevels(features, [probe.level])
+    budget = Budget(memory)
+    fits = _fit(view, probe, plan, ridge, budget)
+    return Probed(probe, fits, _score(view, probe, fits, plan.scored, budget))
 
 
 def opinions(block: Block, fits: Sequence[Fit]) -> Iterator[NDArray[np.float64]]:

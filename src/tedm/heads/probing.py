@@ -22,6 +22,7 @@ def probe(
     test: str | None = "test",
     ridge: Sequence[float] = STRENGTHS,
     memory: int | None = None,
+    processes: int = 1,
     kept: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Findings:
@@ -44,7 +45,9 @@ def probe(
     ridge : sequence of float
         Penalties; of several, each fit takes the best of a cross-validation of its own images by group.
     memory : int or None
-        Bytes that this process may have resident; None takes half of what is free.
+        Bytes that this process and its helpers may have resident; None takes half of what is free.
+    processes : int
+        Probes that are computed at once, as far as the memory holds them.
     kept : Path or None
         A folder for finished probes: the same call goes on after them. To be deleted when the findings are safe.
     progress : callable (done, all, what) or None
@@ -60,5 +63,5 @@ def probe(
         If images, masks or memory do not suffice; see `tedm.heads.probes`.
     """
     plan = plan_probes(features, sizes=sizes, repeats=repeats, by=by, domain=domain, train=train, test=test)
-    probed = run_probes(features, plan, ridge=ridge, memory=memory, kept=kept, progress=progress)
+    probed = run_probes(features, plan, ridge=ridge, memory=memory, processes=processes, kept=kept, progress=progress)
     return Findings(features, plan, probed, voting_paths(features, plan, probed, memory=memory, progress=progress))

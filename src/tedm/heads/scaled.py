@@ -41,6 +41,7 @@ class Scaled:
         scale = np.sqrt(variance if standardize else variance + problem.strength / self.total)
         self._scale = np.where(scale > 0, scale, 1.0)[:, None]
         self._strength = problem.strength if standardize else problem.strength / self._scale**2
+        self._images = frozenset(problem.images)
         self._position = np.full(256, IGNORE, np.uint8)
         self._position[problem.present] = np.arange(len(problem.present))
 
@@ -48,7 +49,7 @@ class Scaled:
         """Weights and intercepts for features as they are."""
         weights = self._weights(point) / self._scale
         shift = point[-self._problem.outputs :] - self._center @ weights
-        return Model(weights, shift, frozenset(self._problem.images), self._position, self._problem.row_weights)
+        return Model(weights, shift, self._images, self._position, self._problem.row_weights)
 
     def objective(self, point: NDArray[np.float64], total: Sum) -> tuple[float, NDArray[np.float64]]:
         """Value and gradient, divided by the number of rows, so that a tolerance means the same for one image and for many."""
