@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tedm.cli import evaluate, extract, fit, inspect, label, predict, pretrain
+from tedm.store import FeatureStore
 
 COMMANDS = {
     "extract": extract.main,
@@ -125,6 +126,25 @@ def test_labels_can_come_later(dataset, checkpoint, tmp_path):
     assert "no split: 7 (0 labelled)" in run("fit", store, tmp_path / "head", "--timesteps", "1", code=1).stderr
     run("label", store, dataset)
     run("fit", store, tmp_path / "head", "--method", "timestep:1")
+
+
+def test_a_new_mask_leaves_alone_what_is_not_said_and_tears_no_patient_apart(dataset, checkpoint, tmp_path):
+    store = tmp_path / "store"
+    run("extract", dataset, store, "--checkpoint", checkpoint, "--timesteps", "1", *QUICK)
+    before = FeatureStore.open(store).labels
+    manifest = tmp_path / "new.csv"
+    images, masks = dataset.parent / "images", dataset.parent / "masks"
+    manifest.write_text(f"image,mask\n{images}/scan 5.png,{masks}/scan 5.png\n")
+    run("label", store, manifest)
+    assert FeatureStore.open(store).labels == before  # still for testing, of its patient and domain
+    manifest.write_text("image,split,patient\nscan 5.png,test,p0\n")
+    refused = run("label", store, manifest, code=1).stderr
+    assert "scan 5: group p0 would be in test, and scan 0, of the same group, is in train" in refused
+    assert FeatureStore.open(store).labels == before
+    manifest.write_text("image,split,patient\nscan 5.png,train,p0\n")
+    run("label", store, manifest)
+    after = FeatureStore.open(store).labels
+    assert (after.splits[5], after.groups[5], after.domains[5]) == ("train", "p0", before.domains[5])
 
 
 def test_a_backbone_is_pretrained_and_used(dataset, tmp_path):

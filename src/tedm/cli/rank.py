@@ -131,7 +131,7 @@ def _cells(ranked: Ranked) -> list[str]:
 
 
 def _template(out: Path, chosen: list[Ranked], paths: dict[str, Path]) -> list[list[str]]:
-    """A manifest that lacks nothing but masks: group and domain are said, since tedm-label replaces them, too."""
+    """A manifest that lacks nothing but masks."""
     rows = [["name", "image", "mask", "split", "group", "domain"]]
     for each in chosen:
         image = os.path.relpath(paths[each.name].resolve(), out.resolve()) if each.name in paths else each.name

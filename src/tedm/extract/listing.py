@@ -43,9 +43,15 @@ OTHER_PICTURES = frozenset(
 )
 
 
+UNSAID = frozenset({"split", "group", "domain"})
+
+
 @dataclass(frozen=True)
 class Row:
-    """What is said about one image; `where` is the place that says it. See `tedm.extract.manifest.ManifestEntry`."""
+    """What is said about one image; `where` is the place that says it. See `tedm.extract.manifest.ManifestEntry`.
+
+    `unsaid` names those of "split", "group" and "domain" that are defaults, since nothing was said of them.
+    """
 
     where: str
     name: str
@@ -55,6 +61,7 @@ class Row:
     group: str
     patient: str
     domain: str
+    unsaid: frozenset[str] = frozenset()
 
 
 def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
@@ -90,7 +97,10 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
         name, patient = row.get("name") or stem_of(image), row.get("patient", "")
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
-        rows.append(Row(where, name, image, mask, split, row.get("group") or patient or name, patient, domain))
+        group = row.get("group") or patient
+        said = {"split": "split" in row, "group": bool(group), "domain": bool(row.get("domain"))}
+        unsaid = frozenset(column for column, is_said in said.items() if not is_said)
+        rows.append(Row(where, name, image, mask, split, group or name, patient, domain, unsaid))
     return rows, problems
 
 
@@ -111,7 +121,7 @@ def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
         mask = by_stem.get(name)
         unpaired.pop(name, None)
         where = str(path.relative_to(folder))
-        rows.append(Row(where, name, path, mask, "train" if mask else "", name, "", folder.resolve().name))
+        rows.append(Row(where, name, path, mask, "train" if mask else "", name, "", folder.resolve().name, UNSAID))
     problems += [
         f"{path.relative_to(folder)}: no image of this stem in images/; a mask is paired by its stem"
         for path in unpaired.values()

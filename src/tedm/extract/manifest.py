@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,7 @@ def read_manifest(
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
     only_masks_of : Labels, optional
         Images of which only the masks are opened, to label them anew: their files may be elsewhere. Their sizes are taken from
-        here.
+        here, and the splits, groups and domains of which nothing is said.
 
     Returns
     -------
@@ -163,6 +163,8 @@ def read_manifest(
     rows, problems = (rows_of_folder if table.is_dir() else rows_of_csv)(table)
     if not rows and not problems:
         raise TedmError(f"{table}: no images; expected {', '.join(READERS)}")
+    if only_masks_of is not None:
+        rows = _as_known(rows, only_masks_of)
     problems += problems_between(rows)
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
@@ -201,6 +203,21 @@ def read_manifest(
         for row, header in zip(rows, headers, strict=True)
     )
     return Manifest(entries, found_classes, ignore, headers)
+
+
+def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
+    """What is not said of images that are known stays as it is; one without a split that gets a mask is for training."""
+    known = {name: at for at, name in enumerate(labels.names)}
+    found = []
+    for row in rows:
+        at = known.get(row.name)
+        if at is not None:
+            split = (labels.splits[at] or row.split) if "split" in row.unsaid else row.split
+            group = labels.groups[at] if "group" in row.unsaid else row.group
+            domain = labels.domains[at] if "domain" in row.unsaid else row.domain
+            row = replace(row, split=split, group=group, domain=domain)
+        found.append(row)
+    return found
 
 
 def _checked(

@@ -266,11 +266,27 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
     Raises
     ------
     TedmError
-        For a manifest that cannot be used, an image that is not in the store, or masks that stay and have other classes.
+        For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
+        group that would be in two splits.
     """
     manifest = read_manifest(source, classes=classes, ignore=ignore, only_masks_of=store.labels)
+    _require_whole_groups(manifest, store.labels)
     store.relabel(registrations(manifest, store.settings), manifest.classes or ())
     return manifest
+
+
+def _require_whole_groups(manifest: Manifest, labels: Labels) -> None:
+    """Refuse a split for an image of a group whose other images, which the manifest does not name, are in another."""
+    new = {entry.name: (entry.group, entry.split) for entry in manifest.entries}
+    old = zip(labels.names, labels.groups, labels.splits, strict=True)
+    stays = {(group, split): name for name, group, split in old if name not in new and group and split}
+    problems = [
+        f"{name}: group {group} would be in {split}, and {stays[group, other]}, of the same group, is in {other}"
+        for name, (group, split) in new.items()
+        for other in ("train", "val", "test")
+        if split and other != split and (group, other) in stays
+    ]
+    raise_listed("a group belongs into one split; name its other images too, or give these the split that they have", problems)
 
 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
