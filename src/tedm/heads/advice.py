@@ -24,7 +24,7 @@ def advice(findings: Findings) -> list[str]:
 
     Without labelled val images nothing is chosen, and that is said.
     """
-    paragraphs = [_how(findings), *_on_timesteps(findings), *_on_levels(findings), *_to_do(findings)]
+    paragraphs = [_how(findings), *_to_do(findings), *_on_timesteps(findings), *_on_levels(findings)]
     return [paragraph for paragraph in paragraphs if paragraph]
 
 
@@ -110,18 +110,17 @@ def _on_levels(findings: Findings) -> Iterator[str]:
 def _to_do(findings: Findings) -> Iterator[str]:
     if not findings.paths:
         return
-    text = "To do: "
-    for path in findings.paths:
-        text += f"with n = {path.n}, --timesteps {_option(path, path.chosen)}"
-        fewer = path.nearly(NEARLY)
-        if fewer < path.chosen:
-            text += f" (or, within {100 * NEARLY:g} points on val, {_option(path, fewer)})"
-        text += "; "
     yield (
-        f"{text[:-2]} (for tedm-fit, and for tedm-extract of new images). Chosen on "
+        f"Recommended to vote, for tedm-fit --timesteps and for tedm-extract of new images; chosen on "
         f"{_counted(findings.plan.val, 'val image')}, whose labels count as used. Each timestep had a classifier of its own; "
         "one that is shared, as in TEDM, may want other timesteps."
     )
+    for path in findings.paths:
+        text = f"With n = {path.n}: {_option(path, path.chosen)} (val {100 * path.val[path.chosen - 1]:.1f})"
+        fewer = path.nearly(NEARLY)
+        if fewer < path.chosen:
+            text += f", or {_option(path, fewer)} ({100 * path.val[fewer - 1]:.1f}), the fewest within {100 * NEARLY:g} points"
+        yield f"{text}."
 
 
 def _val_mean(findings: Findings, done: Probed, n: int) -> float:
@@ -134,7 +133,8 @@ def _points(found: Interval) -> str:
 
 
 def _gain(found: Interval) -> str:
-    return f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
+    mean, low, high = (round(value, 1) + 0.0 for value in (found.mean, found.low, found.high))  # no -0.0
+    return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _option(path: VotingPath, voters: int) -> str:

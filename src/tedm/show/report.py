@@ -8,6 +8,7 @@ table below, and headings never skip a rank.
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -41,6 +42,12 @@ class Picture:
     alt: str
     caption: str
     sheet: Sheet
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is more than twice as wide as high: panels side by side, which want the width of the page."""
+        width, height = struct.unpack(">II", self.png[16:24])  # where every PNG says so
+        return bool(width > 2 * height)
 
 
 @dataclass(frozen=True)

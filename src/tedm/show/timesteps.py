@@ -121,6 +121,9 @@ def level_figure(
         axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="black", linewidth=1.6))
         axes.set_xticks(range(len(timesteps)), timesteps if number == len(grids) - 1 else [], fontsize=9)
         axes.set_yticks(range(len(levels)), levels, fontsize=9)
+        for tick in axes.get_xticklabels():
+            tick.set_verticalalignment("baseline")  # "all" has no more above the line than a number
+        axes.tick_params(axis="x", pad=12)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(name, fontsize=10, loc="left", pad=3, parse_math=False)
