@@ -272,6 +272,14 @@ def test_subsets_of_one_class_are_left_out_and_named(store):
         plan_probes(relabel(store, **every), sizes=(None,))
 
 
+def test_a_class_that_is_empty_in_a_fold_is_said(store):
+    only = {name: {"mask": np.zeros((8, 8), np.uint8)} for name in TRAIN[1:]}
+    found = probe(relabel(store, **only), sizes=(None,))
+    chosen = {fit.chosen_by for done in found.probed for fit in done.fits}
+    assert chosen == {"a cross-validation of 2 folds by group (1 more would learn from images of one class)"}
+    assert "In 3 fits a class was empty in some fold (fits.csv says which)." in advice(found)[0]
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

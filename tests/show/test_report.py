@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from tedm.show.figures import png
-from tedm.show.panels import edges
+from tedm.show.panels import blank, edges
 from tedm.show.report import GENERATOR, Picture, Section, Sheet, report_html, tile_figure
 
 
@@ -26,8 +26,18 @@ def test_bold_entries_are_strong_and_others_are_not() -> None:
     assert "<td>3.0</td>" in page
 
 
+def picture_of(width: float, height: float) -> Picture:
+    return Picture(png(blank(width, height)), "alt", "caption", Sheet("d", ["x"], [["2"]]))
+
+
+def test_panels_side_by_side_get_the_width_of_the_page() -> None:
+    for width, height, wide in ((5, 2, True), (3, 2, False), (2, 5, False)):
+        page = report_html("t", [], [Section("s", pictures=[picture_of(width, height)])], made_by="1")
+        assert ('<figure class="wide">' in page) == wide
+
+
 def test_a_sheet_stands_beside_the_pictures_where_that_is_asked_for() -> None:
-    sheet, picture = Sheet("c", ["x"], [["1"]]), Picture(b"", "alt", "caption", Sheet("d", ["x"], [["2"]]))
+    sheet, picture = Sheet("c", ["x"], [["1"]]), picture_of(2, 2)
     for beside in (True, False):
         page = report_html("t", [], [Section("s", sheets=[sheet], pictures=[picture], beside=beside)], made_by="1")
         assert (page.index('class="pictures"') < page.index('<p class="caption">c')) == beside

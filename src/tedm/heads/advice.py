@@ -52,6 +52,9 @@ def _how(findings: Findings) -> str:
             f"With n = {_listed(default)} some subsets have fewer than three groups, too few for a cross-validation: "
             "they take the default penalty, 1. "
         )
+    empty = sum("class" in fit.chosen_by for fit in fits)
+    if empty:
+        text += f"In {_counted(empty, 'fit')} a class was empty in some fold (fits.csv says which). "
     unfinished = sum(not fit.converged for fit in fits)
     if unfinished:
         text += f"{_counted(unfinished, 'fit')} stopped before converging. "

@@ -98,15 +98,26 @@ class Job:
             return cls(tuple(images), tuple(strengths))
         groups = [source.groups[name] for name in images]
         cuts: list[Fold] = []
+        dropped = 0
         if len(set(groups)) >= 3:
             parts = GroupKFold(min(folds, len(set(groups)))).split(images, groups=groups)
             cuts = [([images[n] for n in inside], [images[n] for n in outside]) for inside, outside in parts]
+            whole = len(cuts)
             cuts = [cut for cut in cuts if len(source.present(cut[0])) > 1]
+            dropped = whole - len(cuts)
         if not cuts:
             count = len(set(groups))
             words = f"default: {count} {'group is' if count == 1 else 'groups are'} too few for a cross-validation"
+            if dropped:
+                words = f"default: each of {dropped} folds would learn from images of one class"
             return cls(tuple(images), (DEFAULT_RIDGE,), (), words)
-        return cls(tuple(images), tuple(strengths), tuple(cuts), f"a cross-validation of {len(cuts)} folds by group")
+        words = f"a cross-validation of {len(cuts)} folds by group"
+        if dropped:
+            words += f" ({dropped} more would learn from images of one class)"
+        partly = sum(bool(set(source.present(outside)) - set(source.present(inside))) for inside, outside in cuts)
+        if partly:
+            words += f" ({partly} of them without the pixels of a class that only the images held out show)"
+        return cls(tuple(images), tuple(strengths), tuple(cuts), words)
 
 
 def require_strengths(strengths: Sequence[float], given: object) -> None:
