@@ -82,13 +82,16 @@ def two_classes(logits: NDArray[np.float64], aim: Aim) -> NDArray[np.float64]:
 
 def many_classes(logits: NDArray[np.float64], aim: Aim) -> float:
     """The weighted loss of a model with an output for each class; the logits, of shape (rows, classes), become derivatives."""
-    own_column = aim.position[:, None]
-    logits -= logits.max(axis=1, keepdims=True)
-    own = np.take_along_axis(logits, own_column, axis=1)[:, 0]
-    np.exp(logits, out=logits)
-    total = logits.sum(axis=1, keepdims=True)
-    loss = np.log(total[:, 0]) - own
-    logits /= total
-    np.put_along_axis(logits, own_column, np.take_along_axis(logits, own_column, axis=1) - 1, axis=1)
-    logits *= aim.weights[:, None]
-    return float(aim.weights @ loss)
+    # A row a class: few classes make short rows, over which everything is slow.
+    of_classes = torch.from_numpy(logits).T.contiguous()
+    own = torch.from_numpy(aim.position)[None]
+    of_own = of_classes.gather(0, own)[0]
+    largest = of_classes.amax(dim=0)
+    of_classes.sub_(largest).exp_()
+    total = of_classes.sum(dim=0)
+    loss = total.log().add_(largest).sub_(of_own)
+    weights = torch.from_numpy(aim.weights)
+    of_classes.mul_(weights / total)
+    of_classes.scatter_add_(0, own, -weights[None])
+    logits[:] = of_classes.numpy().T
+    return float(aim.weights @ loss.numpy())
