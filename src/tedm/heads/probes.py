@@ -332,6 +332,10 @@ def _computed(
         with parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
             calls = (delayed(_one_apart)(features, plan, probe, ridge, share) for probe in probes)
             yield from Parallel(return_as="generator", batch_size=1)(calls)
+    except TedmError as error:
+        if "is not enough for" not in str(error):
+            raise
+        raise TedmError(f"{error}\n{processes} processes share the memory; --processes 1 gives all of it to one.") from error
     except TerminatedWorkerError as error:
         raise TedmError(
             "a helper process was killed, for want of memory most likely; what was finished is safe. "
