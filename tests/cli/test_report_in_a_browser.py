@@ -70,7 +70,12 @@ def test_the_page_never_scrolls_sideways_and_wide_tables_do(page: Any, size: Any
     page.set_viewport_size(size)
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
-    assert page.evaluate("Math.max(...[...document.images].map(image => image.getBoundingClientRect().right))") <= size["width"]
+    right = "each => Math.ceil(each.getBoundingClientRect().right)"
+    narrow = page.evaluate(f"[...document.querySelectorAll('figure:not(.wide) img, .wide .scrolls')].map({right})")
+    assert max(narrow) <= size["width"]
+    wide = page.evaluate("[...document.querySelectorAll('.wide .scrolls')].map(box => [box.scrollWidth, box.clientWidth])")
+    assert wide
+    assert all((inner > outer) == (size is PHONE) for inner, outer in wide)  # on a phone they scroll in their box
     boxes = page.evaluate("[...document.querySelectorAll('.scroll')].map(box => [box.scrollWidth, box.clientWidth])")
     assert any(inner > outer for inner, outer in boxes) or size is WIDE
     widths = page.evaluate("[...document.querySelectorAll('.pictures img')].map(i => i.naturalWidth < 300 ? 301 : i.width)")
