@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.heads import LogisticHead, Segmenter, advice, evaluate, fit, method_named, probe, probes, vote
+from tedm.heads import LogisticHead, Segmenter, advice, evaluate, fit, method_named, probe, probing, vote
 from tedm.heads.bootstrap import interval
 from tedm.heads.budget import resident
 from tedm.heads.findings import Findings
 from tedm.heads.greedy import voting_paths
-from tedm.heads.probes import Plan, Probe, plan_probes, run_probes
+from tedm.heads.plans import Plan, Probe, plan_probes
+from tedm.heads.probing import run_probes
 from tedm.heads.rows import dense_rows
 from tedm.store import OnLevels, Registration
 
@@ -348,6 +349,6 @@ def test_two_processes_give_the_same_bits_as_one(store, tmp_path):
 
 
 def test_processes_that_share_too_little_memory_say_so(store, monkeypatch):
-    monkeypatch.setattr(probes, "PROCESS_BYTES", 1)
+    monkeypatch.setattr(probing, "PROCESS_BYTES", 1)
     with pytest.raises(TedmError, match=r"is not enough for(.|\n)*2 processes share the memory; --processes 1 gives all"):
         run_probes(store, plan_probes(store, sizes=(3,), repeats=1), processes=2, memory=resident() + 10**8)

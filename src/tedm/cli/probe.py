@@ -101,6 +101,8 @@ def main(
 
 def _text(findings: Findings) -> str:
     """The Dice of every probe on test images, a block for each domain, a column for each size."""
+    from tedm.heads.render import laid_out
+
     sizes = findings.plan.sizes
     blocks = []
     for domain, split in findings.places():
@@ -113,8 +115,7 @@ def _text(findings: Findings) -> str:
                 point.n: f"{point.mean:.1f} [{point.low:.1f}, {point.high:.1f}]" for point in points if point.probe == name
             }
             rows.append([name, *(of_size[n] for n in sizes)])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+        lines, _ = laid_out(rows)
         images = points[0].images
         blocks.append("\n".join([f"{domain or 'all'} ({split}, {images} images)", *lines]))
     return "\n\n".join(blocks)

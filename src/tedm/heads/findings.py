@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tedm.heads.bootstrap import Interval, interval
 from tedm.heads.greedy import VotingPath, image_scores
-from tedm.heads.probes import METRICS, Plan, Probed
+from tedm.heads.plans import Plan
+from tedm.heads.probes import METRICS, Probed
 from tedm.store import Features
 
 # By domain, then by number of training images: (timestep or voters, mean, low, high).

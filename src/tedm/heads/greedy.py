@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
-from tedm.heads.probes import METRICS, Plan, Probed, opinions
+from tedm.heads.plans import Plan
+from tedm.heads.probes import METRICS, Probed, opinions
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import score_each
 from tedm.store import Block, Features
@@ -68,7 +69,7 @@ def voting_paths(
     ----------
     features : Features
     plan, probed
-        See `tedm.heads.probes`; probes of timesteps alone are used.
+        See `tedm.heads.probing`; probes of timesteps alone are used.
     memory : int or None
         Bytes that this process may have resident; None takes half of what is free.
     progress : callable (done, all, what) or None

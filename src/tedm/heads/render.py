@@ -26,11 +26,23 @@ def text(table: Table) -> str:
     blocks = []
     for domain, rows in _grids(table, _plain):
         rows = [[row[0], *(entry if entry.endswith(" *") else f"{entry}  " for entry in row[1:])] for row in rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-        rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+        lines, width = laid_out(rows)
+        rule = "─" * width
         blocks.append("\n".join([_caption(table, domain), rule, lines[0], rule, *lines[1:], rule]))
     return "\n\n".join(blocks) + "\n\n" + "\n".join(notes(table, "*")) + "\n"
+
+
+def laid_out(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
+    """Rows as lines of aligned columns, the first to the left and the others to the right, and the width of all.
+
+    Examples
+    --------
+    >>> laid_out([["a", "10"], ["bc", "1"]])
+    (['a   10', 'bc   1'], 6)
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    return lines, sum(widths) + 2 * (len(widths) - 1)
 
 
 def csv(table: Table) -> str:
