@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.files import write_whole
 from tedm.heads.plans import Plan, Probe
 from tedm.heads.probes import FOLDS, ITERATIONS, TOLERANCE, Fit, Probed
 from tedm.store import Features
@@ -40,15 +42,18 @@ def _place(folder: Path, probe: Probe) -> Path:
 
 def write_probe(folder: Path, done: Probed, key: str) -> None:
     """Keep a finished probe, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = _place(folder, done.probe)
-    aside = place.with_name(f".{place.name}.partial.npz")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TedmError(f"cannot make the folder {folder}: {error.strerror or error}; name another --out") from error
     arrays: dict[str, NDArray[np.generic]] = {"scores": done.scores, "key": np.array(key)}
     for number, fit in enumerate(done.fits):
         arrays[f"coef{number}"], arrays[f"intercept{number}"] = fit.coef, fit.intercept
     about = [[fit.ridge, fit.chosen_by, fit.iterations, fit.converged] for fit in done.fits]
-    np.savez(aside, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-    aside.replace(place)
+    content = io.BytesIO()
+    np.savez(content, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    remedy = "what was finished before is safe: make room and run the same command again"
+    write_whole(_place(folder, done.probe), content.getvalue(), what="the finished probe", remedy=remedy)
 
 
 def read_probe(folder: Path, probe: Probe, key: str) -> Probed | None:
