@@ -1,0 +1,118 @@
+"""Stores, heads and results that earlier versions wrote are read, and today's fits end in the bits of then.
+
+`tests/data/before` holds them, with the script that wrote them.
+"""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tedm.extract.arithmetic import choose_arithmetic
+from tedm.heads import evaluate, fit, load_head, method_named, read_records, save_head, summarise
+from tedm.store import FeatureStore
+
+DATA = Path(__file__).resolve().parents[1] / "data" / "before"
+VERSIONS = {"0.1.0": ["tedm", "ledm", "timestep"]}
+JOBS: dict[str, Any] = runpy.run_path(str(DATA / "write.py"))["JOBS"]
+VERSIONS["unreleased"] = list(JOBS)
+HEADS = [(version, head) for version, heads in VERSIONS.items() for head in heads]
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("before")
+    for version in VERSIONS:
+        with zipfile.ZipFile(DATA / f"{version}.zip") as archive:
+            archive.extractall(folder / version)
+    return {version: folder / version for version in VERSIONS}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def assert_as_then(found: Any, folder: Path, head: str) -> None:
+    """The same bits on the processor and torch that wrote them, the same numbers up to rounding elsewhere."""
+    with np.load(folder / "expected.npz") as expected:
+        same = (
+            str(expected["processor"]) == choose_arithmetic(device="cpu").processor
+            and str(expected["torch"]) == torch.__version__
+        )
+        if same:
+            np.testing.assert_array_equal(found, expected[head])
+        else:
+            np.testing.assert_allclose(found, expected[head], atol=1e-3)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_store_of_before_is_read_and_continued(unpacked, version, tmp_path):
+    for layout, draws in (("native", 2), ("upsampled", 1)):
+        shutil.copytree(unpacked[version] / layout, tmp_path / layout)  # other tests learn from it
+        store = FeatureStore.open(tmp_path / layout)
+        assert store.missing() == []
+        assert store.labels.select(split="test") == ["e", "f"]
+        assert store.labels.classes == (0, 255)
+        (block,) = store.blocks(["b"], [50])
+        assert block.at_image_resolution().shape == (1, draws, 8, 8, 5)
+        assert float(store.image("b").min()) >= 0
+        store.discard(["c"])
+        assert store.missing() == ["c"]
+        cells = [level.astype(np.float32) for level in store.block("b").cells]
+        store.write("c", store.image("b"), cells)
+        assert FeatureStore.open(store.path).missing() == []
+
+
+@pytest.mark.parametrize(("version", "head"), HEADS)
+def test_a_head_of_before_predicts_as_then_and_is_written_anew(unpacked, version, head, tmp_path):
+    folder = unpacked[version]
+    (block,) = FeatureStore.open(folder / "native").blocks(["e"])
+    loaded = load_head(folder / "heads" / head)
+    assert_as_then(loaded.probabilities(block), folder, head)
+    save_head(loaded, tmp_path / "again")
+    again = load_head(tmp_path / "again")
+    np.testing.assert_array_equal(again.probabilities(block), loaded.probabilities(block))
+
+
+@pytest.mark.parametrize("head", list(JOBS))
+def test_a_fit_on_the_same_features_ends_in_the_bits_of_then(unpacked, head):
+    folder = unpacked["unreleased"]
+    store = FeatureStore.open(folder / "native")
+    method, changes, options = JOBS[head]
+    fitted = fit(store, method_named(*method, **changes), **options)
+    (block,) = store.blocks(["e"])
+    assert_as_then(fitted.probabilities(block), folder, head)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_scores_of_before_are_those_of_today(unpacked, version):
+    folder = unpacked[version]
+    store = FeatureStore.open(folder / "native")
+    heads = {head: load_head(folder / "heads" / head) for head in VERSIONS[version][:3]}
+    then = [record for record in read_records(folder / "records.csv") if record.method in ("tedm", "ledm", "timestep:50")]
+    now = evaluate(store, heads)
+    key = lambda record: (record.method, record.n, record.image, record.class_value)  # noqa: E731
+    wanted = {key(record) for record in now}
+    then = [record for record in then if key(record) in wanted]
+    assert {key(record): record.dice for record in now} == pytest.approx({key(r): r.dice for r in then}, abs=1e-6, nan_ok=True)
+    assert len(summarise(now).cells) == 6
+
+
+def test_an_evaluation_of_before_is_read(unpacked):
+    from tedm.heads.evaluation import read_evaluation
+
+    found = read_evaluation(unpacked["unreleased"] / "evaluation")
+    assert {record.image for record in found.records} == {"e", "f"}
+    assert found.examples
