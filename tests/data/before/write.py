@@ -2,7 +2,8 @@
 
     python tests/data/before/write.py FOLDER [NUMBER OF HEADS]
 
-`0.1.0.zip` is of commit 26d4f76 (three heads), `unreleased.zip` of fc04b9f (all), the last before the heads had rooms. `expected.npz` holds what that version predicted, and the name of the processor that it ran on: other processors round
+`0.1.0.zip` is of commit 26d4f76 (three heads), `unreleased.zip` of fc04b9f (all), the last before the heads had rooms.
+`expected.npz` holds what that version predicted, and the name of the processor that it ran on: other processors round
 differently. Everything is made up here; nothing of anybody's images is in it.
 """
 
