@@ -14,7 +14,7 @@ from tedm.errors import TedmError
 from tedm.files import write_whole
 from tedm.heads import summarise
 from tedm.heads.bootstrap import DRAWS
-from tedm.heads.evaluation import CHOICE, Evaluation, read_evaluation
+from tedm.heads.evaluation import CHOICE, Evaluation, read_evaluation, told_apart
 from tedm.heads.examples import Example
 from tedm.heads.intervals import Key, image_scores, mean_intervals
 from tedm.heads.render import Grid, natural
@@ -69,7 +69,9 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
     if twice:
         raise TedmError(f"the folder {twice[0]} is named twice; name each result once")
     results = [read_result(folder) for folder in folders]
-    evaluations = [read_evaluation(result.path) for result in results if result.kind == "evaluation"]
+    evaluations = told_apart([read_evaluation(result.path) for result in results if result.kind == "evaluation"])
+    renamed = {evaluation.result.path: evaluation.result for evaluation in evaluations}
+    results = [renamed.get(result.path, result) for result in results]
     several = len(evaluations) > 1
     sections = [_scores(evaluations)] if evaluations else []
     sections += [_examples(each, several) for each in evaluations if each.examples]

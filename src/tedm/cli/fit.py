@@ -11,10 +11,23 @@ from tedm.cli import options
 from tedm.cli.running import counted, plain_errors, progress, say
 
 
+def course(fall: float) -> str:
+    """Say in words how a loss went, from its relative fall, which is negative where it rose.
+
+    Examples
+    --------
+    >>> course(0.031), course(-0.8), course(-0.0004)
+    ('falling by 3.1 %', 'rising by 80.0 %', 'unchanged')
+    """
+    percent = f"{100 * abs(fall):.1f}"
+    return "unchanged" if percent == "0.0" else f"{'falling' if fall > 0 else 'rising'} by {percent} %"
+
+
 @click.command()
 @click.argument("store", type=options.STORE)
 @click.argument("head", type=options.PATH)
 @click.option("--method", default="tedm", show_default=True, help="tedm, ledm, ledme or timestep:T; other options override it.")
+@click.option("--name", default=None, help="What tables call the head. Default: as its method is called.")
 @click.option(
     "--head",
     "kind",
@@ -119,7 +132,7 @@ def main(
     if about.get("converged") is False:
         say(f"tedm: the solver stopped after {about['iterations']} iterations before it had converged; raise --iterations")
     fall = about.get("relative_fall_of_the_loss_in_its_last_tenth")
-    loss = "" if fall is None else f", loss {about['loss_curve'][-1]:.4f} (falling by {100 * fall:.1f} % in its last tenth)"
+    loss = "" if fall is None else f", loss {about['loss_curve'][-1]:.4f} ({course(fall)} in its last tenth)"
     if about.get("fitted") == "sampled":
         say(f"tedm: fitted on {about['rows_seen']} of {about['rows_there']} rows, the largest sample that the budget allows")
     if "ridge_chosen_by" in about:
@@ -137,7 +150,8 @@ def main(
             f"{about['calibration']['cross_entropy_after']:.4f}, before {about['calibration']['cross_entropy_before']:.4f}"
         )
     iterations = f", {counted(about['iterations'], 'iteration')}" if "iterations" in about else ""
+    called = fitted.label if fitted.label == chosen.name else f"{fitted.label}, {chosen.name}"
     click.echo(
-        f"{head}: {chosen.name} ({chosen.head}, rows {chosen.rows}, {counted(len(chosen.timesteps), 'timestep')}) from "
+        f"{head}: {called} ({chosen.head}, rows {chosen.rows}, {counted(len(chosen.timesteps), 'timestep')}) from "
         f"{counted(len(about['images']), 'image')}{iterations}{loss}"
     )

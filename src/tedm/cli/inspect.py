@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tedm.errors import TedmError
 # Problems of a store that are printed; the rest is counted.
 MOST = 20
 FLOAT16 = 2  # bytes of a number
+# Parts of what is said of a head; each of their entries is a line.
+PARTS = ("classifier", "fit", "features")
 
 
 @click.command()
@@ -40,9 +43,10 @@ def main(what: Path | str | None, backbone: str | None, backbone_config: Path | 
         return
     problems = about.pop("problems", [])
     levels = about.pop("levels", []) if "family" in about and "presets" in about else []
-    width = max(map(len, about))
-    for title, value in about.items():
-        click.echo(f"{title:<{width}}  {_text(value)}")
+    lines = dict(_lines(about))
+    width = max(map(len, lines))
+    for title, text in lines.items():
+        click.echo(f"{title:<{width}}  {text}")
     for line in _level_table(levels):
         click.echo(line)
     for problem in problems[:MOST]:
@@ -73,24 +77,32 @@ def _about(what: Path | str | None, backbone: str | None, backbone_config: Path 
 
 
 def _head(path: Path) -> dict[str, Any]:
+    """Return what a head is, what it was fitted with, what came of that, and the features that it was fitted on.
+
+    The classifier's arguments, the account of the fit and the features' settings are parts of their own: a head reads some
+    of the features' timesteps, may have needed fewer iterations than it was given, and "rows" is a layout or a number.
+    """
     from tedm.heads import load_head
 
     head = load_head(path)
-    about = dict(head.provenance)
-    curve = about.pop("loss_curve", None)
-    about.pop("validation_curve", None)
+    fit = {title: value for title, value in head.provenance.items() if title not in ("loss_curve", "validation_curve")}
+    curve = head.provenance.get("loss_curve")
     size = sum(file.stat().st_size for file in path.iterdir())
     return {
         "head": str(path),
-        **{title: value for title, value in dataclasses.asdict(head.method).items() if title != "name"},
+        "name": head.label,
         "method": head.method.name,
+        "timesteps": list(head.method.timesteps),
+        "rows": head.method.rows,
+        "members": head.method.members,
+        "vote": head.method.vote,
+        "classifier": {"kind": head.method.head, **head.estimator.constructor()},
         "classes": list(head.classes),
         "bytes": size,
         **({"learned weights": dataclasses.asdict(head.weights)} if head.weights is not None else {}),
         **({"temperature": dataclasses.asdict(head.calibration)} if head.calibration is not None else {}),
-        **about,
-        **({"first and last loss": [curve[0], curve[-1]]} if curve else {}),
-        **_settings(head),
+        "fit": {**fit, **({"first and last loss": [curve[0], curve[-1]]} if curve else {})},
+        "features": _settings(head),
     }
 
 
@@ -160,6 +172,15 @@ def _level_table(levels: list[dict[str, Any]]) -> list[str]:
 def _settings(of: Any) -> dict[str, Any]:
     """Settings, arithmetic and storage of a store or a head."""
     return {**of.settings.to_json(), **of.storage.to_json(), **{f"arithmetic {k}": v for k, v in vars(of.arithmetic).items()}}
+
+
+def _lines(about: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a title and a text for each entry, and for each of those parts whose entries have names of other entries."""
+    for title, value in about.items():
+        if title in PARTS and isinstance(value, dict):
+            yield from ((f"{title} {name.replace('_', ' ')}", _text(inner)) for name, inner in value.items())
+        else:
+            yield title, _text(value)
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.budget import Budget
 from tedm.heads.cleaning import Cleaning
+from tedm.heads.identity import names_in_records, require_told_apart
 from tedm.heads.records import Record
 from tedm.heads.reliability import HeadReliability, Reliability
 from tedm.heads.rows import block_bytes
@@ -136,14 +137,17 @@ def evaluate(
     Returns
     -------
     list of Record
-        One for each head, image and class; with `cleaning`, two.
+        One for each head, image and class; with `cleaning`, two. Their methods are named by
+        `tedm.heads.identity.names_in_records`.
 
     Raises
     ------
     TedmError
-        If there is no such labelled image, a head is for other features or classes, or was trained on an image that it is
-        to be scored on.
+        If two heads could not be told apart, before anything is read; if there is no such labelled image, a head is for other
+        features or classes, or was trained on an image that it is to be scored on.
     """
+    methods = names_in_records(heads, rule=rule, timesteps=timesteps)
+    require_told_apart(heads, methods, cleaning)
     names = features.labels.select(split=split, domain=domain, labelled=True)
     for key, head in heads.items():
         _require_fair(key, head, features, names)
@@ -159,7 +163,7 @@ def evaluate(
             for index, value in enumerate(head.classes):
                 records.append(
                     Record(
-                        method=name_in_records(head, timesteps) + cleaned,
+                        method=methods[key] + cleaned,
                         n=len(head.provenance["images"]),
                         seed=head.provenance["seed"],
                         domain=domains[name],
@@ -216,6 +220,7 @@ def reliability(
     task = _Task(features, dict(heads), rule, timesteps, memory)
     task.require(what)
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
+    methods = names_in_records(heads, rule=rule, timesteps=timesteps)
     found: dict[tuple[str, str], HeadReliability] = {}
     for done, (name, of_heads) in enumerate(workers.over(_counts, task, names), 1):
         for key, before, after in of_heads:
@@ -227,7 +232,7 @@ def reliability(
                 continue
             found[at] = HeadReliability(
                 head=key,
-                method=head.method.name,
+                method=methods[key],
                 n=len(head.provenance["images"]),
                 seed=head.provenance["seed"],
                 labels_used=head.provenance["labels_used"],
@@ -240,11 +245,6 @@ def reliability(
         if progress is not None:
             progress(done, len(names))
     return sorted(found.values(), key=lambda one: list(heads).index(one.head))
-
-
-def name_in_records(head: Segmenter, timesteps: Sequence[int] | None = None) -> str:
-    """The method's name in records; timesteps that were asked for stand behind an @."""
-    return head.method.name + ("" if timesteps is None else "@" + ",".join(map(str, timesteps)))
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.evaluate import name_in_records, predict
+from tedm.heads.evaluate import predict
 from tedm.heads.examples import Example, mean_dice, n_of, packed, places, shown_heads, title_of, unpacked
+from tedm.heads.identity import Identity, identities_csv, identities_from, identity_of, names_in_records, names_of
 from tedm.heads.records import Record, read_records, records_csv
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.table import summarise
@@ -25,19 +26,41 @@ from tedm.results import MAKERS, ResultFolder, read_result, write_result
 from tedm.store import Features
 
 # What the further files hold, and their names.
-FILES = {"records": "records.csv", "table": "table.csv", "examples": "examples.csv", "arrays": "examples.npz"}
+FILES = {
+    "records": "records.csv",
+    "table": "table.csv",
+    "examples": "examples.csv",
+    "arrays": "examples.npz",
+    "methods": "methods.csv",
+}
+# Not in folders of earlier versions.
+LATER = {"methods"}
+# Settings that are in the words about every head; the others are told where they are not the default.
+SAID = {"timesteps", "rows", "head", "members", "vote", "training split", "training domain"}
 # The label of what says which images are shown.
 CHOICE = "images shown"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation's folder holds."""
+    """What an evaluation's folder holds.
+
+    Parameters
+    ----------
+    result : ResultFolder
+    records : tuple of Record
+    examples : tuple of Example
+    classes : tuple of int
+        Mask values.
+    methods : mapping of str to Identity
+        The settings behind each method's name in the records; empty for a folder of an earlier version.
+    """
 
     result: ResultFolder
     records: tuple[Record, ...]
     examples: tuple[Example, ...]
     classes: tuple[int, ...]
+    methods: Mapping[str, Identity] = field(default_factory=dict)
 
 
 def write_evaluation(
@@ -79,11 +102,12 @@ def write_evaluation(
         If the folder is taken or cannot be written, or the records cannot be summarised.
     """
     table = summarise(records)
-    keys = shown_heads(heads, ranked_by)
+    called = names_in_records(heads, rule=rule, timesteps=timesteps)
+    keys = shown_heads(heads, ranked_by, names=called)
     ranking = keys[-1]
     if shown is not None:
         keys = [*(key for key in shown if key != ranking), ranking]
-    dice = {key: mean_dice(records, heads[key], timesteps) for key in keys}
+    dice = {key: mean_dice(records, heads[key], called[key]) for key in keys}
     chosen = places(dice[ranking])
     names = list(dict.fromkeys(place.image for place in chosen))
     of_keys = {key: heads[key] for key in keys}
@@ -91,7 +115,7 @@ def write_evaluation(
         features, of_keys, names, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
     )  # read again: keeping all masks until the best is known would take memory that grows with the images
     masks = {(prediction.name, prediction.head): prediction.mask for prediction in predicted}
-    titles = {key: title_of(heads[key], timesteps) for key in keys}
+    titles = {key: title_of(called[key], n_of(heads[key])) for key in keys}
     examples = [
         Example(
             place,
@@ -102,13 +126,14 @@ def write_evaluation(
         )
         for place in chosen
     ]
+    methods = {called[key]: identity_of(head, rule=rule, timesteps=timesteps) for key, head in heads.items()}
     csv, arrays = packed(examples, features.labels.classes)
     choice = (
         f"The best, the median and the worst image of a domain are those of {titles[ranking]}, by mean foreground Dice. "
         "Of an even number of images, the median is the better of the two in the middle; images without a score are left out."
     )
-    written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays)
-    about = [*_of_features(features, what), *_of_heads(heads, rule, timesteps), *_of_records(records)]
+    written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays, identities_csv(methods))
+    about = [*_of_features(features, what), *_of_heads(heads, called, rule, timesteps), *_of_records(records)]
     about += [(CHOICE, choice), ("command", command)]
     return write_result(
         folder,
@@ -130,7 +155,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         If the folder holds no evaluation, no score, or is damaged.
     """
     result = read_result(folder)
-    if result.kind != "evaluation" or not set(FILES) <= set(result.files):
+    if result.kind != "evaluation" or not set(FILES) - LATER <= set(result.files):
         raise TedmError(f"{folder} holds no evaluation, but a {result.kind}; make one with {MAKERS['evaluation']}")
     records = read_records(result.path / result.files["records"])
     if not records:
@@ -144,7 +169,87 @@ def read_evaluation(folder: Path) -> Evaluation:
         raise TedmError(
             f"the examples in {folder} are damaged ({error}); write it again with {MAKERS['evaluation']}"
         ) from error
-    return Evaluation(result, tuple(records), tuple(examples), classes)
+    try:
+        methods = identities_from(result.rows_of(result.files["methods"])) if "methods" in result.files else {}
+    except TedmError:
+        raise
+    except ValueError as error:
+        raise TedmError(f"the methods in {folder} are damaged ({error}); write it again with {MAKERS['evaluation']}") from error
+    return Evaluation(result, tuple(records), tuple(examples), classes, methods)
+
+
+def told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return evaluations as if they had been one, in which a method's name stands for the same settings everywhere.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+        Those of earlier versions, which know no settings, keep their names.
+
+    Returns
+    -------
+    list of Evaluation
+        In the same order. Methods of one label that differ between folders are told apart as `names_of` does: the "tedm" of
+        a folder becomes "tedm, members 10" beside another folder's "tedm".
+
+    Raises
+    ------
+    TedmError
+        If two methods would have one name although they differ.
+    """
+    if len(evaluations) < 2:
+        return list(evaluations)
+    try:
+        names = names_of(identity for evaluation in evaluations for identity in evaluation.methods.values())
+    except TedmError as error:
+        folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
+        raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
+    return [
+        _renamed(evaluation, {old: names[identity] for old, identity in evaluation.methods.items()})
+        for evaluation in evaluations
+    ]
+
+
+def _renamed(evaluation: Evaluation, names: Mapping[str, str]) -> Evaluation:
+    """Return the evaluation with other names of its methods, wherever they stand."""
+    if all(old == new for old, new in names.items()):
+        return evaluation
+
+    def method(old: str) -> str:
+        """Return a method's new name; cleaned masks have what was done to them behind it."""
+        owner = max((name for name in names if old == name or old.startswith(f"{name}+")), key=len, default=old)
+        return names.get(owner, owner) + old.removeprefix(owner)
+
+    def title(old: str) -> str:
+        name, comma, n = old.rpartition(", n = ")
+        return names.get(name, name) + comma + n
+
+    def choice(old: str) -> str:
+        """Return the sentence that names the head that ranks."""
+        for name, new in names.items():
+            if f" are those of {name}, n = " in old:
+                return old.replace(f" are those of {name}, n = ", f" are those of {new}, n = ", 1)
+        return old
+
+    labels = {f"head {old}": f"head {new}" for old, new in names.items()}
+    about = [
+        (labels.get(label, label), choice(value) if label == CHOICE else value) for label, value in evaluation.result.about
+    ]
+    examples = tuple(
+        replace(
+            example,
+            predictions={title(old): mask for old, mask in example.predictions.items()},
+            dice={title(old): dice for old, dice in example.dice.items()},
+        )
+        for example in evaluation.examples
+    )
+    return replace(
+        evaluation,
+        result=replace(evaluation.result, about=tuple(about)),
+        records=tuple(replace(record, method=method(record.method)) for record in evaluation.records),
+        examples=examples,
+        methods={new: evaluation.methods[old] for old, new in names.items()},
+    )
 
 
 def _of_features(features: Features, what: str) -> list[tuple[str, str]]:
@@ -163,17 +268,22 @@ def _of_features(features: Features, what: str) -> list[tuple[str, str]]:
 
 
 def _of_heads(
-    heads: Mapping[str, Segmenter], rule: VotingRule | None, timesteps: Sequence[int] | None
+    heads: Mapping[str, Segmenter], names: Mapping[str, str], rule: VotingRule | None, timesteps: Sequence[int] | None
 ) -> list[tuple[str, str]]:
     """A line for each kind of head: those that differ in training images and seed alone share it."""
     alike: dict[tuple[str, str], list[Segmenter]] = defaultdict(list)
-    for head in heads.values():
+    for key, head in heads.items():
         method, used = head.method, head.timesteps(timesteps)
         members = f", {method.members} members" if method.members > 1 else ""
         voting = f"{'timesteps' if len(used) > 1 else 'timestep'} {_listed(used)}, {rule or method.vote} vote"
         learned = f"from {head.provenance.get('domain') or 'all domains'}, {head.provenance.get('split') or 'any'} split"
         words = f"{method.head}{members}, rows {method.rows}; {voting}; {learned}"
-        alike[f"head {name_in_records(head, timesteps)}", words].append(head)
+        further = [
+            setting.phrase
+            for setting in identity_of(head, rule=rule, timesteps=timesteps).settings
+            if setting.name not in SAID and setting.value != setting.usual
+        ]
+        alike[f"head {names[key]}", "; ".join([words, *([", ".join(further)] if further else [])])].append(head)
     lines = []
     for (label, words), group in alike.items():
         columns = {

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.heads.evaluate import name_in_records
+from tedm.heads.identity import names_in_records
 from tedm.heads.intervals import image_scores
 from tedm.heads.records import Record
 from tedm.heads.render import natural
@@ -63,9 +63,9 @@ class Example:
     dice: Mapping[str, float]
 
 
-def title_of(head: Segmenter, timesteps: Sequence[int] | None = None) -> str:
-    """What a reader calls a head: "tedm, n = 6"."""
-    return f"{name_in_records(head, timesteps)}, n = {n_of(head)}"
+def title_of(name: str, n: int) -> str:
+    """Return what a reader calls a head, from its name in records and its number of training images: "tedm, n = 6"."""
+    return f"{name}, n = {n}"
 
 
 def n_of(head: Segmenter) -> int:
@@ -73,7 +73,9 @@ def n_of(head: Segmenter) -> int:
     return len(head.provenance["images"])
 
 
-def shown_heads(heads: Mapping[str, Segmenter], ranked_by: str | None = None) -> list[str]:
+def shown_heads(
+    heads: Mapping[str, Segmenter], ranked_by: str | None = None, *, names: Mapping[str, str] | None = None
+) -> list[str]:
     """Keys of the heads to show: of each method the one with most training images, the one that ranks last, six at most.
 
     Parameters
@@ -81,21 +83,24 @@ def shown_heads(heads: Mapping[str, Segmenter], ranked_by: str | None = None) ->
     heads : mapping of str to Segmenter
     ranked_by : str or None
         Key of the head that ranks; None takes the last head's method, trained on most images (then the smallest seed).
+    names : mapping of str to str, or None
+        Each head's name in records; None takes those of a plain evaluation.
     """
+    methods = names_in_records(heads) if names is None else names
 
     def largest(key: str) -> str:
-        same = [other for other in heads if heads[other].method.name == heads[key].method.name]
+        same = [other for other in heads if methods[other] == methods[key]]
         return max(same, key=lambda other: (n_of(heads[other]), -heads[other].provenance["seed"]))
 
     ranking = largest(list(heads)[-1]) if ranked_by is None else ranked_by
     keys = dict.fromkeys(largest(key) for key in heads)
-    others = [key for key in keys if heads[key].method.name != heads[ranking].method.name]
+    others = [key for key in keys if methods[key] != methods[ranking]]
     return [*others[: MOST_SHOWN - 1], ranking]
 
 
-def mean_dice(records: Sequence[Record], head: Segmenter, timesteps: Sequence[int] | None) -> dict[tuple[str, str], float]:
-    """Mean foreground Dice of one head in points, by (domain, image); NaN for 0/0."""
-    who = (name_in_records(head, timesteps), n_of(head), head.provenance["seed"])
+def mean_dice(records: Sequence[Record], head: Segmenter, name: str) -> dict[tuple[str, str], float]:
+    """Mean foreground Dice in points of one head, of that name in records, by (domain, image); NaN for 0/0."""
+    who = (name, n_of(head), head.provenance["seed"])
     cells = image_scores(record for record in records if (record.method, record.n, record.seed) == who)
     return {(domain, image): dice for (domain, _, _), scores in cells.items() for image, dice in scores.items()}
 

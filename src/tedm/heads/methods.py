@@ -13,6 +13,7 @@ from tedm.heads.kinds import kind_of
 from tedm.heads.rows import RowLayout
 from tedm.heads.vote import VotingRule
 
+LONGEST_NAME = 100
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 LEDM_TIMESTEPS = (50, 150, 250)
 
@@ -103,3 +104,19 @@ def method_named(
         members=members or method.members,
         vote=vote or method.vote,
     )
+
+
+def require_name(name: str) -> str:
+    """Return the name that a user gives a head; a `TedmError` if it cannot stand in a table.
+
+    Examples
+    --------
+    >>> require_name("tedm, long")
+    'tedm, long'
+    """
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
+        raise TedmError(
+            f"--name {name!r} cannot stand in a table; give 1 to {LONGEST_NAME} characters on one line, without a space at "
+            "either end, --name 'tedm long' say"
+        )
+    return name

@@ -19,7 +19,7 @@ from tedm.errors import TedmError
 from tedm.files import require_new as require_new
 from tedm.heads.calibrate import Calibration
 from tedm.heads.kinds import KINDS, Head
-from tedm.heads.methods import Method
+from tedm.heads.methods import Method, require_name
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.weights import VoterWeights
 from tedm.store import Arithmetic, FeatureSettings, Storage
@@ -81,6 +81,7 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
             provenance=about["provenance"],
             weights=_weights(about.get("weights")),  # older heads have none, and no temperature
             calibration=_calibration(about.get("calibration")),
+            name=_name(about.get("name", "")),
         )
     except TedmError:
         raise
@@ -93,6 +94,7 @@ def _description(head: Segmenter) -> dict[str, Any]:
     estimator = head.estimator
     return {
         "format": FORMAT,
+        **({"name": head.name} if head.name else {}),
         "method": asdict(head.method),
         "classes": list(head.classes),
         "estimator": type(estimator).__name__,
@@ -105,6 +107,14 @@ def _description(head: Segmenter) -> dict[str, Any]:
         **({"calibration": asdict(head.calibration)} if head.calibration is not None else {}),
         "provenance": head.provenance,
     }
+
+
+def _name(name: Any) -> str:
+    """Return the name that the user gave; heads without one, and all older heads, have none."""
+    try:
+        return require_name(name) if name != "" else ""
+    except (TedmError, AttributeError) as error:
+        raise ValueError(f"its name is {name!r}") from error
 
 
 def _weights(about: dict[str, Any] | None) -> VoterWeights | None:

@@ -22,7 +22,7 @@ from tedm.heads.calibrate import Calibration, scaled
 from tedm.heads.calibrate import calibrate as calibrate_head
 from tedm.heads.classifier import PREDICTING_BYTES
 from tedm.heads.kinds import KINDS, Head, Progress, kind_of, make_head
-from tedm.heads.methods import Method
+from tedm.heads.methods import Method, require_name
 from tedm.heads.rows import block_bytes
 from tedm.heads.sampling import Sampling
 from tedm.heads.subsets import first_images
@@ -54,6 +54,8 @@ class Segmenter:
         What each voter counts under the rule "learned"; None if that was not learned.
     calibration : Calibration or None
         The temperature of the committee's probabilities; None leaves them as they come out of the vote.
+    name : str
+        What the user calls the head in tables; empty if it is called as its method is.
     """
 
     method: Method
@@ -65,6 +67,12 @@ class Segmenter:
     provenance: dict[str, Any]
     weights: VoterWeights | None = None
     calibration: Calibration | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the name that the user gave, or the method's."""
+        return self.name or self.method.name
 
     def opinions(self, block: Block, timesteps: Sequence[int] | None = None) -> NDArray[np.floating]:
         """What every voter thinks of every pixel.
@@ -191,6 +199,7 @@ def fit(
     features: Features,
     method: Method,
     *,
+    name: str | None = None,
     split: str | None = "train",
     domain: str | None = None,
     images: int | None = None,
@@ -214,6 +223,8 @@ def fit(
         A store, say.
     method : Method
         See `method_named`.
+    name : str or None
+        What the head is called in tables; None calls it as the method is called.
     split, domain : str or None
         Where the images are taken from; None takes all.
     images : int or None
@@ -252,8 +263,10 @@ def fit(
     Raises
     ------
     TedmError
-        If timesteps, images, labels or classes are not there, the head does not take an option, or the budget is too small.
+        If timesteps, images, labels or classes are not there, the head does not take an option, the name cannot stand in a
+        table, or the budget is too small.
     """
+    label = "" if name is None else require_name(name)
     absent = [timestep for timestep in method.timesteps if timestep not in features.settings.timesteps]
     if absent:
         raise TedmError(
@@ -301,9 +314,8 @@ def fit(
     under_way: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint is not None and method.head == "mlp" else {}
     head.fit_blocks(data, validation, progress, **under_way)
     provenance |= head.account()
-    fitted = Segmenter(
-        method, head, features.settings, features.arithmetic, features.storage, features.labels.classes, provenance
-    )
+    made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
+    fitted = Segmenter(method, head, *made_from, provenance, name=label)
     del data, validation  # with the blocks that they have kept
     if method.vote == "learned":
         fitted = learn_weights(fitted, features, **held_out, memory=memory)
