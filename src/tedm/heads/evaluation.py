@@ -18,6 +18,7 @@ from tedm.heads.evaluate import name_in_records, predict
 from tedm.heads.examples import Example, mean_dice, n_of, packed, places, shown_heads, title_of, unpacked
 from tedm.heads.records import Record, read_records, records_csv
 from tedm.heads.segmenter import Segmenter
+from tedm.heads.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth
 from tedm.heads.table import summarise
 from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
@@ -26,8 +27,8 @@ from tedm.store import Features
 
 # What the further files hold, and their names.
 FILES = {"records": "records.csv", "table": "table.csv", "examples": "examples.csv", "arrays": "examples.npz"}
-# The label of what says which images are shown.
-CHOICE = "images shown"
+# The labels of what says which images are shown, and what an empty truth counts.
+CHOICE, EMPTY_TRUTH = "images shown", "empty truth"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def write_evaluation(
     memory: int | None = None,
     workers: Workers = HERE,
     what: str = "the store",
+    empty: EmptyTruth = LEAVE_OUT,
 ) -> ResultFolder:
     """Write what `evaluate` found, and predictions of the best, the median and the worst image of each domain.
 
@@ -72,18 +74,20 @@ def write_evaluation(
     shown, ranked_by : sequence of str and str, or None
         Keys of the heads whose predictions are kept, and of the one that decides which image is best; None chooses as
         `tedm.heads.examples.shown_heads` does.
+    empty : {"leave-out", "count"}
+        What an image counts whose truth does not show a class; see `tedm.heads.summarise`.
 
     Raises
     ------
     TedmError
         If the folder is taken or cannot be written, or the records cannot be summarised.
     """
-    table = summarise(records)
+    table = summarise(records, empty=empty)
     keys = shown_heads(heads, ranked_by)
     ranking = keys[-1]
     if shown is not None:
         keys = [*(key for key in shown if key != ranking), ranking]
-    dice = {key: mean_dice(records, heads[key], timesteps) for key in keys}
+    dice = {key: mean_dice(records, heads[key], timesteps, empty=empty) for key in keys}
     chosen = places(dice[ranking])
     names = list(dict.fromkeys(place.image for place in chosen))
     of_keys = {key: heads[key] for key in keys}
@@ -109,7 +113,7 @@ def write_evaluation(
     )
     written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays)
     about = [*_of_features(features, what), *_of_heads(heads, rule, timesteps), *_of_records(records)]
-    about += [(CHOICE, choice), ("command", command)]
+    about += [(EMPTY_TRUTH, f"{empty}: {CONVENTIONS[empty]}"), (CHOICE, choice), ("command", command)]
     return write_result(
         folder,
         kind="evaluation",
