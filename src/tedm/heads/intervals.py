@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from tedm.heads.bootstrap import interval
+from tedm.heads.comparison import Comparison, comparisons
 from tedm.heads.records import Record
 from tedm.heads.render import natural
-from tedm.heads.summary import LEAVE_OUT, Comparison, EmptyTruth, Metric, comparisons, mean_over_repeats
+from tedm.heads.summary import LEAVE_OUT, EmptyTruth, Metric, mean_over_repeats
 
 Key = tuple[str, int, str]  # domain, n, method
 
@@ -37,7 +38,7 @@ def image_scores(
     Raises
     ------
     TedmError
-        As `tedm.heads.summary.comparisons` does.
+        As `tedm.heads.comparison.comparisons` does.
 
     Examples
     --------
@@ -70,7 +71,7 @@ def mean_intervals(
     Raises
     ------
     TedmError
-        As `tedm.heads.summary.comparisons` does.
+        As `tedm.heads.comparison.comparisons` does.
 
     Examples
     --------

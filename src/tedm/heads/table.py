@@ -18,17 +18,9 @@ from tedm.errors import TedmError
 
 from . import render
 from .compare import holm, paired_p_value
+from .comparison import Comparison, comparisons, foreground_of
 from .records import Record, read_records, write_records
-from .summary import (
-    LEAVE_OUT,
-    Comparison,
-    EmptyTruth,
-    Metric,
-    comparisons,
-    foreground_of,
-    mean_and_deviation,
-    mean_over_repeats,
-)
+from .summary import LEAVE_OUT, EmptyTruth, Metric, mean_and_deviation, mean_over_repeats
 
 __all__ = ["Cell", "Metric", "Record", "Table", "read_records", "summarise", "write_records"]
 
