@@ -28,6 +28,8 @@ import numpy as np
 from scipy import stats
 
 from tedm.heads import candidates, evaluate, first_images, fit, method_named, rank
+from tedm.heads.intervals import image_scores
+from tedm.heads.summary import mean_and_deviation
 from tedm.store import Features, FeatureStore
 
 MORE = 5
@@ -110,13 +112,11 @@ def _repeat(options: argparse.Namespace, seed: int) -> None:
     rows = []
     for domain in options.tested.split(","):
         for name, head in heads.items():
-            rows += [
-                [seed, name, domain, record.image, record.class_value, record.dice]
-                for record in evaluate(store, {name: head}, split="test", domain=domain)
-                if record.class_value != min(store.labels.classes)
-            ]
+            records = evaluate(store, {name: head}, split="test", domain=domain)
+            for scores in image_scores(records).values():
+                rows += [[seed, name, domain, image, dice / 100] for image, dice in scores.items()]
     with result.open("w", newline="") as file:
-        csv.writer(file).writerows([["seed", "list", "domain", "image", "class", "dice"], *rows])
+        csv.writer(file).writerows([["seed", "list", "domain", "image", "dice"], *rows])
     print(f"repeat {seed}: {len(pool)} images ranked, {len(heads)} heads, {time.perf_counter() - started:.0f} s", flush=True)
 
 
@@ -134,9 +134,9 @@ def _summary(options: argparse.Namespace, seeds: Sequence[int]) -> str:
             "| learned from | Dice × 100 | difference to random | 95 % interval | repeats above random |",
             "|---|--:|--:|--:|--:|",
         ]
-        random = np.array([np.nanmean(scores[domain, "random", seed]) for seed in seeds])
+        random = np.array([mean_and_deviation(scores[domain, "random", seed])[0] for seed in seeds])
         for name in dict.fromkeys(key[1] for key in scores if key[0] == domain):
-            means = np.array([np.nanmean(scores[domain, name, seed]) for seed in seeds])
+            means = np.array([mean_and_deviation(scores[domain, name, seed])[0] for seed in seeds])
             cells = [f"{means.mean():.2f}"]
             if name == "random":
                 cells += ["", "", ""]

@@ -17,6 +17,7 @@ import argparse
 import csv
 import dataclasses
 import json
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ from tedm.heads import (
     summarise,
     write_records,
 )
+from tedm.heads.intervals import image_scores
 from tedm.heads.vote import RULES
 from tedm.show import reliability_figure, save
 from tedm.store import FeatureStore
@@ -234,9 +236,7 @@ def _summarise(options: argparse.Namespace) -> None:
 
 def _differences(records: list[Record], methods: list[str], domains: list[str]) -> str:
     """Each rule against the plain mean: the mean over images of the difference in Dice, each image the mean of its seeds."""
-    dice: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for record in records:
-        dice.setdefault((record.method, record.domain), {}).setdefault(record.image, []).append(100 * record.dice)
+    dice = {(method, domain): scores for (domain, _, method), scores in image_scores(records).items()}
     rows = ["## Dice x 100, difference to the plain mean: mean over images (images that gained; Wilcoxon's p)", ""]
     rows += ["| method | vote | " + " | ".join(domains) + " |", "|---|---|" + "---|" * len(domains)]
     for name in methods:
@@ -244,7 +244,7 @@ def _differences(records: list[Record], methods: list[str], domains: list[str]) 
             cells = []
             for domain in domains:
                 theirs, plain = dice[f"{name}: {rule}", domain], dice[f"{name}: soft", domain]
-                gains = [statistics.fmean(theirs[image]) - statistics.fmean(plain[image]) for image in plain]
+                gains = [theirs[image] - plain[image] for image in plain if not math.isnan(plain[image])]
                 p = wilcoxon(gains).pvalue
                 cells.append(f"{statistics.fmean(gains):+.2f} ({sum(gain > 0 for gain in gains)} of {len(gains)}; {p:.1g})")
             rows.append(f"| {name} | {rule} | " + " | ".join(cells) + " |")

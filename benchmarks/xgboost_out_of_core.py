@@ -140,7 +140,7 @@ def _begin(options: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def _scores(store: Any, head: Any, options: argparse.Namespace) -> dict[str, Any]:
-    """Mean Dice of each foreground class over the test images."""
+    """Mean Dice of each foreground class over the test images that show it."""
     from tedm.heads import predict
     from tedm.store import IGNORE
 
@@ -152,7 +152,7 @@ def _scores(store: Any, head: Any, options: argparse.Namespace) -> dict[str, Any
         found = prediction.probabilities.argmax(axis=-1)
         for index, values in of.items():
             both, either = (mask == index) & (found == index), (mask == index).sum() + (found[mask != IGNORE] == index).sum()
-            if either:
+            if (mask == index).any():  # as in `tedm.heads.summary`, an image that does not show a class has no score of it
                 values.append(2 * both.sum() / either)
     dice = {str(store.labels.classes[index]): float(np.mean(values)) for index, values in of.items()}
     return {"dice": dice, "on": f"{len(names)} test images"}

@@ -63,7 +63,8 @@ def test_what_it_writes_is_a_result(probed):
     assert about["command"].startswith("tedm-probe ")
     assert "--sizes 1,3" in about["command"]
     assert all(paragraph in printed.stdout for paragraph in result.words)
-    assert "here (test, 1 images)" in printed.stdout
+    assert "here (test), 1 image\n" in printed.stdout
+    assert about["empty truth"].startswith("leave-out: ")
     assert not out.with_name(f".{out.name}.probes").exists()
 
 
@@ -103,6 +104,12 @@ def test_the_same_command_gives_the_same_bytes(store, probed, tmp_path):
     for file in out.iterdir():
         if file.name != "result.json":  # it says what the folder was called
             assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_the_convention_for_empty_truths_is_said_in_the_folder(store, tmp_path):
+    run(probe, store, "--sizes", "1", "--repeats", "1", "--by", "level", "--empty-truth", "count", "--out", tmp_path / "out")
+    assert dict(read_result(tmp_path / "out").about)["empty truth"].startswith("count: ")
+    assert {row["left_out"] for row in table(tmp_path / "out", "points.csv")} == {"0"}
 
 
 def test_without_out_it_prints_and_writes_nothing(store, tmp_path, monkeypatch):

@@ -207,6 +207,71 @@ def test_evaluations_stand_in_one_table(evaluated: Path, probed: Path, whole: st
     assert "has 2 scores for image" in refused
 
 
+def test_methods_are_shown_over_the_same_images_by_the_convention_that_is_asked_for(evaluated: Path, tmp_path: Path) -> None:
+    """One truth of the records is empty: timestep:1 predicts nothing there, timestep:50 something."""
+    copy = tmp_path / "evaluation"
+    shutil.copytree(evaluated / "evaluation", copy)
+    rows = list(csv.DictReader((copy / "records.csv").read_text().splitlines()))
+    image = next(row["image"] for row in rows if row["domain"] == "there")
+    for row in rows:
+        if row["image"] == image and row["class_value"] == "255":
+            wrong = row["method"] == "timestep:50"
+            row |= (
+                {"dice": "0.0", "precision": "0.0", "recall": "nan", "iou": "0.0"}
+                if wrong
+                else {"dice": "nan", "precision": "nan", "recall": "nan", "iou": "nan"}
+            )
+    with (copy / "records.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    (other,) = [
+        {
+            row["method"]: 100 * float(row["dice"])
+            for row in rows
+            if (row["domain"], row["n"], row["class_value"]) == ("there", "4", "255") and row["image"] != image
+        }
+    ]
+    for options, over, means in (
+        (
+            [],
+            "over 1 of 2 images (1 shows no class and is left out; the same images for every method)",
+            [other["timestep:1"], other["timestep:50"]],
+        ),
+        (
+            ["--empty-truth", "count"],
+            "over 2 images (1 shows no class and counts 1 where nothing is predicted, 0 otherwise)",
+            [(100 + other["timestep:1"]) / 2, other["timestep:50"] / 2],
+        ),
+    ):
+        run(copy, "--out", tmp_path / "r.html", *options)
+        page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+        ((_, table),) = [
+            (caption, rows) for caption, rows in page.tables.items() if caption.startswith("there: Dice") and over in caption
+        ]
+        assert [line[2].split(" ± ")[0] for line in table[1:]] == [f"{mean:.1f}" for mean in means]
+        words = " ".join(page.words)
+        assert f"(empty truth: {options[-1] if options else 'leave-out'})" in words
+        assert ("The Dice below are as the folder has them" in words) == bool(options)
+
+
+def test_an_evaluation_says_its_convention_and_a_report_follows_it(evaluated: Path, tmp_path: Path) -> None:
+    from tedm.cli import evaluate
+
+    arguments = [evaluated / "store", evaluated / "timestep1-1", "--empty-truth", "count"]
+    arguments += ["--folder", tmp_path / "counted", "--out", tmp_path / "t.csv"]
+    printed = CliRunner().invoke(evaluate.main, [str(argument) for argument in arguments])
+    assert printed.exit_code == 0, printed.output
+    assert "(empty truth: count)" in printed.stdout
+    assert {row["empty_truth"] for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())} == {"count"}
+    about = dict(json.loads((tmp_path / "counted" / "result.json").read_text())["about"])
+    assert about["empty truth"].startswith("count: ")
+    assert "(empty truth: count)" in made(tmp_path / "r.html", tmp_path / "counted")
+    refused = run(evaluated / "evaluation", tmp_path / "counted", "--out", tmp_path / "both.html", code=1)
+    assert "choose one for the report with --empty-truth" in refused.stderr
+    assert not (tmp_path / "both.html").exists()
+
+
 def test_what_cannot_be_shown_is_one_clear_line(evaluated: Path, probed: Path, tmp_path: Path) -> None:
     good = evaluated / "evaluation"
     (tmp_path / "thesis.html").write_text("<html>precious</html>")

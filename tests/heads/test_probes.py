@@ -15,7 +15,9 @@ from tedm.heads.findings import Findings
 from tedm.heads.greedy import voting_paths
 from tedm.heads.plans import Plan, Probe, plan_probes
 from tedm.heads.probing import run_probes
+from tedm.heads.records import Record
 from tedm.heads.rows import dense_rows
+from tedm.heads.table import summarise
 from tedm.store import OnLevels, Registration
 
 TRAIN, VAL, TEST = ("a", "b", "c", "d", "e"), ("f", "g"), ("h", "i", "j", "k")
@@ -221,6 +223,68 @@ def test_points_are_the_means_of_raw_predictions(probed):
         ((_, mean, low, high),) = [point for point in found.curves()[domain][n] if point[0] == timestep]
         expected = interval(dice, names)
         np.testing.assert_allclose([mean, low, high], [100 * expected.mean, 100 * expected.low, 100 * expected.high])
+
+
+@pytest.fixture(scope="module")
+def probed_with_empty_truths(write_store, tmp_path_factory):
+    """A val image and a test image show no class, and every probe finds something there."""
+    store = write_store(tmp_path_factory.mktemp("empty") / "store", names=(*TRAIN, *VAL, *TEST))
+    store = relabel(store, **{name: {"mask": np.zeros((8, 8), np.uint8), "domain": "near"} for name in (VAL[0], TEST[0])})
+    plan = plan_probes(store, sizes=(1, 3), repeats=2)
+    return store, plan, run_probes(store, plan)
+
+
+@pytest.mark.parametrize("empty", ["leave-out", "count"])
+def test_points_are_the_cells_of_a_table_of_the_same_scores(probed_with_empty_truths, empty):
+    store, plan, done = probed_with_empty_truths
+    found = Findings(store, plan, done, voting_paths(store, plan, done, empty=empty), empty=empty)
+    title, *rows = found.scores()
+    records = []
+    for row in rows:
+        of = dict(zip(title, row, strict=True))
+        where = (of["domain"], of["split"], of["image"], of["group"], of["class_value"])
+        method = f"vote {of['timesteps']}" if of["probe"] == "vote" else of["probe"]
+        ratios = (of["dice"], of["precision"], of["recall"], of["dice"])
+        records.append(Record(method, of["n"], of["repeat"], *where, *ratios, of["n"], "feature"))
+    for split in ("val", "test"):
+        of_split = [record for record in records if record.split == split]
+        for metric in ("dice", "precision", "recall"):
+            cells = {(c.domain, c.n, c.method): c for c in summarise(of_split, metric=metric, empty=empty).cells}
+            for point in found.points:
+                if (point.split, point.metric) == (split, metric):
+                    cell = cells[point.domain, point.n, point.probe]
+                    assert point.mean == pytest.approx(cell.mean)
+                    assert (point.images, point.left_out) == (cell.images, cell.left_out)
+        for vote_of_some in found.votes:
+            if vote_of_some.split == split:
+                (cell,) = [
+                    c
+                    for c in summarise(of_split, empty=empty).cells
+                    if (c.domain, c.n, c.method) == (vote_of_some.domain, vote_of_some.n, f"vote {vote_of_some.timesteps}")
+                ]
+                assert vote_of_some.mean == pytest.approx(cell.mean)
+    for path in found.paths:  # what is chosen on val is judged by the same mean
+        ((_, mean),) = [(p.voters, p.mean) for p in found.votes if (p.n, p.split, p.voters) == (path.n, "val", path.chosen)]
+        assert 100 * path.val[path.chosen - 1] == pytest.approx(mean)
+    near = [point for point in found.points if (point.domain, point.split) == ("near", "test")]
+    assert {point.left_out for point in near} == ({1} if empty == "leave-out" else {0})
+    assert any(f"(empty truth: {empty}). Images that show no class: 1 of" in paragraph for paragraph in advice(found))
+
+
+def test_val_images_that_show_no_class_choose_nothing(probed_with_empty_truths):
+    store, plan, done = probed_with_empty_truths
+    only = dataclasses.replace(plan, scored=(VAL[0], *plan.scored[2:]), val=1)
+    at = [plan.scored.index(name) for name in only.scored]
+    done = [dataclasses.replace(one, scores=one.scores[:, at]) for one in done]
+    with pytest.raises(TedmError, match="no val image shows a foreground class"):
+        voting_paths(store, only, done)
+    levels = [dataclasses.replace(one, probe=Probe(level="level0")) for one in done[:1]]
+    assert "so no level is chosen: give val other images" in advice(Findings(store, only, levels, []))[-1]
+
+
+def test_an_unknown_convention_is_refused_before_anything_is_fitted(store):
+    with pytest.raises(TedmError, match="no convention 'ignore' for empty truths"):
+        probe(Counting(store), empty="ignore")
 
 
 def test_the_table_has_a_row_for_each_fit_and_image(probed):

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from sklearn.metrics import jaccard_score, precision_recall_fscore_support
 
 from tedm.errors import TedmError
-from tedm.heads.scores import Confusion, mean_and_deviation, score
+from tedm.heads.scores import Confusion, score
 
 TRUTH = np.array([[0, 1, 1], [2, 1, 0], [2, 2, 255]], dtype=np.uint8)
 PREDICTION = np.array([[0, 1, 0], [2, 1, 1], [1, 2, 2]], dtype=np.uint8)
@@ -105,14 +105,3 @@ def test_masks_that_cannot_be_compared_are_refused(
 ) -> None:
     with pytest.raises(TedmError, match=message):
         score(truth, prediction, classes, ignore)
-
-
-def test_a_mean_leaves_nan_out() -> None:
-    assert mean_and_deviation([1.0, math.nan, 2.0, 6.0]) == (3.0, math.sqrt(7))
-
-
-def test_one_value_has_no_spread_and_no_value_no_mean() -> None:
-    mean, deviation = mean_and_deviation([0.25, math.nan])
-    assert mean == 0.25
-    assert math.isnan(deviation)
-    assert all(math.isnan(number) for number in mean_and_deviation([math.nan]))

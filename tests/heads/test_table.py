@@ -58,7 +58,7 @@ def test_classes_are_averaged_before_seeds_and_seeds_before_images() -> None:
         record(seed=0, class_value=1, dice=0.2),
         record(seed=0, class_value=2, dice=0.6),
         record(seed=1, class_value=0, dice=0.99),
-        record(seed=1, class_value=1, dice=nan),  # 0/0, left out
+        record(seed=1, class_value=1, dice=nan, recall=0.2),  # no score of this seed, left out
         record(seed=1, class_value=2, dice=0.8),
     ]
     table = summarise(rows)
@@ -72,7 +72,7 @@ def test_an_image_without_a_score_is_left_out_and_counted() -> None:
     only = summarise(rows).cells[0]
     assert (only.mean, only.images, only.left_out) == (80, 1, 1)
     assert math.isnan(only.deviation)
-    assert "1 image had no other" in summarise(rows).to_text()
+    assert "over 1 of 2 images (1 shows no class and is left out" in summarise(rows).to_text()
 
 
 def test_a_constant_shift_makes_a_method_significantly_worse() -> None:
@@ -128,7 +128,7 @@ def test_methods_come_in_the_order_of_their_numbers() -> None:
 
 
 def test_a_method_without_any_score_is_neither_best_nor_equal() -> None:
-    table = summarise([record("tedm", dice=0.5), record("ledm", dice=math.nan)])
+    table = summarise([record("tedm", dice=0.5), record("ledm", dice=math.nan, recall=0.5)])
     assert cell(table, "tedm").best
     assert not cell(table, "ledm").marked
     assert "–" in table.to_text()
@@ -167,12 +167,13 @@ def test_text_columns_are_aligned() -> None:
     assert len({line.rindex("±") for line in block if "±" in line}) == 1
 
 
-def test_the_note_states_labels_seeds_resolution_and_nan() -> None:
+def test_the_note_states_labels_seeds_resolution_and_the_convention_for_empty_truths() -> None:
     note = summarise(study(tedm=0.1, ledm=0.0)).to_text()
     assert "labels used, val included: 3 (n = 1), 5 (n = 3)" in note
     assert "scored at feature resolution" in note
     assert "2 seeds" in note
-    assert "0/0 are NaN and left out" in note
+    assert "no score of a class that its truth does not show" in note
+    assert "(empty truth: leave-out)" in note
     assert "Wilcoxon" in note
 
 

@@ -14,11 +14,12 @@ from tedm.errors import TedmError
 from tedm.files import write_whole
 from tedm.heads import summarise
 from tedm.heads.bootstrap import DRAWS
-from tedm.heads.evaluation import CHOICE, Evaluation, read_evaluation, told_apart
+from tedm.heads.evaluation import CHOICE, EMPTY_TRUTH, Evaluation, read_evaluation, told_apart
 from tedm.heads.examples import Example
 from tedm.heads.intervals import Key, image_scores, mean_intervals
 from tedm.heads.render import Grid, natural
-from tedm.heads.table import Cell, Metric
+from tedm.heads.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth, Metric
+from tedm.heads.table import Cell
 from tedm.results import MAKERS, ResultFolder, read_result
 from tedm.show.figures import png
 from tedm.show.report import GENERATOR, IGNORE, Picture, Section, Sheet, Tile, report_html, tile_figure
@@ -45,7 +46,7 @@ def require_replaceable(out: Path) -> None:
         raise TedmError(f"{out} exists and is no report of tedm-report; name another file with --out, or delete it")
 
 
-def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None) -> int:
+def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None, empty: EmptyTruth | None = None) -> int:
     """Write one HTML file from result folders; its size in bytes.
 
     Parameters
@@ -56,12 +57,15 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
         The file; an earlier report is replaced, anything else is not.
     title : str or None
         None takes the title of the only folder, or says how many there are.
+    empty : {"leave-out", "count"} or None
+        What an image counts whose truth does not show a class; see `tedm.heads.summarise`. None takes the convention of the
+        evaluations. Probes are shown as they are.
 
     Raises
     ------
     TedmError
-        If a folder is no result, is damaged or holds no scores, if evaluations cannot be put together, or if `out` is taken or
-        cannot be written.
+        If a folder is no result, is damaged or holds no scores, if evaluations cannot be put together or follow different
+        conventions and `empty` is None, or if `out` is taken or cannot be written.
     """
     require_replaceable(out)
     places = [folder.resolve() for folder in folders]
@@ -73,8 +77,9 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
     renamed = {evaluation.result.path: evaluation.result for evaluation in evaluations}
     results = [renamed.get(result.path, result) for result in results]
     several = len(evaluations) > 1
-    sections = [_scores(evaluations)] if evaluations else []
-    sections += [_examples(each, several) for each in evaluations if each.examples]
+    empty = empty or _common_convention(evaluations)
+    sections = [_scores(evaluations, empty)] if evaluations else []
+    sections += [_examples(each, several, empty) for each in evaluations if each.examples]
     sections += [_as_it_stands(result) for result in results if result.kind != "evaluation" or result.figures or result.tables]
     sections.append(Section("What was run on what", sections=[_provenance(result) for result in results]))
     counts = {kind: sum(result.kind == kind for result in results) for kind in MAKERS}
@@ -89,18 +94,34 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
     return len(html)
 
 
-def _scores(evaluations: Sequence[Evaluation]) -> Section:
+def _common_convention(evaluations: Sequence[Evaluation]) -> EmptyTruth:
+    conventions = {str(evaluation.result.path): _convention(evaluation) for evaluation in evaluations}
+    if len(set(conventions.values())) > 1:
+        listed = ", ".join(f"{folder} ({convention})" for folder, convention in conventions.items())
+        raise TedmError(
+            f"the evaluations differ in what an empty truth counts: {listed}; choose one for the report with --empty-truth"
+        )
+    return next(iter(conventions.values()), LEAVE_OUT)
+
+
+def _convention(evaluation: Evaluation) -> EmptyTruth:
+    """The convention of the numbers in a folder; those of earlier versions do not say any."""
+    said = dict(evaluation.result.about).get(EMPTY_TRUTH, "").split(":")[0]
+    return next((convention for convention in CONVENTIONS if convention == said), LEAVE_OUT)
+
+
+def _scores(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Section:
     """Tables, curves and boxes of all evaluations together, domain by domain."""
     records = [record for evaluation in evaluations for record in evaluation.records]
     try:
-        table = summarise(records)
-        further = {metric: summarise(records, metric=metric) for metric in FURTHER}
+        table = summarise(records, empty=empty)
+        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER}
     except TedmError as error:
         if len(evaluations) == 1:
             raise
         folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
         raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
-    intervals, scores = mean_intervals(records), image_scores(records)
+    intervals, scores = mean_intervals(records, empty=empty), image_scores(records, empty=empty)
     of_metric = {metric: {grid.domain: grid for grid in other.grids()} for metric, other in further.items()}
     domains = []
     for grid in table.grids():
@@ -109,7 +130,8 @@ def _scores(evaluations: Sequence[Evaluation]) -> Section:
         closed = [_sheet(of_metric[metric][grid.domain]) for metric in FURTHER]
         even = len(grid.titles) <= 5 and len(pictures) % 2 == 1  # narrow, and no place stays empty
         domains.append(Section(_named(grid.domain), sheets=[_sheet(grid)], beside=even, pictures=pictures, closed=closed))
-    notes = [note[0].upper() + note[1:] + "." for note in (*table.notes("bold"), INTERVALS)]
+    of_tables = dict.fromkeys(note for each in (table, *further.values()) for note in each.notes("bold"))
+    notes = [note[0].upper() + note[1:] + "." for note in (*of_tables, INTERVALS)]
     words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
     words.append("Each row is a method, each column a number of training images (n). How to read the numbers:")
     return Section("Scores", words=words, notes=notes, sections=domains)
@@ -176,7 +198,7 @@ def _boxes(cells: Sequence[Cell], scores: Mapping[Key, Mapping[str, float]]) -> 
     )
 
 
-def _examples(evaluation: Evaluation, several: bool) -> Section:
+def _examples(evaluation: Evaluation, several: bool, empty: EmptyTruth) -> Section:
     """The best, the median and the worst image of each domain."""
     sections: dict[str, list[Section]] = {}
     for example in evaluation.examples:
@@ -184,9 +206,13 @@ def _examples(evaluation: Evaluation, several: bool) -> Section:
         heading = f"{at.rank.capitalize()} ({at.place}): {at.image}"
         strip = Section(heading, tiles=_tiles(example, len(evaluation.classes)))
         sections.setdefault(at.domain, []).append(strip)
+    words = [text for label, text in evaluation.result.about if label == CHOICE]
+    own = _convention(evaluation)
+    if own != empty:
+        words.append(f"The Dice below are as the folder has them: {CONVENTIONS[own]} (empty truth: {own}).")
     return Section(
         f"Images: {evaluation.result.title}" if several else "Images",
-        words=[text for label, text in evaluation.result.about if label == CHOICE],
+        words=words,
         legend=[f"class {value}" for value in evaluation.classes],
         striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
         sections=[Section(_named(domain), sections=strips) for domain, strips in sections.items()],

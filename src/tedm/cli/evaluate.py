@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from tedm.cli import options
 from tedm.cli.running import command_line, plain_errors, progress, say_what_differs, say_what_is_not_applied
 from tedm.errors import TedmError
 from tedm.files import require_new
+
+if TYPE_CHECKING:
+    from tedm.heads.summary import EmptyTruth
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
 
@@ -31,6 +34,7 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
     show_default=True,
     help="What it shows.",
 )
+@options.EMPTY_TRUTH
 @options.VOTE
 @options.TIMESTEPS
 @options.cleaning_options
@@ -57,6 +61,7 @@ def main(
     domain: str | None,
     by: str,
     metric: Any,
+    empty_truth: EmptyTruth,
     vote: Any,
     timesteps: Any,
     largest: int | None,
@@ -72,8 +77,8 @@ def main(
 ) -> None:
     """Score each HEAD on the labelled images of STORE and print the table, with paired tests against the best.
 
-    Scores are Dice (or --metric) per image and class at feature resolution; 0/0 is left out. With --largest, --fill-holes or
-    --min-area each head is scored twice, with its masks as they are and cleaned, side by side.
+    Scores are Dice (or --metric) per image and class at feature resolution, averaged over the same images for every head. With
+    --largest, --fill-holes or --min-area each head is scored twice, with its masks as they are and cleaned, side by side.
     """
     if out is not None and out.suffix not in RENDERINGS:
         raise click.BadParameter(f"{out}: the ending must be one of {', '.join(RENDERINGS)}", param_hint="--out")
@@ -103,10 +108,11 @@ def main(
         scores = [dataclasses.replace(record, domain="all") for record in scores]
     if records is not None:
         write_records(scores, records)
-    table = summarise(scores, metric=metric)
+    table = summarise(scores, metric=metric, empty=empty_truth)
     if folder is not None:
         asked = {"rule": vote, "timesteps": timesteps, "memory": memory}
-        write_evaluation(folder, features, loaded, scores, what=str(store), command=command_line("tedm-evaluate"), **asked)
+        asked |= {"empty": empty_truth, "command": command_line("tedm-evaluate")}
+        write_evaluation(folder, features, loaded, scores, what=str(store), **asked)
     if out is not None:
         out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
     click.echo(table.to_text())

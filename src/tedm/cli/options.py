@@ -176,6 +176,15 @@ VOTE = click.option(
     "(entropy) or by weights learned on the val split. Default: the method's.",
 )
 
+EMPTY_TRUTH = click.option(
+    "--empty-truth",
+    type=click.Choice(["leave-out", "count"]),
+    default="leave-out",
+    show_default=True,
+    help="What an image counts in means whose truth does not show a class: nothing, whatever was predicted there, or 1 where "
+    "nothing of the class was predicted and 0 otherwise (count).",
+)
+
 DOMAIN = click.option("--domain", default=None, help="Only images of this domain. Default: all.")
 
 CLASSES = click.option(

@@ -12,6 +12,7 @@ from tedm.cli.running import command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import Findings
+    from tedm.heads.summary import EmptyTruth
     from tedm.store import FeatureStore
 
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--split", default="train", show_default=True, help="Images to learn from.")
 @click.option("--test", default="test", show_default=True, help="Images to be scored on, in every domain.")
 @click.option("--ridge", type=options.Ridge(), default=None, help="Penalties to choose from. Default: 1, 10, 100, 1000, 10000.")
+@options.EMPTY_TRUTH
 @options.MEMORY
 @click.option("--processes", type=int, default=None, help="Probes that are computed at once. Default: one for each core.")
 @options.VERSION
@@ -50,6 +52,7 @@ def main(
     split: str,
     test: str,
     ridge: Any,
+    empty_truth: EmptyTruth,
     memory: int | None,
     processes: int | None,
 ) -> None:
@@ -85,6 +88,7 @@ def main(
             processes=cores if processes is None else processes,
             kept=kept,
             progress=show,
+            empty=empty_truth,
         )
     say("scores are Dice x 100: mean [95 % interval] over repeats and images")
     click.echo(_text(findings))
@@ -102,6 +106,7 @@ def main(
 def _text(findings: Findings) -> str:
     """The Dice of every probe on test images, a block for each domain, a column for each size."""
     from tedm.heads.render import laid_out
+    from tedm.heads.summary import images_in_words
 
     sizes = findings.plan.sizes
     blocks = []
@@ -116,13 +121,16 @@ def _text(findings: Findings) -> str:
             }
             rows.append([name, *(of_size[n] for n in sizes)])
         lines, _ = laid_out(rows)
-        images = points[0].images
-        blocks.append("\n".join([f"{domain or 'all'} ({split}, {images} images)", *lines]))
+        absent = findings.without_class(domain, split)
+        images = images_in_words(points[0].images, points[0].left_out, absent, 0, findings.empty)
+        blocks.append("\n".join([f"{domain or 'all'} ({split}), {images}", *lines]))
     return "\n\n".join(blocks)
 
 
 def _about(features: FeatureStore, store: Path | str, findings: Findings) -> list[tuple[str, str]]:
     """Where the numbers come from."""
+    from tedm.heads.summary import CONVENTIONS
+
     settings, plan = features.settings, findings.plan
     training = {name for subset in plan.subsets for name in subset.images}
     return [
@@ -133,5 +141,6 @@ def _about(features: FeatureStore, store: Path | str, findings: Findings) -> lis
         ("levels", ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in settings.levels)),
         ("training images", f"{len(training)} at most, of sizes {', '.join(map(str, plan.sizes))}"),
         ("labels used", f"n for every fit, and {plan.val} of val for what is chosen"),
+        ("empty truth", f"{findings.empty}: {CONVENTIONS[findings.empty]}"),
         ("command", command_line("tedm-probe")),
     ]

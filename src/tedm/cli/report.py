@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tedm.cli import options
 from tedm.cli.running import counted, plain_errors
+
+if TYPE_CHECKING:
+    from tedm.heads.summary import EmptyTruth
 
 
 @click.command()
@@ -16,14 +20,21 @@ from tedm.cli.running import counted, plain_errors
     "--out", type=options.PATH, default="report.html", show_default=True, help="The file; an earlier report is replaced."
 )
 @click.option("--title", default=None, help="The heading. Default: that of the only folder.")
+@click.option(
+    "--empty-truth",
+    type=click.Choice(["leave-out", "count"]),
+    default=None,
+    help="What an image counts in means whose truth does not show a class, see tedm-evaluate. Default: as each FOLDER has it. "
+    "Probes stay as they are.",
+)
 @options.VERSION
 @plain_errors
-def main(folders: tuple[Path, ...], out: Path, title: str | None) -> None:
+def main(folders: tuple[Path, ...], out: Path, title: str | None, empty_truth: EmptyTruth | None) -> None:
     """Show what tedm-evaluate --folder and tedm-probe wrote to each FOLDER, as one HTML file that opens offline.
 
     Scores of several evaluations stand in one table and are tested against each other; they must be of the same images.
     """
     from tedm.cli._report import write_report
 
-    size = write_report(folders, out, title=title)
+    size = write_report(folders, out, title=title, empty=empty_truth)
     click.echo(f"{out}: {counted(len(folders), 'result')}, {size / 1e6:.1f} MB")

@@ -6,14 +6,14 @@ images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-
-import numpy as np
 
 from tedm.heads.bootstrap import Interval
 from tedm.heads.findings import Findings
-from tedm.heads.greedy import VotingPath, image_scores
+from tedm.heads.greedy import VotingPath
 from tedm.heads.probes import Probed
+from tedm.heads.summary import CONVENTIONS, mean_over_images
 
 # Dice on val that is given up for fewer passes of the network, in the second of two recommendations.
 NEARLY = 0.005
@@ -24,8 +24,8 @@ def advice(findings: Findings) -> list[str]:
 
     Without labelled val images nothing is chosen, and that is said.
     """
-    paragraphs = [_how(findings), *_to_do(findings), *_on_timesteps(findings), *_on_levels(findings)]
-    return [paragraph for paragraph in paragraphs if paragraph]
+    on_scores = [*_on_empty_truths(findings), *_to_do(findings), *_on_timesteps(findings), *_on_levels(findings)]
+    return [paragraph for paragraph in (_how(findings), *on_scores) if paragraph]
 
 
 def _how(findings: Findings) -> str:
@@ -61,6 +61,18 @@ def _how(findings: Findings) -> str:
     return (text + "".join(f"{remark[0].upper()}{remark[1:]}. " for remark in plan.remarks)).strip()
 
 
+def _on_empty_truths(findings: Findings) -> Iterator[str]:
+    absent = {place: findings.without_class(*place) for place in findings.places()}
+    parts = [
+        f"{count} of {len(findings.at(domain, split))} in {domain or 'all'} ({split})"
+        for (domain, split), count in absent.items()
+        if count
+    ]
+    if parts:
+        rule = CONVENTIONS[findings.empty]
+        yield f"{rule[0].upper()}{rule[1:]} (empty truth: {findings.empty}). Images that show no class: {', '.join(parts)}."
+
+
 def _on_timesteps(findings: Findings) -> Iterator[str]:
     alone = [done for done in findings.probed if done.probe.kind == "timestep"]
     if alone and not findings.plan.val:
@@ -87,7 +99,7 @@ def _on_path(findings: Findings, path: VotingPath) -> str:
         if split == "val":
             continue
         some = findings.at(domain, split)
-        dice = image_scores(path.scores)[:, some][..., 0]
+        dice = findings.image_scores(path.scores)[:, some][..., 0]
         chosen, first, all_vote = dice[..., path.chosen - 1], dice[..., 0], dice[..., -1]
         part = f"{domain or 'all'} {_points(findings.interval(chosen, some))}"
         if path.chosen > 1:
@@ -105,6 +117,9 @@ def _on_levels(findings: Findings) -> Iterator[str]:
     parts = []
     for n in findings.plan.sizes:
         means = {str(done.probe.level): 100 * _val_mean(findings, done, n) for done in levels}
+        if all(math.isnan(mean) for mean in means.values()):
+            yield "No val image shows a foreground class, so no level is chosen: give val other images."
+            return
         best = max(means, key=lambda level: means[level])
         parts.append(f"n = {n}: {best} ({', '.join(f'{level} {mean:.1f}' for level, mean in means.items())})")
     yield f"Of single levels, with one classifier for all timesteps and their vote, the best on val: {'; '.join(parts)}."
@@ -127,8 +142,8 @@ def _to_do(findings: Findings) -> Iterator[str]:
 
 
 def _val_mean(findings: Findings, done: Probed, n: int) -> float:
-    of_size = image_scores(done.scores)[[subset.n == n for subset in findings.plan.subsets]]
-    return float(np.nanmean(of_size[:, : findings.plan.val, 0]))
+    of_size = findings.image_scores(done.scores)[[subset.n == n for subset in findings.plan.subsets]]
+    return float(mean_over_images(of_size[:, : findings.plan.val, 0]))
 
 
 def _points(found: Interval) -> str:

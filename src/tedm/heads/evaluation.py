@@ -19,6 +19,7 @@ from tedm.heads.examples import Example, mean_dice, n_of, packed, places, shown_
 from tedm.heads.identity import Identity, identities_csv, identities_from, identity_of, names_in_records, names_of
 from tedm.heads.records import Record, read_records, records_csv
 from tedm.heads.segmenter import Segmenter
+from tedm.heads.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth
 from tedm.heads.table import summarise
 from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
@@ -37,8 +38,8 @@ FILES = {
 LATER = {"methods"}
 # Settings that are in the words about every head; the others are told where they are not the default.
 SAID = {"timesteps", "rows", "head", "members", "vote", "training split", "training domain"}
-# The label of what says which images are shown.
-CHOICE = "images shown"
+# The labels of what says which images are shown, and what an empty truth counts.
+CHOICE, EMPTY_TRUTH = "images shown", "empty truth"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def write_evaluation(
     memory: int | None = None,
     workers: Workers = HERE,
     what: str = "the store",
+    empty: EmptyTruth = LEAVE_OUT,
 ) -> ResultFolder:
     """Write what `evaluate` found, and predictions of the best, the median and the worst image of each domain.
 
@@ -95,19 +97,21 @@ def write_evaluation(
     shown, ranked_by : sequence of str and str, or None
         Keys of the heads whose predictions are kept, and of the one that decides which image is best; None chooses as
         `tedm.heads.examples.shown_heads` does.
+    empty : {"leave-out", "count"}
+        What an image counts whose truth does not show a class; see `tedm.heads.summarise`.
 
     Raises
     ------
     TedmError
         If the folder is taken or cannot be written, or the records cannot be summarised.
     """
-    table = summarise(records)
+    table = summarise(records, empty=empty)
     called = names_in_records(heads, rule=rule, timesteps=timesteps)
     keys = shown_heads(heads, ranked_by, names=called)
     ranking = keys[-1]
     if shown is not None:
         keys = [*(key for key in shown if key != ranking), ranking]
-    dice = {key: mean_dice(records, heads[key], called[key]) for key in keys}
+    dice = {key: mean_dice(records, heads[key], called[key], empty=empty) for key in keys}
     chosen = places(dice[ranking])
     names = list(dict.fromkeys(place.image for place in chosen))
     of_keys = {key: heads[key] for key in keys}
@@ -134,7 +138,7 @@ def write_evaluation(
     )
     written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays, identities_csv(methods))
     about = [*_of_features(features, what), *_of_heads(heads, called, rule, timesteps), *_of_records(records)]
-    about += [(CHOICE, choice), ("command", command)]
+    about += [(EMPTY_TRUTH, f"{empty}: {CONVENTIONS[empty]}"), (CHOICE, choice), ("command", command)]
     return write_result(
         folder,
         kind="evaluation",

@@ -23,6 +23,7 @@ from tedm.heads.intervals import image_scores
 from tedm.heads.records import Record
 from tedm.heads.render import natural
 from tedm.heads.segmenter import Segmenter
+from tedm.heads.summary import LEAVE_OUT, EmptyTruth
 
 COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
 # Predictions side by side that are still looked at.
@@ -53,7 +54,7 @@ class Example:
     predictions : mapping of str to array of shape (y, x), uint8
         By the head: "tedm, n = 6".
     dice : mapping of str to float
-        Mean foreground Dice of each, in points; NaN for 0/0.
+        Mean foreground Dice of each, in points; NaN where the image has no score.
     """
 
     place: Place
@@ -98,10 +99,13 @@ def shown_heads(
     return [*others[: MOST_SHOWN - 1], ranking]
 
 
-def mean_dice(records: Sequence[Record], head: Segmenter, name: str) -> dict[tuple[str, str], float]:
-    """Mean foreground Dice in points of one head, of that name in records, by (domain, image); NaN for 0/0."""
+def mean_dice(
+    records: Sequence[Record], head: Segmenter, name: str, *, empty: EmptyTruth = LEAVE_OUT
+) -> dict[tuple[str, str], float]:
+    """Return the mean foreground Dice in points of one head, by (domain, image); NaN where the image has no score."""
     who = (name, n_of(head), head.provenance["seed"])
-    cells = image_scores(record for record in records if (record.method, record.n, record.seed) == who)
+    mine = [record for record in records if (record.method, record.n, record.seed) == who]
+    cells = image_scores(mine, empty=empty)
     return {(domain, image): dice for (domain, _, _), scores in cells.items() for image, dice in scores.items()}
 
 

@@ -1,6 +1,6 @@
 """What probes found, as rows of tables.
 
-Means are over repeats and test images, of the mean over foreground classes; intervals are those of `tedm.heads.bootstrap`.
+Means are those of `tedm.heads.summary`, intervals those of `tedm.heads.bootstrap`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.heads.bootstrap import Interval, interval
-from tedm.heads.greedy import VotingPath, image_scores
+from tedm.heads.greedy import VotingPath
 from tedm.heads.plans import Plan
 from tedm.heads.probes import METRICS, Probed
+from tedm.heads.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_over_classes, require_convention
 from tedm.store import Features
 
 # By domain, then by number of training images: (timestep or voters, mean, low, high).
@@ -44,8 +45,11 @@ class Point:
     metric : str
         "dice", "precision" or "recall".
     mean, low, high : float
-        Over repeats and images, with its 95 % interval.
+        Over images, each averaged over its repeats, with its 95 % interval.
     repeats, images : int
+        How many are averaged.
+    left_out : int
+        Images without a score.
     """
 
     probe: str
@@ -60,6 +64,7 @@ class Point:
     high: float
     repeats: int
     images: int
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -109,9 +114,26 @@ class Findings:
     plan : Plan
     probed : sequence of Probed
     paths : sequence of VotingPath
+    empty : {"leave-out", "count"}
+        What an image counts whose truth does not show a class; see `tedm.heads.summary`.
+
+    Raises
+    ------
+    TedmError
+        If there is no such convention.
     """
 
-    def __init__(self, features: Features, plan: Plan, probed: Sequence[Probed], paths: Sequence[VotingPath]) -> None:
+    def __init__(
+        self,
+        features: Features,
+        plan: Plan,
+        probed: Sequence[Probed],
+        paths: Sequence[VotingPath],
+        *,
+        empty: EmptyTruth = LEAVE_OUT,
+    ) -> None:
+        require_convention(empty)
+        self.empty = empty
         self.labels = labels = features.labels
         self.timesteps = features.settings.timesteps
         self.plan, self.probed, self.paths = plan, tuple(probed), tuple(paths)
@@ -131,7 +153,7 @@ class Findings:
         """All probes x sizes x domains x metrics, val included."""
         points = []
         for done in self.probed:
-            of_images = image_scores(done.scores)
+            of_images = self.image_scores(done.scores)
             for n in self.plan.sizes:
                 of_size = of_images[[subset.n == n for subset in self.plan.subsets]]
                 for domain, split in self.places():
@@ -139,7 +161,9 @@ class Findings:
                     for number, metric in enumerate(METRICS):
                         found = self.interval(of_size[:, some, number], some)
                         about = (done.probe.name, done.probe.timestep, done.probe.level, n, domain, split, metric)
-                        points.append(Point(*about, found.mean, found.low, found.high, len(of_size), len(some)))
+                        scored = int((~np.isnan(of_size[:, some, number])).any(axis=0).sum())
+                        counts = len(of_size), scored, len(some) - scored
+                        points.append(Point(*about, found.mean, found.low, found.high, *counts))
         return points
 
     @cached_property
@@ -147,7 +171,7 @@ class Findings:
         """All sizes x numbers of voters x domains."""
         found = []
         for path in self.paths:
-            of_images = image_scores(path.scores)[..., 0]  # repeats, images, voters
+            of_images = self.image_scores(path.scores)[..., 0]  # repeats, images, voters
             every = len(path.timesteps)
             for voters in range(1, every + 1):
                 for domain, split in self.places():
@@ -258,6 +282,15 @@ class Findings:
         """Positions among `Plan.scored` of the images of a domain and split."""
         places = zip(self._domains, self._splits, strict=True)
         return [number for number, place in enumerate(places) if place == (domain, split)]
+
+    def image_scores(self, ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scores of images, the mean over their foreground classes: from (..., classes, 3) to (..., 3)."""
+        return mean_over_classes(by_convention(ratios, METRICS, self.empty), axis=-2)
+
+    def without_class(self, domain: str, split: str) -> int:
+        """Return how many images of a domain and split show no foreground class."""
+        recall = self.probed[0].scores[0, self.at(domain, split), :, METRICS.index("recall")]
+        return int(np.isnan(recall[:, 1:] if recall.shape[1] > 1 else recall).all(axis=1).sum())
 
     def interval(self, scores: NDArray[np.float64], some: Sequence[int]) -> Interval:
         """In points."""

@@ -18,6 +18,7 @@ from tedm.heads.plans import Plan
 from tedm.heads.probes import METRICS, Probed, opinions
 from tedm.heads.rows import block_bytes
 from tedm.heads.scores import score_each
+from tedm.heads.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_over_classes, mean_over_images
 from tedm.store import Block, Features
 
 # Bytes of a probability and of the sums and masks that are made of it.
@@ -39,7 +40,7 @@ class VotingPath:
     chosen : int
         How many of them vote best on val; of equals, the fewest.
     scores : array of shape (repeats, images, timesteps, classes, 3)
-        Dice, precision and recall of the vote of the first 1, 2, ... on `Plan.scored`.
+        Dice, precision and recall of the vote of the first 1, 2, ... on `Plan.scored`, NaN for 0/0.
     """
 
     n: int
@@ -60,10 +61,11 @@ def voting_paths(
     *,
     memory: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    empty: EmptyTruth = LEAVE_OUT,
 ) -> list[VotingPath]:
     """For each training size, the timesteps that vote best together.
 
-    The same timesteps are taken for all repeats of a size: mean Dice over repeats, val images and foreground classes decides.
+    The same timesteps are taken for all repeats of a size: the mean Dice on val images (`tedm.heads.summary`) decides.
 
     Parameters
     ----------
@@ -74,6 +76,8 @@ def voting_paths(
         Bytes that this process may have resident; None takes half of what is free.
     progress : callable (done, all, what) or None
         Called after each round on val, and once more.
+    empty : {"leave-out", "count"}
+        What a val image counts whose truth does not show a class.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def voting_paths(
     Raises
     ------
     TedmError
-        If the budget does not hold the opinions on an image.
+        If the budget does not hold the opinions on an image, or no val image has a score.
     """
     alone = [done for done in probed if done.probe.kind == "timestep"]
     val = plan.scored[: plan.val]
@@ -95,11 +99,11 @@ def voting_paths(
     paths: dict[int, list[int]] = {n: [] for n in plan.sizes}
     dice: dict[int, list[float]] = {n: [] for n in plan.sizes}
     for done in range(rounds):
-        totals = committee.candidates(val, paths)
+        means = committee.candidates(val, paths, empty)
         for n in plan.sizes:
-            best = int(np.nanargmax(totals[n]))
+            best = int(np.nanargmax(means[n]))
             paths[n].append(best)
-            dice[n].append(float(totals[n][best]))
+            dice[n].append(float(means[n][best]))
         if progress is not None:
             progress(done + 1, rounds + 1, "choosing timesteps")
     scores = committee.along(plan.scored, paths)
@@ -115,15 +119,6 @@ def voting_paths(
         )
         for n in plan.sizes
     ]
-
-
-def image_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over foreground classes: from (..., classes, 3) to (..., 3); NaN where no class has a score."""
-    foreground = scores[..., 1:, :] if scores.shape[-2] > 1 else scores
-    there = ~np.isnan(foreground)
-    count = there.sum(axis=-2)
-    total = np.where(there, foreground, 0.0).sum(axis=-2)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 class _Committee:
@@ -146,7 +141,9 @@ class _Committee:
             sum(block_bytes(self._features, len(self._alone))) + opinions, "the votes of all timesteps' classifiers on an image"
         )
 
-    def candidates(self, names: Sequence[str], paths: dict[int, list[int]]) -> dict[int, NDArray[np.float64]]:
+    def candidates(
+        self, names: Sequence[str], paths: dict[int, list[int]], empty: EmptyTruth
+    ) -> dict[int, NDArray[np.float64]]:
         """For each size, the mean Dice with each further timestep; NaN for those that vote already."""
         found: dict[int, list[NDArray[np.float64]]] = {n: [] for n in paths}
         for block, truth in self._images(names):
@@ -157,9 +154,15 @@ class _Committee:
                 for row, subset in enumerate(subsets):
                     voted = sum((of_all[at, subset] for at in paths[n]), np.zeros(of_all.shape[2:]))
                     masks = np.stack([(voted + of_all[at, subset]).argmax(axis=-1) for at in rest])
-                    dice[row, rest] = image_scores(self._scores(truth, masks))[:, 0]
+                    scores = by_convention(self._scores(truth, masks), METRICS, empty)
+                    dice[row, rest] = mean_over_classes(scores[..., METRICS.index("dice")])
                 found[n].append(dice)
-        return {n: _mean(np.stack(of_images)) for n, of_images in found.items()}
+        means = {n: mean_over_images(np.stack(of_images).swapaxes(0, 1)) for n, of_images in found.items()}
+        if any(np.isnan(of_size).all() for of_size in means.values()):
+            raise TedmError(
+                "no val image shows a foreground class: there is nothing to choose timesteps by; give val other images"
+            )
+        return means
 
     def along(self, names: Sequence[str], paths: dict[int, list[int]]) -> dict[int, NDArray[np.float64]]:
         """For each size, the scores of the votes along its path."""
@@ -188,12 +191,3 @@ class _Committee:
         """Shape (masks, classes, 3)."""
         scores = score_each(truth, masks, self._classes)
         return np.stack([scores.dice, scores.precision, scores.recall], axis=-1)
-
-
-def _mean(dice: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over images and repeats; NaN where there is nothing."""
-    there = ~np.isnan(dice)
-    count = there.sum(axis=(0, 1))
-    if not count.any():
-        raise TedmError("no val image shows a foreground class: there is nothing to choose timesteps by; give val other images")
-    return np.where(count > 0, np.where(there, dice, 0.0).sum(axis=(0, 1)) / np.maximum(count, 1), np.nan)

@@ -17,6 +17,7 @@ from tedm.heads.greedy import voting_paths
 from tedm.heads.kept import plan_key, read_probe, write_probe
 from tedm.heads.plans import By, Plan, Probe, plan_probes
 from tedm.heads.probes import STRENGTHS, Probed, compute_probe
+from tedm.heads.summary import LEAVE_OUT, EmptyTruth, require_convention
 from tedm.store import Features
 
 # What a helper process has at least: Python, torch, some images.
@@ -37,6 +38,7 @@ def probe(
     processes: int = 1,
     kept: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    empty: EmptyTruth = LEAVE_OUT,
 ) -> Findings:
     """Fit a ridge logistic regression on each timestep (or level, or both) and see which are worth what.
 
@@ -63,6 +65,9 @@ def probe(
     kept : Path or None
         A folder for finished probes: the same call goes on after them. To be deleted when the findings are safe.
     progress : callable (done, all, what) or None
+    empty : {"leave-out", "count"}
+        Whether an image has no score of a class that its truth does not show, or counts 1 where nothing of the class was
+        predicted and 0 otherwise. What is kept of finished probes does not depend on it.
 
     Returns
     -------
@@ -74,9 +79,11 @@ def probe(
     TedmError
         If images, masks or memory do not suffice; see `tedm.heads.probes`.
     """
+    require_convention(empty)
     plan = plan_probes(features, sizes=sizes, repeats=repeats, by=by, domain=domain, train=train, test=test)
     probed = run_probes(features, plan, ridge=ridge, memory=memory, processes=processes, kept=kept, progress=progress)
-    return Findings(features, plan, probed, voting_paths(features, plan, probed, memory=memory, progress=progress))
+    paths = voting_paths(features, plan, probed, memory=memory, progress=progress, empty=empty)
+    return Findings(features, plan, probed, paths, empty=empty)
 
 
 def run_probes(

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
+from .summary import CONVENTIONS, images_in_words
+
 if TYPE_CHECKING:  # the table imports its renderings
     from .table import Cell, Table
 
@@ -46,9 +48,9 @@ def laid_out(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
 
 
 def csv(table: Table) -> str:
-    """One row a cell, all digits, with the metric, alpha and resolution in every row."""
+    """One row a cell, all digits, with the metric, alpha, resolution and convention for empty truths in every row."""
     out = io.StringIO()
-    shared = {"metric": table.metric, "alpha": table.alpha, "resolution": table.resolution}
+    shared = {"metric": table.metric, "alpha": table.alpha, "resolution": table.resolution, "empty_truth": table.empty}
     writer = csv_module.DictWriter(out, [*asdict(table.cells[0]), *shared], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(cell) | shared for cell in table.cells)
@@ -151,8 +153,13 @@ def _bold(cell: Cell, pattern: str) -> str:
 
 def _caption(table: Table, domain: str) -> str:
     cells = [cell for cell in table.cells if cell.domain == domain]
-    totals = sorted({cell.images + cell.left_out for cell in cells})
-    images = _count(totals[0], "image") if len(totals) == 1 else f"{totals[0]} to {totals[-1]} images"
+    cells = [cell for cell in cells if cell.images] or cells
+    counts = {(cell.images, cell.left_out, cell.without_class, cell.unmatched) for cell in cells}
+    if len(counts) == 1:
+        images = images_in_words(*counts.pop(), table.empty)
+    else:
+        averaged, all_images = _range(cell.images for cell in cells), _range(cell.images + cell.left_out for cell in cells)
+        images = f"{averaged} images" if averaged == all_images else f"{averaged} of {all_images} images"
     return f"{domain or '(no domain)'}: {TITLES[table.metric]} × 100, mean ± standard deviation over {images}"
 
 
@@ -160,35 +167,47 @@ def notes(table: Table, mark: str) -> list[str]:
     """All that a reader must know before believing a number; `mark` is what marked entries carry, "bold" say."""
     cells = table.cells
     seeds = sorted({cell.seeds for cell in cells})
-    left_out = sum(cell.left_out for cell in cells)
     notes = [
         f"{mark}: the best of its domain and n, or not significantly different from it (paired Wilcoxon signed-rank test over "
         f"images, Holm-corrected, alpha = {table.alpha:g})",
-        f"labels used, val included: {_labels(cells)}",
+        f"labels used, val included: {_by_size(cells, lambda cell: cell.labels_used)}",
         f"scored at {table.resolution} resolution",
         f"each image averaged over {_count(seeds[0], 'seed') if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]} seeds'}",
-        f"scores of 0/0 are NaN and left out ({_count(left_out, 'image')} had no other)"
-        if left_out
-        else "scores of 0/0 are NaN and left out",
+        f"{CONVENTIONS[table.empty]} (empty truth: {table.empty})",
+        "all methods of a domain and n are averaged and tested over the same images",
     ]
+    if table.metric == "precision":
+        notes.append("precision where nothing was predicted of a class that the truth shows is 0")
+    for domain in dict.fromkeys(cell.domain for cell in cells):
+        here = [cell for cell in cells if cell.domain == domain]
+        if len({cell.images for cell in here}) > 1:
+            averaged = _by_size(here, lambda cell: cell.images)
+            notes.append(f"images averaged, {domain or '(no domain)'}: {averaged}")
     if len(table.class_values) > 1:
         notes.append(f"mean over the classes {', '.join(map(str, table.class_values))}")
-    if any(cell.groups < cell.images + cell.left_out for cell in cells):
+    if any(cell.groups < cell.images for cell in cells):
         notes.append("images of one group are tested as if they were independent")
     if any(cell.images < 6 and not isnan(cell.p_value) for cell in cells):
         notes.append("fewer than 6 images cannot show a difference at 0.05")
     return notes
 
 
-def _labels(cells: Sequence[Cell]) -> str:
+def _by_size(cells: Sequence[Cell], count: Callable[[Cell], int]) -> str:
+    """A number of each training size, or of each method where the methods of a size differ."""
     parts = []
     for n in _sizes(cells):
-        used = {cell.method: cell.labels_used for cell in cells if cell.n == n}  # the same in every domain
-        if len(set(used.values())) == 1:
-            parts.append(f"{next(iter(used.values()))} (n = {n})")
+        counts = {cell.method: count(cell) for cell in cells if cell.n == n}
+        if len(set(counts.values())) == 1:
+            parts.append(f"{next(iter(counts.values()))} (n = {n})")
         else:
-            parts.append(f"{', '.join(f'{count} by {method}' for method, count in used.items())} (n = {n})")
+            parts.append(f"{', '.join(f'{number} by {method}' for method, number in counts.items())} (n = {n})")
     return ", ".join(parts)
+
+
+def _range(numbers: Iterable[int]) -> str:
+    ascending = sorted(numbers)
+    lowest, highest = ascending[0], ascending[-1]
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
 def _count(number: int, noun: str) -> str:

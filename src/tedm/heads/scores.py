@@ -1,12 +1,11 @@
 """Dice, precision, recall and IoU of one mask, class by class.
 
 All four are ratios of three counts per class: pixels found (true positives), found in error (false positives) and missed (false
-negatives). A ratio 0/0 says nothing about the method, so it is NaN and left out of means, as in arXiv:2311.07421.
+negatives). A ratio 0/0 is NaN; what it counts in a mean is decided by `tedm.heads.summary`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,26 +103,6 @@ def score_each(truth: NDArray[Any], predictions: NDArray[Any], n_classes: int, *
     table = np.bincount(pairs, minlength=masks * n_classes**2).reshape(masks, n_classes, n_classes)
     found = np.diagonal(table, axis1=1, axis2=2).astype(np.int64)
     return _scores(Confusion(found, table.sum(axis=1) - found, table.sum(axis=2) - found))
-
-
-def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation (divisor n - 1), NaN left out.
-
-    Returns
-    -------
-    tuple of float
-        (NaN, NaN) of no value, (the value, NaN) of one: one value has no spread.
-
-    Examples
-    --------
-    >>> mean_and_deviation([1.0, 3.0, float("nan")])
-    (2.0, 1.4142135623730951)
-    """
-    array = np.fromiter(values, dtype=np.float64)
-    kept = array[~np.isnan(array)]
-    mean = float(kept.mean()) if kept.size else float("nan")
-    deviation = float(kept.std(ddof=1)) if kept.size > 1 else float("nan")
-    return mean, deviation
 
 
 def _scores(counts: Confusion) -> Scores:

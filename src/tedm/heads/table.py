@@ -1,16 +1,15 @@
 """The table of methods x training sizes x domains.
 
-A cell is one method trained on n images and tested in one domain: the score of an image is the mean over its foreground
-classes, then over seeds; the cell is the mean and deviation over images. In each domain and n the best method is found, and the
-others are tested against it on the same images. Every rendering prints these cells and computes nothing.
+A cell is one method trained on n images and tested in one domain: the mean and deviation over images, as `tedm.heads.summary`
+has it. In each domain and n the best method is found, and the others are tested against it on the same images. Every rendering
+prints these cells and computes nothing.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +18,21 @@ from tedm.errors import TedmError
 
 from . import render
 from .compare import holm, paired_p_value
+from .comparison import Comparison, comparisons, foreground_of
 from .records import Record, read_records, write_records
-from .scores import mean_and_deviation
+from .summary import LEAVE_OUT, EmptyTruth, Metric, mean_and_deviation, mean_over_repeats
 
 __all__ = ["Cell", "Metric", "Record", "Table", "read_records", "summarise", "write_records"]
-
-Metric = Literal["dice", "precision", "recall", "iou"]
 
 
 @dataclass(frozen=True)
 class Cell:
     """One method trained on `n` images, tested in one domain; `mean` and `deviation` in points (x 100).
 
-    `images` counts those with a score, `left_out` those whose score is NaN in every class and seed. `p_value` is that of the
-    test against the best method, corrected for the number of methods compared in this domain and n; NaN for the best itself.
+    `images` counts those that are averaged, `groups` their groups, and `left_out` the others: of these, `unmatched` have no
+    score of some method that is compared. `without_class` counts images whose truth shows no foreground class; the convention
+    for empty truths decides whether they are averaged. `p_value` is that of the test against the best method, corrected for the
+    number of methods compared in this domain and n; NaN for the best itself.
     """
 
     domain: str
@@ -48,6 +48,8 @@ class Cell:
     p_value: float = float("nan")
     best: bool = False
     equal: bool = False
+    without_class: int = 0
+    unmatched: int = 0
 
     @property
     def marked(self) -> bool:
@@ -64,6 +66,7 @@ class Table:
     alpha: float
     resolution: str
     class_values: tuple[int, ...]
+    empty: EmptyTruth = LEAVE_OUT
 
     def to_text(self) -> str:
         """Lay out for a terminal; the best and its equals carry a ``*``."""
@@ -90,7 +93,9 @@ class Table:
         return render.notes(self, mark)
 
 
-def summarise(records: Iterable[Record], *, metric: Metric = "dice", alpha: float = 0.05) -> Table:
+def summarise(
+    records: Iterable[Record], *, metric: Metric = "dice", alpha: float = 0.05, empty: EmptyTruth = LEAVE_OUT
+) -> Table:
     """Make the table of methods x training sizes x domains; the order of the records changes nothing.
 
     Parameters
@@ -101,12 +106,20 @@ def summarise(records: Iterable[Record], *, metric: Metric = "dice", alpha: floa
         What is averaged and compared.
     alpha : float
         Level of the test in 0 < alpha < 1, after Holm's correction.
+    empty : {"leave-out", "count"}
+        Whether an image has no score of a class that its truth does not show, whatever was predicted there, or counts 1 where
+        nothing of the class was predicted and 0 otherwise.
+
+    Returns
+    -------
+    Table
+        In each domain and n all methods are averaged and tested over the same images.
 
     Raises
     ------
     TedmError
-        If the methods and seeds of one domain and n were not scored on the same images and classes, a score comes twice, or the
-        records mix resolutions or, in one domain, splits.
+        If the methods and seeds of one domain and n were not scored on the same images and classes or against the same masks, a
+        score comes twice, the records mix resolutions or, in one domain, splits, or there is no such metric or convention.
 
     Examples
     --------
@@ -115,30 +128,21 @@ def summarise(records: Iterable[Record], *, metric: Metric = "dice", alpha: floa
     [90.0]
     """
     records = list(records)
-    if metric not in get_args(Metric):
-        raise TedmError(f"no metric {metric!r}; the metrics are {', '.join(get_args(Metric))}")
     if not 0 < alpha < 1:
         raise TedmError(f"alpha must lie between 0 and 1, got {alpha}")
     if not records:
         raise TedmError("there are no scores to make a table of")
     resolution = _only_one(records)
-    classes = sorted({record.class_value for record in records})
-    foreground = tuple(classes[1:] or classes)
-    competitions: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        competitions[record.domain, record.n][record.method].append(record)
-    cells: list[Cell] = []
-    for domain, n in sorted(competitions, key=lambda key: (render.natural(key[0]), key[1])):
-        methods = competitions[domain, n]
-        _check_same_images(domain, n, methods)
-        cells += _compete(methods, foreground, metric, alpha)
-    return Table(tuple(cells), metric, alpha, resolution, foreground)
+    compared = comparisons(records, metric=metric, empty=empty)
+    compared.sort(key=lambda comparison: (render.natural(comparison.domain), comparison.n))
+    cells = [cell for comparison in compared for cell in _compete(comparison, alpha)]
+    return Table(tuple(cells), metric, alpha, resolution, foreground_of(records), empty)
 
 
-def _compete(methods: Mapping[str, list[Record]], foreground: Sequence[int], metric: Metric, alpha: float) -> list[Cell]:
-    names = sorted(methods, key=render.natural)
-    scores = {name: _image_scores(methods[name], foreground, metric) for name in names}
-    cells = {name: _cell(methods[name], scores[name]) for name in names}
+def _compete(comparison: Comparison, alpha: float) -> list[Cell]:
+    names = sorted(comparison.scores, key=render.natural)
+    scores = {name: mean_over_repeats(comparison.scores[name]) for name in names}
+    cells = {name: _cell(comparison, name, scores[name]) for name in names}
     ranked = [name for name in names if cells[name].images]
     if ranked:
         best = max(ranked, key=lambda name: cells[name].mean)  # of equals the first: their test says 1, so both are marked
@@ -150,29 +154,23 @@ def _compete(methods: Mapping[str, list[Record]], foreground: Sequence[int], met
     return [cells[name] for name in names]
 
 
-def _image_scores(records: Iterable[Record], foreground: Sequence[int], metric: Metric) -> NDArray[np.float64]:
-    """One score an image, images in the order of their names: the mean over seeds of the means over classes."""
-    by_image: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for record in sorted(records, key=lambda record: (record.image, record.seed, record.class_value)):
-        if record.class_value in foreground:
-            by_image[record.image][record.seed].append(getattr(record, metric))
-    return np.array([mean_and_deviation(mean_and_deviation(s)[0] for s in seeds.values())[0] for seeds in by_image.values()])
-
-
-def _cell(records: Sequence[Record], scores: NDArray[np.float64]) -> Cell:
+def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64]) -> Cell:
     mean, deviation = mean_and_deviation(scores)
-    left_out = int(np.isnan(scores).sum())
+    scored = ~np.isnan(scores)
+    places = zip(comparison.images, comparison.groups, scored, strict=True)
     return Cell(
-        domain=records[0].domain,
-        n=records[0].n,
-        method=records[0].method,
+        domain=comparison.domain,
+        n=comparison.n,
+        method=method,
         mean=100 * mean,
         deviation=100 * deviation,
-        images=len(scores) - left_out,
-        left_out=left_out,
-        groups=len({record.group or record.image for record in records}),
-        seeds=len({record.seed for record in records}),
-        labels_used=max(record.labels_used for record in records),
+        images=int(scored.sum()),
+        left_out=int((~scored).sum()),
+        groups=len({group or image for image, group, has_score in places if has_score}),
+        seeds=len(comparison.scores[method]),
+        labels_used=comparison.labels_used[method],
+        without_class=comparison.without_class,
+        unmatched=comparison.unmatched if scored.any() else 0,
     )
 
 
@@ -189,26 +187,3 @@ def _only_one(records: Sequence[Record]) -> str:
         if len(names) > 1:
             raise TedmError(f"domain {domain} mixes the splits {', '.join(sorted(names))}; make one table for each split")
     return resolutions[0]
-
-
-def _check_same_images(domain: str, n: int, methods: Mapping[str, Sequence[Record]]) -> None:
-    """Refuse what a paired test cannot compare: each method and seed must have the same images and classes, each once."""
-    where = f"domain {domain}, n = {n}"
-    scored: dict[tuple[str, int], Counter[tuple[str, int]]] = defaultdict(Counter)
-    for method, records in methods.items():
-        for record in records:
-            scored[method, record.seed][record.image, record.class_value] += 1
-    everything = set().union(*scored.values())
-    for (method, seed), counts in sorted(scored.items()):
-        (image, value), times = counts.most_common(1)[0]
-        if times > 1:
-            raise TedmError(
-                f"{where}: {method} (seed {seed}) has {times} scores for image {image}, class {value}; keep one of them"
-            )
-        missing = sorted(everything - set(counts))
-        if missing:
-            raise TedmError(
-                f"cannot compare the methods of {where}: they were not scored on the same images\n"
-                f"  {method} (seed {seed}) lacks {len(missing)} of {len(everything)} scores, first image {missing[0][0]}, "
-                f"class {missing[0][1]}\nEvaluate all methods and seeds on the same images, or leave {method} out."
-            )
