@@ -79,6 +79,7 @@ def _head(path: Path) -> dict[str, Any]:
     about = dict(head.provenance)
     curve = about.pop("loss_curve", None)
     about.pop("validation_curve", None)
+    about.pop("fingerprints", None)
     size = sum(file.stat().st_size for file in path.iterdir())
     return {
         "head": str(path),
