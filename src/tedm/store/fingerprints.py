@@ -92,8 +92,9 @@ class Match:
 class Pictures:
     """The images of some features as they are compared with what was seen; each is read and digested once at most.
 
-    Only images that are asked about are read, and the others of their groups if a group decides: 0.6 ms for an image of
-    64 x 64 pixels in a local store, most of it for opening the file.
+    Only images that are asked about are read, and the others of their groups where they may decide: 1.5 ms of one core for an
+    image of 64 x 64 pixels in a local store (of 600 images), of which the digest is 0.03 ms. Where nothing that was seen has a
+    digest, no image is read.
 
     Parameters
     ----------

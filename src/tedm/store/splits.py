@@ -120,7 +120,7 @@ def require_apart(features: Features, parts: Mapping[str, Sequence[str]]) -> Non
         matches = pictures.matches(others, pictures.fingerprints(names)) if names and others else []
         if matches:
             raise TedmError(
-                f"{_counted(matches)} would be {use} and {other_use}; "
+                f"{_counted(matches, f' are to be {use} and {other_use}')}; "
                 "use another split for one of the two, or put each group into one split with tedm-label"
             )
 
@@ -162,9 +162,9 @@ def require_whole_groups(labels: Labels, changes: Iterable[tuple[str, str, str]]
     raise_listed("a group belongs into one split; name its other images too, or give these the split that they have", problems)
 
 
-def _counted(matches: Sequence[Match]) -> str:
+def _counted(matches: Sequence[Match], what: str = "") -> str:
     """Say how many images count as seen, which is the first and why."""
-    return f"{len(matches)} of these images or their groups (the first: {matches[0].name}): {matches[0].reason}"
+    return f"{len(matches)} of these images or their groups{what} (the first: {matches[0].name}): {matches[0].reason}"
 
 
 def _remedy_for_names(matches: Sequence[Match]) -> str:
