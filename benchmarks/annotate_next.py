@@ -98,7 +98,7 @@ def _repeat(options: argparse.Namespace, seed: int) -> None:
 
     heads = {"one image": fitted(order[:1])}
     annotated = Annotated(store, order[:1])
-    pool = candidates(annotated.labels, heads["one image"], domain=options.domain)
+    pool = candidates(annotated, heads["one image"], domain=options.domain)
     chosen = {"random": order[1 : 1 + MORE]}
     one = rank(annotated, heads["one image"], pool, diverse=False)  # has every score
     for name in (each.replace("+", ", ") for each in options.lists.split(",")):

@@ -126,7 +126,7 @@ def test_without_out_it_prints_and_writes_nothing(store, tmp_path, monkeypatch):
         (["--sizes", "0"], "are no numbers of images"),
         (["--by", "draw"], "is not one of"),
         (["--memory", "10MB"], "the least that would do is --memory"),
-        (["--split", "val", "--sizes", "1", "--test", "val"], "to be learned from and scored on"),
+        (["--split", "val", "--sizes", "1", "--test", "val"], "to be learned from and chosen on"),
     ],
 )
 def test_bad_input_is_one_clear_line(store, options, message):

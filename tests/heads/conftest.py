@@ -51,13 +51,17 @@ def _make(
     names: tuple[str, ...] = NAMES,
     values: tuple[int, ...] = (0, 255),
     shown: tuple[int, ...] | None = None,
+    first: int = 0,
 ) -> FeatureStore:
-    """A store whose activations carry some of the mask, the more the smaller the timestep; `shown`: class indices in masks."""
+    """A store whose activations carry some of the mask, the more the smaller the timestep; `shown`: class indices in masks.
+
+    The pictures are those of the numbers from `first` on, whatever they are called.
+    """
     settings = _settings(timesteps, draws, upsampling)
     store = FeatureStore.create(path, settings, Arithmetic("cpu", "float32", False, 4, 1, "2", "p"), Storage(layout, dtype), {})  # type: ignore[arg-type]
     shown = tuple(range(len(values))) if shown is None else shown
     registrations, of_image = [], {}
-    for number, name in enumerate(names):
+    for number, name in enumerate(names, first):
         rng = np.random.default_rng(number)
         mask = _mask(number, len(shown), rng)
         mask[mask != IGNORE] = np.array(shown, np.uint8)[mask[mask != IGNORE]]

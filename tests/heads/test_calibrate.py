@@ -170,7 +170,7 @@ def test_what_cannot_be_validated_is_refused_before_any_fitting(make_store, make
     store = make_split_store(draws=2)
     with pytest.raises(TedmError, match="of split 'val' of domain 'there', and there are none"):
         fit(store, method, split=None, domain="there", progress=fitting, **options, **QUICK)
-    with pytest.raises(TedmError, match=r"it learns from 2 of those of split 'val' or their groups \(the first: d\)"):
+    with pytest.raises(TedmError, match=r"it learns from 2 of these images or their groups \(the first: d\): d is the"):
         fit(store, method, split=None, progress=fitting, **options, **QUICK)
 
 

@@ -354,7 +354,9 @@ def test_a_class_that_is_empty_in_a_fold_is_said(store):
         ({"repeats": 0}, "--repeats is 0; it must be at least 1"),
         ({"by": "draw"}, "--by is 'draw'; it must be one of timestep, level, timestep,level"),
         ({"domain": "moon"}, "there is no labelled image of split 'train' and domain 'moon'"),
-        ({"test": "train"}, "5 images are to be learned from and scored on, a first"),
+        ({"test": "train"}, r"5 of these .* to be learned from and scored on \(the first: a\): a is the same picture as a"),
+        ({"train": "val"}, r"2 of these .* to be learned from and chosen on \(the first: f\): f is the same picture as f"),
+        ({"test": "val"}, r"2 of these .* to be chosen on and scored on \(the first: f\): f is the same picture as f"),
     ],
 )
 def test_what_cannot_be_probed_is_refused(store, asked, message):
@@ -363,8 +365,15 @@ def test_what_cannot_be_probed_is_refused(store, asked, message):
 
 
 def test_a_group_that_would_be_learned_from_and_scored_on_is_refused(store):
-    with pytest.raises(TedmError, match="1 groups have images to learn from and images to be scored on, p0 first"):
+    with pytest.raises(TedmError, match=r"to be learned from and scored on .*: h is of the same group p0 as a; .*one split"):
         plan_probes(relabel(store, h={"group": "p0"}))
+
+
+def test_a_group_that_would_be_chosen_on_is_neither_learned_from_nor_scored_on(store):
+    with pytest.raises(TedmError, match=r"to be learned from and chosen on .*: f is of the same group p0 as a"):
+        plan_probes(relabel(store, f={"group": "p0"}))
+    with pytest.raises(TedmError, match=r"to be chosen on and scored on .*: h is of the same group p5 as f"):
+        plan_probes(relabel(store, h={"group": "p5"}))
 
 
 def test_a_store_without_masks_is_refused(store):

@@ -10,6 +10,7 @@ import pytest
 from tedm.errors import TedmError
 from tedm.heads import Ranked, candidates, fit, method_named, predict, rank
 from tedm.store import IGNORE, FeatureStore, Registration
+from tedm.store.fingerprints import Fingerprint
 
 NAMES = ("one", "two", "three", "four", "five", "six")
 TIMESTEPS = (1, 50, 400)
@@ -102,20 +103,46 @@ def test_images_with_masks_those_of_val_and_test_and_their_groups_are_left_out(m
     store = make_store(own=True, names=NAMES)
     a, b, c, d = rest(head)
     changes = [(a, "train", "p"), (b, "", "q"), (c, "test", "t"), (d, "", "t")]
-    labels = replace(
-        store.labels,
-        splits=tuple({n: s for n, s, _ in changes}.get(n, "train") for n in NAMES),
-        groups=tuple({n: g for n, _, g in changes}.get(n, n) for n in NAMES),
-        labelled=tuple(0 if n in (b, c, d) else 64 for n in NAMES),
-    )
-    assert candidates(labels, head) == [b]
-    assert candidates(labels, head, labelled=True) == [a, b]
-    assert candidates(labels, head, split="test") == [c]
-    labels = replace(labels, labelled=(64,) * 6)
+    masks = {name: store.mask(name) for name in NAMES}
+
+    def relabel(without):
+        blank = np.full((8, 8), IGNORE, np.uint8)
+        rows = [(n, split, group, blank if n in without else masks[n]) for n, split, group in changes]
+        store.relabel([Registration(n, split, group, "here", (10, 12), mask) for n, split, group, mask in rows], (0, 255))
+
+    relabel(without=(b, c, d))
+    assert candidates(store, head) == [b]
+    assert candidates(store, head, labelled=True) == [a, b]
+    assert candidates(store, head, split="test") == [c]
+    relabel(without=())
     with pytest.raises(TedmError, match=r"of 6, 2 were learned from, 6 have masks .*, 2 or their groups are of val or test"):
-        candidates(labels, head)
+        candidates(store, head)
     with pytest.raises(TedmError, match="no image of domain 'there'"):
-        candidates(labels, head, domain="there")
+        candidates(store, head, domain="there")
+
+
+def test_the_same_picture_under_another_name_is_not_ranked_and_another_one_of_the_same_name_is(make_store, head):
+    """Another store has the pictures of the first four images under other names, and other pictures under theirs."""
+    learned = head.provenance["images"]
+    renamed = make_store(names=tuple("uvwxyz"), own=True)
+    copies = {"uvwxyz"[NAMES.index(name)] for name in learned}
+    assert {each.name for each in rank(renamed, head, list("uvwxyz"))} == set("uvwxyz") - copies
+    assert set(candidates(renamed, head, labelled=True)) == set("uvwxyz") - copies
+    elsewhere = make_store(names=NAMES, first=30)
+    ranking = rank(elsewhere, head, list(NAMES))
+    assert {each.name for each in ranking} == set(NAMES)
+    assert np.isnan(ranking[0].distance)  # none of them was learned from
+
+
+def test_another_slice_of_a_patient_is_ranked_unless_something_was_chosen_on_it(make_store, head):
+    store = make_store(own=True, names=NAMES)
+    one, two, *_ = rest(head)
+    rows = [(head.provenance["images"][0], "p"), (one, "p"), (two, "q")]
+    store.relabel([Registration(name, "train", group, "here", (10, 12), store.mask(name)) for name, group in rows], (0, 255))
+    assert one in candidates(store, head, labelled=True)
+    chosen = replace(head, provenance=head.having_used([Fingerprint("x", "q", "here", "ab" * 32)]))
+    assert two in candidates(store, head, labelled=True)
+    assert two not in candidates(store, chosen, labelled=True)
 
 
 def test_what_cannot_be_ranked_is_refused_in_a_line(make_store, head):

@@ -125,7 +125,7 @@ def test_training_subsets_are_nested_and_recorded(store):
 def test_labels_that_stop_a_fit_early_are_counted(store, dataset, tmp_path):
     head = fit(store, method_named("tedm", timesteps=TIMESTEPS), images=2, **QUICK)
     assert head.provenance["labels_used"] == 2
-    with pytest.raises(TedmError, match="no labelled image of split 'val'"):
+    with pytest.raises(TedmError, match="--patience needs labelled images of split 'val', and there are none"):
         fit(store, method_named("tedm", timesteps=TIMESTEPS), patience=3, **QUICK)
 
 

@@ -85,7 +85,8 @@ def _head(path: Path) -> dict[str, Any]:
     from tedm.heads import load_head
 
     head = load_head(path)
-    fit = {title: value for title, value in head.provenance.items() if title not in ("loss_curve", "validation_curve")}
+    hidden = ("loss_curve", "validation_curve", "fingerprints")
+    fit = {title: value for title, value in head.provenance.items() if title not in hidden}
     curve = head.provenance.get("loss_curve")
     size = sum(file.stat().st_size for file in path.iterdir())
     return {

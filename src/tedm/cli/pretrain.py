@@ -109,16 +109,20 @@ def main(
 def _parts(manifest: Manifest, held_out: int, seed: int) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
     """Images to learn from, and images held out."""
     from tedm.extract.held_out import choose_held_out
+    from tedm.extract.live import labels_of
+    from tedm.store.splits import held_back
 
     if held_out < 0:
         raise click.BadParameter(f"{held_out} images cannot be held out; use 0 for none", param_hint="--held-out")
-    usable = [entry for entry in manifest.entries if entry.split != "test"]
+    labels = labels_of(manifest)
+    for_tests, for_validation = held_back(labels, ["test"]), held_back(labels, ["val"])
+    usable = [entry for entry in manifest.entries if entry.name not in for_tests]
     tested = len(manifest.entries) - len(usable)
     if not usable:
         raise TedmError(f"no images to train on: all {tested} are of the split test, which is for testing")
     if tested:
         say(f"{counted(tested, 'image')} of the split test left out")
-    chosen = [entry for entry in usable if entry.split == "val"] if held_out else []
+    chosen = [entry for entry in usable if entry.name in for_validation] if held_out else []
     if held_out and not chosen:
         indices = choose_held_out([entry.group for entry in usable], held_out, seed=seed)
         chosen = [usable[index] for index in indices]

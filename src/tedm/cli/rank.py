@@ -94,7 +94,7 @@ def main(
     features = FeatureStore.open(store)
     say_what_differs(features, [segmenter])
     paths = _paths(images, features) if images is not None else {}
-    names = candidates(features.labels, segmenter, split=split, domain=domain, labelled=labelled)
+    names = candidates(features, segmenter, split=split, domain=domain, labelled=labelled)
     if top is not None and top > len(names):
         raise TedmError(f"--top {top} is above the {len(names)} images that there are to rank; ask for at most {len(names)}")
     top = min(FIRST, len(names)) if top is None else top

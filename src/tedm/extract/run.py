@@ -28,6 +28,7 @@ from tedm.extract.pipeline import Computed, compute
 from tedm.extract.stages import Behind, Waited
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
+from tedm.store.splits import require_whole_groups
 from tedm.store.verify import to_recompute, verify
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
@@ -270,23 +271,9 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
         group that would be in two splits.
     """
     manifest = read_manifest(source, classes=classes, ignore=ignore, only_masks_of=store.labels)
-    _require_whole_groups(manifest, store.labels)
+    require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
     store.relabel(registrations(manifest, store.settings), manifest.classes or ())
     return manifest
-
-
-def _require_whole_groups(manifest: Manifest, labels: Labels) -> None:
-    """Refuse a split for an image of a group whose other images, which the manifest does not name, are in another."""
-    new = {entry.name: (entry.group, entry.split) for entry in manifest.entries}
-    old = zip(labels.names, labels.groups, labels.splits, strict=True)
-    stays = {(group, split): name for name, group, split in old if name not in new and group and split}
-    problems = [
-        f"{name}: group {group} would be in {split}, and {stays[group, other]}, of the same group, is in {other}"
-        for name, (group, split) in new.items()
-        for other in ("train", "val", "test")
-        if split and other != split and (group, other) in stays
-    ]
-    raise_listed("a group belongs into one split; name its other images too, or give these the split that they have", problems)
 
 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:

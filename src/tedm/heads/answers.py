@@ -7,12 +7,11 @@ needs: those of the first images stay in memory as far as the budget allows, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.errors import TedmError
 from tedm.heads.budget import Budget
 from tedm.heads.rows import block_bytes
 from tedm.store import IGNORE, Features
@@ -81,38 +80,3 @@ class Answers:
                 if self._budget.left() >= self._working + found.nbytes and self._budget.keep(found.nbytes):
                     self._kept[name] = found
             yield found
-
-
-def validation_images(
-    features: Features, learned: Sequence[str], *, split: str | None, domain: str | None, purpose: str
-) -> list[str]:
-    """Labelled images to fit a vote or a temperature on; `learned` are those that the classifier learns from.
-
-    Parameters
-    ----------
-    purpose : str
-        What they are for, as the beginning of "... needs labelled images".
-
-    Raises
-    ------
-    TedmError
-        If there is none, or one of them, or another of its group, is among `learned`.
-    """
-    labels: Any = features.labels
-    place = f"of split {split!r}" * (split is not None) + f" of domain {domain!r}" * (domain is not None)
-    try:
-        names: list[str] = labels.select(split=split, domain=domain, labelled=True)
-    except TedmError:
-        raise TedmError(
-            f"{purpose} needs labelled images {place.strip()}, and there are none; add some with tedm-label, or leave it out"
-        ) from None
-    groups = {group for group in labels.group_of(learned) if group}
-    shared = [
-        name for name, group in zip(names, labels.group_of(names), strict=True) if name in set(learned) or group in groups
-    ]
-    if shared:
-        raise TedmError(
-            f"{purpose} needs images that the head does not learn from; it learns from {len(shared)} of those {place.strip()} "
-            f"or their groups (the first: {shared[0]})"
-        )
-    return names

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from tedm.heads.answers import FLOOR, Answers, validation_images
+from tedm.heads.answers import FLOOR, Answers
 from tedm.heads.vote import VotingRule
 from tedm.store import Features
+from tedm.store.fingerprints import fingerprints
+from tedm.store.splits import images_to_choose_on
 
 if TYPE_CHECKING:
     from tedm.heads.segmenter import Segmenter
@@ -97,7 +99,8 @@ def calibrate(
     head : Segmenter
         Fitted.
     features : Features
-        With labelled images that it has not learned from.
+        With labelled images that it has not learned from, nor from their groups; the images that it has learned from need
+        not be among them.
     split, domain : str or None
         Which of them; None takes all.
     rule, timesteps
@@ -116,7 +119,7 @@ def calibrate(
     TedmError
         If there is no such image, the head learned from one, or the budget is too small.
     """
-    names = validation_images(features, head.provenance["images"], split=split, domain=domain, purpose="--calibrate")
+    names = images_to_choose_on(features, head.learned_from, split=split, domain=domain, purpose="--calibrate")
     bare = replace(head, calibration=None)
 
     def logarithms(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -134,7 +137,7 @@ def calibrate(
     return replace(
         head,
         calibration=Calibration(temperature, rule or head.method.vote, head.timesteps(timesteps)),
-        provenance=head.having_used(names) | account,
+        provenance=head.having_used(fingerprints(features, names)) | account,
     )
 
 

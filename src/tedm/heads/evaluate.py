@@ -22,6 +22,7 @@ from tedm.heads.uncertainty import disagreement, entropy
 from tedm.heads.vote import VotingRule
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Block, Features, FeatureStore
+from tedm.store.splits import images_to_score_on
 from tedm.threads import read_ahead
 
 
@@ -144,13 +145,12 @@ def evaluate(
     ------
     TedmError
         If two heads could not be told apart, before anything is read; if there is no such labelled image, a head is for other
-        features or classes, or was trained on an image that it is to be scored on.
+        features or classes, or has learned from or was chosen on an image that it is to be scored on, or another of its group
+        (`tedm.store.splits`).
     """
     methods = names_in_records(heads, rule=rule, timesteps=timesteps)
     require_told_apart(heads, methods, cleaning)
-    names = features.labels.select(split=split, domain=domain, labelled=True)
-    for key, head in heads.items():
-        _require_fair(key, head, features, names)
+    names = _fair_images(features, heads, split=split, domain=domain)
     task = _Task(features, dict(heads), rule, timesteps, memory)
     task.require(what)
     groups = dict(zip(features.labels.names, features.labels.groups, strict=True))
@@ -214,9 +214,7 @@ def reliability(
     TedmError
         As `evaluate` does.
     """
-    names = features.labels.select(split=split, domain=domain, labelled=True)
-    for key, head in heads.items():
-        _require_fair(key, head, features, names)
+    names = _fair_images(features, heads, split=split, domain=domain)
     task = _Task(features, dict(heads), rule, timesteps, memory)
     task.require(what)
     domains = dict(zip(features.labels.names, features.labels.domains, strict=True))
@@ -325,22 +323,14 @@ def _counts(task: _Task, names: Sequence[str]) -> Iterator[tuple[str, list[tuple
         yield block.name, of_heads
 
 
-def _require_fair(key: str, head: Segmenter, features: Features, names: Sequence[str]) -> None:
-    """Refuse other classes, and images or groups that the head has learned from."""
-    labels = features.labels
-    if labels.classes != head.classes:
-        raise TedmError(
-            f"the head {key} knows the mask values {list(head.classes)}, the features have {list(labels.classes)}; "
-            "relabel with tedm-label --classes, or fit a head on these labels"
-        )
-    # What decided when to stop was learned from, too.
-    learned = {*head.provenance["images"], *head.provenance.get("validation_images", [])}
-    known_groups = {group for name, group in zip(labels.names, labels.groups, strict=True) if name in learned and group}
-    shared = [
-        name for name, group in zip(names, labels.group_of(names), strict=True) if name in learned or group in known_groups
-    ]
-    if shared:
-        raise TedmError(
-            f"the head {key} was trained on {len(shared)} of these images or their groups (the first: {shared[0]}); "
-            "a score on them would mean nothing: choose another --split"
-        )
+def _fair_images(features: Features, heads: Mapping[str, Segmenter], *, split: str | None, domain: str | None) -> list[str]:
+    """Return the images to score on; refuse heads of other classes, and heads that have seen one of the images."""
+    classes = features.labels.classes
+    for key, head in heads.items():
+        if classes != head.classes:
+            raise TedmError(
+                f"the head {key} knows the mask values {list(head.classes)}, the features have {list(classes)}; "
+                "relabel with tedm-label --classes, or fit a head on these labels"
+            )
+    seen = {key: (*head.learned_from, *head.chosen_on) for key, head in heads.items()}
+    return images_to_score_on(features, seen, split=split, domain=domain)

@@ -14,6 +14,7 @@ import numpy as np
 from tedm.errors import TedmError
 from tedm.heads.subsets import first_images
 from tedm.store import IGNORE, Features
+from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
 
 By = Literal["timestep", "level", "timestep,level"]
 SIZES = (1, 3, 6, 12)
@@ -104,19 +105,21 @@ def plan_probes(
     domain : str or None
         Where training and val images are from; None takes all. Test images are from every domain.
     train, test : str or None
-        Splits to learn from and to be scored on.
+        Splits to learn from and to be scored on. What is chosen is chosen on the split "val", if there is one, which can
+        therefore be neither of them.
 
     Raises
     ------
     TedmError
-        If there is no such labelled image, a size is more than there are, or no subset shows two classes.
+        If there is no such labelled image, a size is more than there are, no subset shows two classes, or images that are
+        learned from, chosen on and scored on share a picture or a group.
     """
     if by not in get_args(By):
         raise TedmError(f"--by is {by!r}; it must be one of {', '.join(get_args(By))}")
     if repeats < 1:
         raise TedmError(f"--repeats is {repeats}; it must be at least 1")
     labels = features.labels
-    candidates = labels.select(split=train, domain=domain, labelled=True)
+    candidates = images_to_learn_from(labels, split=train, domain=domain)
     tested = labels.select(split=test, labelled=True)
     groups = labels.group_of(candidates)
     if sizes is None:
@@ -150,8 +153,8 @@ def plan_probes(
                 f"no subset of {n} training images shows two classes; ask for larger --sizes, or give images that show more"
             )
         subsets += of_size
-    require_apart(features, candidates, tested)
-    val = _val(features, domain)
+    val = labelled_images(labels, split="val", domain=domain)
+    require_apart(features, {"learned from": candidates, "chosen on": val, "scored on": tested})
     timesteps, levels = features.settings.timesteps, [level.name for level in features.settings.levels]
     probes: list[Probe] = []
     if by != "level":
@@ -161,25 +164,3 @@ def plan_probes(
     if by == "timestep,level":
         probes += [Probe(timestep, level) for level in levels for timestep in timesteps]
     return Plan(tuple(probes), tuple(subsets), (*val, *tested), len(val), tuple(remarks))
-
-
-def _val(features: Features, domain: str | None) -> list[str]:
-    """Labelled images of the val split; none where there is no such split."""
-    labels = features.labels
-    at = [n for n, split in enumerate(labels.splits) if split == "val" and domain in (None, labels.domains[n])]
-    return [labels.names[n] for n in at if labels.labelled[n]]
-
-
-def require_apart(features: Features, train: Sequence[str], test: Sequence[str]) -> None:
-    """Refuse to score on what is learned from: images, or groups."""
-    labels = features.labels
-    both = sorted(set(train) & set(test))
-    if both:
-        raise TedmError(f"{len(both)} images are to be learned from and scored on, {both[0]} first; use another split for one")
-    learned = {group for group in labels.group_of(train) if group}
-    shared = sorted(learned & set(labels.group_of(test)))
-    if shared:
-        raise TedmError(
-            f"{len(shared)} groups have images to learn from and images to be scored on, {shared[0]} first; "
-            "put each group into one split with tedm-label"
-        )

@@ -26,6 +26,8 @@ from tedm.heads.evaluate import predict
 from tedm.heads.segmenter import Segmenter
 from tedm.heads.vote import VotingRule
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Labels, Storage
+from tedm.store.fingerprints import Pictures
+from tedm.store.splits import held_back, labelled_images
 
 RankBy = Literal["entropy", "disagreement", "peak", "border", "elsewhere", "distance", "cover"]
 
@@ -94,8 +96,8 @@ def rank(
     segmenter : Segmenter
         The head as it is.
     names : sequence of str or None
-        Images to rank; None takes `candidates(features.labels, segmenter)`: those without a mask. What the head has learned
-        from is left out in any case.
+        Images to rank; None takes `candidates(features, segmenter)`: those without a mask. What the head has learned from or
+        was chosen on is left out in any case.
     by : {"entropy", "disagreement", "peak", "border", "elsewhere", "distance", "cover"}
         The score; see `Ranked`.
     diverse : bool
@@ -121,12 +123,11 @@ def rank(
     if by not in get_args(RankBy):
         raise TedmError(f"there is no score {by!r} to rank by; choose one of {', '.join(get_args(RankBy))}")
     labels = features.labels
-    pool = candidates(labels, segmenter) if names is None else _unlearned(labels, segmenter, names)
+    pool = candidates(features, segmenter) if names is None else _unlearned(features, segmenter, names)
     if top is not None and not 0 < top <= len(pool):
         raise TedmError(f"cannot choose the first {top} of {len(pool)} images: ask for 1 to {len(pool)}")
     segmenter.require(features, timesteps, what=what)
-    there = set(labels.names)
-    known = [name for name in learned(segmenter) if name in there]
+    known = _known(features, segmenter)
     if by == "distance" and not known:
         raise TedmError(
             f"the images that the head has learned from are not in {what}, so nothing is known of the distance to them; "
@@ -172,15 +173,16 @@ def rank(
 
 
 def candidates(
-    labels: Labels, segmenter: Segmenter, *, split: str | None = None, domain: str | None = None, labelled: bool = False
+    features: Features, segmenter: Segmenter, *, split: str | None = None, domain: str | None = None, labelled: bool = False
 ) -> list[str]:
     """The images that could be annotated next.
 
     Parameters
     ----------
-    labels : Labels
+    features : Features
+        A store, say; of its images those that are asked for are read, to compare them with what the head has seen.
     segmenter : Segmenter
-        What it has learned from is left out.
+        What it has learned from is left out, and what it was chosen on with its groups.
     split, domain : str or None
         Only images of these. A split of None leaves out val and test, which must not be learned from, and their groups.
     labelled : bool
@@ -191,41 +193,48 @@ def candidates(
     TedmError
         If there are none.
     """
-    held_back = {"val", "test"} if split is None else set()
-    rows = list(zip(labels.names, labels.splits, labels.groups, labels.labelled, strict=True))
-    # A patient of the test split is of the test split, whatever is said of another image of theirs.
-    groups = {group for _, its_split, group, _ in rows if its_split in held_back and group}
-    left_out = {
-        "were learned from": set(learned(segmenter)),
-        "have masks (--all ranks them, too)": {name for name, *_, pixels in rows if pixels and not labelled},
-        "or their groups are of val or test (--split ranks one)": {
-            name for name, its_split, group, _ in rows if its_split in held_back or group in groups
-        },
-    }
+    labels = features.labels
     asked = labels.select(split=split, domain=domain)
-    found = [name for name in asked if not any(name in names for names in left_out.values())]
-    if not found:
-        counts = {why: sum(name in names for name in asked) for why, names in left_out.items()}
+    left_out = {
+        "have masks (--all ranks them, too)": set() if labelled else set(labelled_images(labels, split=None, domain=None)),
+        "or their groups are of val or test (--split ranks one)": held_back(labels, ("val", "test") if split is None else ()),
+    }
+    remaining = [name for name in asked if not any(name in names for names in left_out.values())]
+    seen = _seen(features, segmenter, remaining or asked)
+    remaining = [name for name in remaining if name not in seen]
+    if not remaining:
+        counts = {why: sum(name in names for name in asked) for why, names in ({"were learned from": seen} | left_out).items()}
         raise TedmError(
             f"there is no image to annotate next: of {len(asked)}, "
             + ", ".join(f"{count} {why}" for why, count in counts.items() if count)
         )
-    return found
+    return remaining
 
 
-def learned(segmenter: Segmenter) -> list[str]:
-    """Names of the images that a head was fitted on, or that decided when to stop."""
-    return [*segmenter.provenance["images"], *segmenter.provenance.get("validation_images", [])]
+def _seen(features: Features, segmenter: Segmenter, names: Sequence[str]) -> set[str]:
+    """Return which of the images must not be learned from next.
+
+    Others of a group that was learned from may be (another slice of the same patient), others of a group that something was
+    chosen on may not.
+    """
+    pictures = Pictures(features)
+    learned_from = pictures.matches(names, segmenter.learned_from, groups=False)
+    return {match.name for match in (*learned_from, *pictures.matches(names, segmenter.chosen_on))}
 
 
-def _unlearned(labels: Labels, segmenter: Segmenter, names: Sequence[str]) -> list[str]:
-    seen = set(learned(segmenter))
-    found = [name for name in names if name not in seen]
-    for name in found:
-        labels.index(name)  # refuses a name that is not there
-    if not found:
+def _known(features: Features, segmenter: Segmenter) -> list[str]:
+    """Return the images of the features that the head has learned from or was chosen on, under the names that it knows."""
+    seen, there = (*segmenter.learned_from, *segmenter.chosen_on), set(features.labels.names)
+    names = dict.fromkeys(one.name for one in seen if one.name in there)
+    return [match.name for match in Pictures(features).matches(list(names), seen, groups=False)]
+
+
+def _unlearned(features: Features, segmenter: Segmenter, names: Sequence[str]) -> list[str]:
+    seen = _seen(features, segmenter, names)
+    remaining = [name for name in names if name not in seen]
+    if not remaining:
         raise TedmError(f"there is nothing to rank: the head has learned from all of the {len(names)} images")
-    return found
+    return remaining
 
 
 _OF_PIXELS = ("entropy", "disagreement", "peak", "border", "elsewhere")

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.answers import validation_images
 from tedm.heads.budget import Budget
 from tedm.heads.calibrate import Calibration, scaled
 from tedm.heads.calibrate import calibrate as calibrate_head
@@ -31,7 +30,9 @@ from tedm.heads.vote import VotingRule, vote
 from tedm.heads.weights import VoterWeights, learn_weights
 from tedm.heads.workers import HERE, Workers
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Storage
+from tedm.store.fingerprints import Fingerprint, fingerprints, recorded
 from tedm.store.settings import require_same_features
+from tedm.store.splits import images_to_choose_on, images_to_learn_from
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Segmenter:
     classes : tuple of int
         Mask values; class k of the estimator is the k-th.
     provenance : dict
-        Plain JSON values: training images, seed, labels used, losses, version.
+        Plain JSON values: training images and their fingerprints, seed, labels used, losses, version.
     weights : VoterWeights or None
         What each voter counts under the rule "learned"; None if that was not learned.
     calibration : Calibration or None
@@ -179,12 +180,25 @@ class Segmenter:
             cells += PREDICTING_BYTES
         return cells + settings.image_size**2 * len(self.classes) * 8 * (2 * voters + 8)
 
-    def having_used(self, names: Sequence[str]) -> dict[str, Any]:
-        """The provenance of a head for which the labels of these validation images were looked at, too."""
-        before = self.provenance.get("validation_images", [])
-        new = [name for name in names if name not in before]
-        used = self.provenance["labels_used"] + len(new)
-        return self.provenance | {"labels_used": used, "validation_images": [*before, *new]}
+    @property
+    def learned_from(self) -> tuple[Fingerprint, ...]:
+        """Fingerprints of the training images."""
+        return recorded(self.provenance, "images")
+
+    @property
+    def chosen_on(self) -> tuple[Fingerprint, ...]:
+        """Fingerprints of the images by which something was chosen: when to stop, a penalty, weights, a temperature."""
+        return recorded(self.provenance, "validation_images")
+
+    def having_used(self, chosen_on: Sequence[Fingerprint]) -> dict[str, Any]:
+        """Return the provenance of a head that was chosen on these images as well; labels that were used before count once."""
+        before = self.chosen_on
+        new = [one for one in chosen_on if not any(one.same_image(other) for other in before)]
+        return self.provenance | {
+            "labels_used": self.provenance["labels_used"] + len(new),
+            "validation_images": [*self.provenance.get("validation_images", []), *(one.name for one in new)],
+            "fingerprints": _as_json(images=self.learned_from, validation_images=[*before, *new]),
+        }
 
     def _learned(self) -> VoterWeights:
         if self.weights is None:
@@ -254,7 +268,8 @@ def fit(
     **options
         iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight: what the
         head's kind takes (`tedm.heads.kinds.KINDS`). None takes the method's or the head's own. With `patience`, or `select` of
-        "val", the images of split "val" of the same domain decide; their labels count as used.
+        "val", the images of split "val" of the same domain decide, which must not be learned from, nor others of their groups;
+        their labels count as used.
 
     Returns
     -------
@@ -281,12 +296,15 @@ def fit(
     if options.get("class_weight") is not None:
         options["class_weight"] = _by_index(options["class_weight"], features.labels.classes)
     head = make_head(method.head, options, params or {}, seed=seed, device=device, **fixed)
-    candidates = features.labels.select(split=split, domain=domain, labelled=True)
+    candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
+    learned_from = fingerprints(features, names)
     held_out: dict[str, Any] = {"split": "val", "domain": domain}
-    for wanted, purpose in ((method.vote == "learned", "--vote learned"), (calibrate, "--calibrate")):
-        if wanted:  # looked for before an hour of fitting, not after it
-            validation_images(features, names, **held_out, purpose=purpose)
+    decides = {"--patience": options.get("patience") is not None, "--select val": options.get("select") == "val"}
+    follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
+    purpose = next((option for option, wanted in (decides | follows).items() if wanted), None)
+    # Looked for before an hour of fitting, not after it.
+    val = [] if purpose is None else images_to_choose_on(features, learned_from, **held_out, purpose=purpose)
     of_rows: dict[str, Any] = {
         "rows": method.rows,
         "timesteps": method.timesteps,
@@ -304,13 +322,14 @@ def fit(
         "pixels_per_image": pixels_per_image,
         "sampling": sampling,
         "labels_used": len(names),
+        "fingerprints": _as_json(images=learned_from),
     }
     validation = None
-    if options.get("patience") is not None or options.get("select") == "val":
-        val = features.labels.select(split="val", domain=domain, labelled=True)
+    if any(decides.values()):
         validation = TrainingData(features, val, **of_rows)
         provenance["labels_used"] += len(val)
         provenance["validation_images"] = val
+        provenance["fingerprints"] |= _as_json(validation_images=fingerprints(features, val))
     under_way: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint is not None and method.head == "mlp" else {}
     head.fit_blocks(data, validation, progress, **under_way)
     provenance |= head.account()
@@ -331,6 +350,11 @@ def _by_index(wanted: Any, classes: Sequence[int]) -> Any:
     if unknown:
         raise TedmError(f"--class-weight is for {unknown[0]}, which is no mask value here; these are {_listed(classes)}")
     return {index[str(value)]: weight for value, weight in wanted.items()}
+
+
+def _as_json(**of_role: Sequence[Fingerprint]) -> dict[str, list[dict[str, str]]]:
+    """Return what provenance keeps of fingerprints; `recorded` reads it."""
+    return {role: [one.to_json() for one in of_this] for role, of_this in of_role.items()}
 
 
 def _listed(values: Sequence[int]) -> str:

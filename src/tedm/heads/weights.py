@@ -18,8 +18,10 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
 from tedm.errors import TedmError
-from tedm.heads.answers import FLOOR, Answers, validation_images
+from tedm.heads.answers import FLOOR, Answers
 from tedm.store import Features
+from tedm.store.fingerprints import fingerprints
+from tedm.store.splits import images_to_choose_on
 
 if TYPE_CHECKING:
     from tedm.heads.segmenter import Segmenter
@@ -90,7 +92,8 @@ def learn_weights(
     head : Segmenter
         Fitted, by whatever rule it votes; it votes by "learned" afterwards.
     features : Features
-        With labelled images that it has not learned from.
+        With labelled images that it has not learned from, nor from their groups; the images that it has learned from need
+        not be among them.
     split, domain : str or None
         Which of them; None takes all.
     memory : int or None
@@ -107,7 +110,7 @@ def learn_weights(
     TedmError
         If there is no such image, the head learned from one, or the budget is too small.
     """
-    names = validation_images(features, head.provenance["images"], split=split, domain=domain, purpose="--vote learned")
+    names = images_to_choose_on(features, head.learned_from, split=split, domain=domain, purpose="--vote learned")
     shared, members = head.method.rows == "share", head.method.members
     timesteps = head.method.timesteps if shared else ()
     draws = features.settings.draws
@@ -127,7 +130,7 @@ def learn_weights(
         method=replace(head.method, vote="learned"),
         weights=VoterWeights(timesteps, table),
         calibration=None if outdated else head.calibration,
-        provenance=head.having_used(names) | account,
+        provenance=head.having_used(fingerprints(features, names)) | account,
     )
 
 
