@@ -130,8 +130,8 @@ def test_nothing_of_a_head_overwrites_anything(evaluated: Path, tmp_path: Path, 
     run(fit.main, evaluated / "store", tmp_path / "h", "--timesteps", "1,50", "--head", kind, "--iterations", 1)
     about = json.loads(run(inspect.main, tmp_path / "h", "--json")[0])
     saved = json.loads((tmp_path / "h" / "head.json").read_text())
-    curves = {"loss_curve", "validation_curve"}
-    assert {title: value for title, value in saved["provenance"].items() if title not in curves}.items() <= about["fit"].items()
+    hidden = {"loss_curve", "validation_curve", "fingerprints"}
+    assert {title: value for title, value in saved["provenance"].items() if title not in hidden}.items() <= about["fit"].items()
     assert {"kind": kind, **saved["parameters"]} == about["classifier"]
     assert saved["settings"].items() <= about["features"].items()
     assert about["head"] == str(tmp_path / "h")

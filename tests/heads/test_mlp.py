@@ -300,7 +300,8 @@ def test_the_bytes_of_a_batch_are_read_once_for_all_members(make_store, members)
 
 def test_members_trained_together_on_whole_images_are_those_trained_alone(make_store):
     data = data_of(make_store())
-    of = {"batch": "images", "images_per_batch": 2, "hidden": (8, 4), "iterations": 6}
+    # Widths of whole vector registers: Adam's kernel rounds the numbers that are left over otherwise on some processors.
+    of = {"batch": "images", "images_per_batch": 2, "hidden": (16, 16), "iterations": 6}
     one, three = (MLPHead(members, **of).fit_blocks(data) for members in (1, 3))
     for ours, theirs in zip(one.network_.parameters(), three.network_.parameters(), strict=True):
         assert torch.equal(ours[0], theirs[0])
