@@ -28,8 +28,8 @@ import numpy as np
 from scipy import stats
 
 from tedm.heads import candidates, evaluate, first_images, fit, method_named, rank
-from tedm.heads.intervals import image_scores
-from tedm.heads.summary import mean_and_deviation
+from tedm.heads.evaluation.intervals import image_scores
+from tedm.heads.metrics.summary import mean_and_deviation
 from tedm.store import Features, FeatureStore
 
 MORE = 5

@@ -37,10 +37,10 @@ def main() -> None:
         return
     import torch
 
-    from tedm.heads.boosting import XGBoostHead
-    from tedm.heads.logistic import LogisticHead
-    from tedm.heads.mlp import MLPHead
-    from tedm.heads.training import TrainingData
+    from tedm.heads.boosting.head import XGBoostHead
+    from tedm.heads.data.dataset import TrainingData
+    from tedm.heads.linear.logistic import LogisticHead
+    from tedm.heads.mlp.head import MLPHead
     from tedm.store import FeatureStore
 
     torch.set_num_threads(asked.threads)

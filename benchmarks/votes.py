@@ -41,8 +41,8 @@ from tedm.heads import (
     summarise,
     write_records,
 )
-from tedm.heads.intervals import image_scores
-from tedm.heads.vote import RULES
+from tedm.heads.evaluation.intervals import image_scores
+from tedm.heads.voting.vote import RULES
 from tedm.show import reliability_figure, save
 from tedm.store import FeatureStore
 

@@ -101,8 +101,8 @@ def _in_memory(options: argparse.Namespace) -> dict[str, Any]:
     import xgboost
 
     from tedm.heads import Segmenter, first_images
-    from tedm.heads.boosting import XGBoostHead
-    from tedm.heads.training import TrainingData
+    from tedm.heads.boosting.head import XGBoostHead
+    from tedm.heads.data.dataset import TrainingData
 
     store, method = _begin(options)
     candidates = store.labels.select(split="train", domain=options.domain, labelled=True)
@@ -152,7 +152,9 @@ def _scores(store: Any, head: Any, options: argparse.Namespace) -> dict[str, Any
         found = prediction.probabilities.argmax(axis=-1)
         for index, values in of.items():
             both, either = (mask == index) & (found == index), (mask == index).sum() + (found[mask != IGNORE] == index).sum()
-            if (mask == index).any():  # as in `tedm.heads.summary`, an image that does not show a class has no score of it
+            if (
+                mask == index
+            ).any():  # as in `tedm.heads.metrics.summary`, an image that does not show a class has no score of it
                 values.append(2 * both.sum() / either)
     dice = {str(store.labels.classes[index]): float(np.mean(values)) for index, values in of.items()}
     return {"dice": dice, "on": f"{len(names)} test images"}

@@ -23,7 +23,7 @@ def test_the_version_is_the_projects():
 
 
 def test_there_are_modules_to_test():
-    assert {"tedm.store.disk", "tedm.extract.families.tedm", "tedm.heads.vote", "tedm.show.figures"} <= set(MODULES)
+    assert {"tedm.store.disk", "tedm.extract.families.tedm", "tedm.heads.voting.vote", "tedm.show.figures"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -43,7 +43,7 @@ def test_docstring_examples_run(name, monkeypatch, tmp_path):
 
 
 def test_some_docstrings_have_examples():
-    found = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module("tedm.heads.vote"))
+    found = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module("tedm.heads.voting.vote"))
     assert any(test.examples for test in found)
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tedm.cli import extract, label, probe
-from tedm.heads.bootstrap import interval
+from tedm.heads.metrics.bootstrap import interval
 from tedm.results import read_result
 
 

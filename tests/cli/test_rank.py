@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tedm.cli import evaluate, extract, fit, label, predict, rank
-from tedm.heads.cleaning import Cleaning
+from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.store import FeatureStore
 
 COMMANDS = {

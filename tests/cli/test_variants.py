@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from tedm.cli import evaluate, fit, inspect, report
 from tedm.cli.fit import course
-from tedm.heads.evaluation import read_evaluation, told_apart
+from tedm.heads.evaluation.folder import read_evaluation, told_apart
 
 QUICK = ("--timesteps", "1,50", "--iterations", 3, "--device", "cpu")
 

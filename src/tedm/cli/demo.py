@@ -43,8 +43,8 @@ def main(out_folder: Path) -> None:
     """
     from tedm.cli._report import write_report
     from tedm.heads import evaluate, fit, method_named, save_head, summarise, write_records
-    from tedm.heads.evaluation import write_evaluation
-    from tedm.heads.saved import require_new
+    from tedm.heads.evaluation.folder import write_evaluation
+    from tedm.heads.segmenter.folder import require_new
 
     started = time.monotonic()
     require_new(out_folder)

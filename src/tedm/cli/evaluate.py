@@ -14,7 +14,7 @@ from tedm.errors import TedmError
 from tedm.files import require_new
 
 if TYPE_CHECKING:
-    from tedm.heads.summary import EmptyTruth
+    from tedm.heads.metrics.summary import EmptyTruth
 
 RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
 
@@ -89,9 +89,9 @@ def main(
         require_new(folder)
     from tedm.devices import choose_device
     from tedm.heads import evaluate, load_head, reliability, summarise, write_records
-    from tedm.heads.cleaning import Cleaning
-    from tedm.heads.evaluation import write_evaluation
-    from tedm.heads.workers import connect
+    from tedm.heads.evaluation.folder import write_evaluation
+    from tedm.heads.runtime.workers import connect
+    from tedm.heads.segmenter.postprocess import Cleaning
     from tedm.store import FeatureStore
 
     if calibration is not None:

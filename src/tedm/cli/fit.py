@@ -107,8 +107,8 @@ def main(
     """
     from tedm.devices import choose_device
     from tedm.heads import fit, method_named, save_head
-    from tedm.heads.saved import require_new
-    from tedm.heads.workers import connect
+    from tedm.heads.runtime.workers import connect
+    from tedm.heads.segmenter.folder import require_new
     from tedm.store import FeatureStore
 
     require_new(head)

@@ -208,7 +208,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def cleaning_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The three options of `tedm.heads.cleaning.Cleaning`: largest, fill_holes, min_area."""
+    """The three options of `tedm.heads.segmenter.postprocess.Cleaning`: largest, fill_holes, min_area."""
     pixels = "in pixels at feature resolution"
     for option in (
         click.option("--min-area", type=click.IntRange(min=1), default=None, help=f"Smallest component kept, {pixels}."),

@@ -69,9 +69,9 @@ def main(
     from tedm.devices import choose_device
     from tedm.extract.masks import write_prediction, write_uncertainty
     from tedm.heads import load_head, predict
-    from tedm.heads.cleaning import Cleaning
-    from tedm.heads.saved import require_new
-    from tedm.heads.workers import connect
+    from tedm.heads.runtime.workers import connect
+    from tedm.heads.segmenter.folder import require_new
+    from tedm.heads.segmenter.postprocess import Cleaning
     from tedm.store import FeatureStore
 
     require_new(out_folder)

@@ -12,7 +12,7 @@ from tedm.cli.running import command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import Findings
-    from tedm.heads.summary import EmptyTruth
+    from tedm.heads.metrics.summary import EmptyTruth
     from tedm.store import FeatureStore
 
 
@@ -69,7 +69,7 @@ def main(
 
     from tedm.files import require_new
     from tedm.heads import advice, probe
-    from tedm.heads.probes import STRENGTHS
+    from tedm.heads.probing.fits import STRENGTHS
     from tedm.store import FeatureStore
 
     kept, cores = None, torch.get_num_threads()
@@ -105,8 +105,8 @@ def main(
 
 def _text(findings: Findings) -> str:
     """The Dice of every probe on test images, a block for each domain, a column for each size."""
-    from tedm.heads.render import laid_out
-    from tedm.heads.summary import images_in_words
+    from tedm.heads.evaluation.render import laid_out
+    from tedm.heads.metrics.summary import images_in_words
 
     sizes = findings.plan.sizes
     blocks = []
@@ -129,7 +129,7 @@ def _text(findings: Findings) -> str:
 
 def _about(features: FeatureStore, store: Path | str, findings: Findings) -> list[tuple[str, str]]:
     """Where the numbers come from."""
-    from tedm.heads.summary import CONVENTIONS
+    from tedm.heads.metrics.summary import CONVENTIONS
 
     settings, plan = features.settings, findings.plan
     training = {name for subset in plan.subsets for name in subset.images}

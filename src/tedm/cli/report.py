@@ -11,7 +11,7 @@ from tedm.cli import options
 from tedm.cli.running import counted, plain_errors
 
 if TYPE_CHECKING:
-    from tedm.heads.summary import EmptyTruth
+    from tedm.heads.metrics.summary import EmptyTruth
 
 
 @click.command()

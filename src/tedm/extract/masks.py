@@ -22,7 +22,7 @@ REMEDY = "make room; what was written before is whole"
 
 
 class Cleaner(Protocol):
-    """What may be done to a mask before it is written: `tedm.heads.cleaning.Cleaning`."""
+    """What may be done to a mask before it is written: `tedm.heads.segmenter.postprocess.Cleaning`."""
 
     def enlarged(self, pixels: float) -> Self:
         """The same for a mask in which so many pixels stand for one at feature resolution."""

@@ -33,7 +33,8 @@ def reliability_figure(diagrams: Mapping[str, Mapping[str, Bins]]) -> Figure:
     ----------
     diagrams : mapping of str to mapping of str to bins
         For each title (a head and a domain) its stages ("before", "after, T = 1.7"), and of each the bins: lower and upper
-        edge, number of pixels, mean confidence and accuracy (NaN where there are no pixels), as `tedm.heads.reliability.Bin`.
+        edge, number of pixels, mean confidence and accuracy (NaN where there are no pixels), as
+        `tedm.heads.metrics.reliability.Bin`.
 
     Raises
     ------

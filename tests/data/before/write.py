@@ -17,7 +17,7 @@ import torch
 
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.heads import evaluate, fit, method_named, save_head
-from tedm.heads.records import write_records
+from tedm.heads.evaluation.records import write_records
 from tedm.store import IGNORE, Arithmetic, FeatureSettings, FeatureStore, Level, Registration, Storage
 
 SIZE, TIMESTEPS = 8, (1, 50, 400)
@@ -95,7 +95,7 @@ def main(folder: Path, jobs: int) -> None:
     records = evaluate(store, heads)
     write_records(records, folder / "records.csv")
     if jobs == len(JOBS):
-        from tedm.heads.evaluation import write_evaluation
+        from tedm.heads.evaluation.folder import write_evaluation
 
         write_evaluation(folder / "evaluation", store, heads, records)
 

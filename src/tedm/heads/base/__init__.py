@@ -1,0 +1,1 @@
+"""What every head owes the house, and which heads there are."""

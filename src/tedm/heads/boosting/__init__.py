@@ -1,0 +1,1 @@
+"""Gradient-boosted trees with XGBoost, from pages of bins on disk or on a cluster."""

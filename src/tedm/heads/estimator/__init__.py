@@ -1,0 +1,1 @@
+"""Any classifier of scikit-learn as a head."""

@@ -1,0 +1,1 @@
+"""Scores of heads on labelled images: records, tables, reliability, examples."""

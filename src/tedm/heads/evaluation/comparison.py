@@ -1,0 +1,193 @@
+"""The methods that are compared in one domain at one training size, on the same images.
+
+A difference between means over different images says nothing about the methods. So records of other images or classes, and
+scores against other masks, are refused, and an image that some method has no score of is left out for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError
+from tedm.heads.evaluation.records import Record
+from tedm.heads.metrics.summary import (
+    LEAVE_OUT,
+    METRICS,
+    EmptyTruth,
+    Metric,
+    by_convention,
+    mean_of_present,
+    require_convention,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The methods that are compared in one domain at one training size, and their scores of the same images.
+
+    Parameters
+    ----------
+    domain : str
+    n : int
+        Training images.
+    images, groups : tuple of str
+        Names, ascending, and the group of each.
+    scores : mapping of str to array of shape (seeds, images)
+        By method, the mean over foreground classes in [0, 1]; NaN where an image has no score. An image has a score of every
+        method or of none; only a method without any score is apart.
+    labels_used : mapping of str to int
+        By method, the labelled images that were looked at.
+    without_class : int
+        Images whose truth shows no foreground class.
+    unmatched : int
+        Images that were left out for all methods since some method has no score of them, although the truth shows a class.
+    """
+
+    domain: str
+    n: int
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    scores: Mapping[str, NDArray[np.float64]]
+    labels_used: Mapping[str, int]
+    without_class: int
+    unmatched: int
+
+
+def foreground_of(records: Sequence[Record]) -> tuple[int, ...]:
+    """Return the class values that are averaged: all but the smallest, which is the background where there are several."""
+    classes = sorted({record.class_value for record in records})
+    return tuple(classes[1:] or classes)
+
+
+def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: EmptyTruth = LEAVE_OUT) -> list[Comparison]:
+    """Average records over classes and put the methods of each domain and n beside each other, on the same images.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        In any order.
+    metric : {"dice", "precision", "recall", "iou"}
+    empty : {"leave-out", "count"}
+        See `by_convention`.
+
+    Returns
+    -------
+    list of Comparison
+        By domain and n.
+
+    Raises
+    ------
+    TedmError
+        If the methods and seeds of a comparison were not scored on the same images and classes or against the same masks, if a
+        score comes twice, or if there is no such metric or convention.
+    """
+    if metric not in METRICS:
+        raise TedmError(f"no metric {metric!r}; the metrics are {', '.join(METRICS)}")
+    require_convention(empty)
+    foreground = foreground_of(records)
+    of_place: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        of_place[record.domain, record.n][record.method].append(record)
+    return [_comparison(*place, of_place[place], foreground, metric, empty) for place in sorted(of_place)]
+
+
+def _comparison(
+    domain: str,
+    n: int,
+    methods: Mapping[str, Sequence[Record]],
+    foreground: Sequence[int],
+    metric: Metric,
+    empty: EmptyTruth,
+) -> Comparison:
+    where = f"domain {domain}, n = {n}"
+    _require_same_images(where, methods)
+    first = next(iter(methods.values()))
+    images = sorted({record.image for record in first})
+    group_of = {record.image: record.group for records in methods.values() for record in records}
+    ratios = {method: _ratios(of_method, images, foreground) for method, of_method in methods.items()}
+    absent = _require_same_truths(where, methods, ratios, images, foreground)
+    number = METRICS.index(metric)
+    scores = {
+        method: mean_of_present(by_convention(of_method, METRICS, empty)[..., number], -1)
+        for method, of_method in ratios.items()
+    }
+    unscored = {method: np.isnan(of_method).all(axis=1) for method, of_method in scores.items()}
+    with_any = [of_method for of_method in unscored.values() if not of_method.all()]
+    unmatched = np.any(with_any, axis=0) & ~np.all(with_any, axis=0) if with_any else np.zeros(len(images), bool)
+    for of_method in scores.values():
+        of_method[unmatched] = np.nan
+    return Comparison(
+        domain,
+        n,
+        tuple(images),
+        tuple(group_of[image] for image in images),
+        {method: np.ascontiguousarray(of_method.T) for method, of_method in scores.items()},
+        {method: max(record.labels_used for record in records) for method, records in methods.items()},
+        int(absent.all(axis=1).sum()),
+        int(unmatched.sum()),
+    )
+
+
+def _ratios(records: Sequence[Record], images: Sequence[str], foreground: Sequence[int]) -> NDArray[np.float64]:
+    """Return the raw ratios of one method: shape (images, seeds, classes, metrics)."""
+    seeds = sorted({record.seed for record in records})
+    at_image, at_seed, at_class = ({key: at for at, key in enumerate(keys)} for keys in (images, seeds, foreground))
+    ratios = np.full((len(images), len(seeds), len(foreground), len(METRICS)), np.nan)
+    for record in records:
+        if record.class_value in at_class:
+            place = at_image[record.image], at_seed[record.seed], at_class[record.class_value]
+            ratios[place] = record.dice, record.precision, record.recall, record.iou
+    return ratios
+
+
+def _require_same_images(where: str, methods: Mapping[str, Sequence[Record]]) -> None:
+    """Refuse what a paired test cannot compare: each method and seed must have the same images and classes, each once."""
+    scored: dict[tuple[str, int], Counter[tuple[str, int]]] = defaultdict(Counter)
+    for method, records in methods.items():
+        for record in records:
+            scored[method, record.seed][record.image, record.class_value] += 1
+    everything = set().union(*scored.values())
+    for (method, seed), counts in sorted(scored.items()):
+        (image, value), times = counts.most_common(1)[0]
+        if times > 1:
+            raise TedmError(
+                f"{where}: {method} (seed {seed}) has {times} scores for image {image}, class {value}; keep one of them"
+            )
+        missing = sorted(everything - set(counts))
+        if missing:
+            raise TedmError(
+                f"cannot compare the methods of {where}: they were not scored on the same images\n"
+                f"  {method} (seed {seed}) lacks {len(missing)} of {len(everything)} scores, first image {missing[0][0]}, "
+                f"class {missing[0][1]}\nEvaluate all methods and seeds on the same images, or leave {method} out."
+            )
+
+
+def _require_same_truths(
+    where: str,
+    methods: Mapping[str, Sequence[Record]],
+    ratios: Mapping[str, NDArray[np.float64]],
+    images: Sequence[str],
+    foreground: Sequence[int],
+) -> NDArray[np.bool_]:
+    """Refuse scores against different masks; return which images show which class not, of shape (images, classes)."""
+    reference, *_ = ratios
+    recall = METRICS.index("recall")
+    absent: NDArray[np.bool_] = np.isnan(ratios[reference][:, 0, :, recall])
+    for method, of_method in ratios.items():
+        differing = np.argwhere(np.isnan(of_method[..., recall]) != absent[:, None])
+        if len(differing):
+            image, row, value = (int(number) for number in differing[0])
+            seeds = [sorted({record.seed for record in methods[name]}) for name in (reference, method)]
+            pair = [f"{reference} (seed {seeds[0][0]})", f"{method} (seed {seeds[1][row]})"]
+            without, shown = pair if absent[image, value] else pair[::-1]
+            raise TedmError(
+                f"cannot compare the methods of {where}: the truth of image {images[image]} shows class {foreground[value]} in "
+                f"the scores of {shown} and not in those of {without}, so they were scored against different masks; evaluate "
+                "both again on the same labels"
+            )
+    return absent

@@ -1,0 +1,187 @@
+"""The best, the median and the worst image of each domain, with what heads make of them.
+
+Which images these are is decided by one head: its mean foreground Dice puts the images of a domain in order. They are kept as a
+small table and the arrays that belong to it, so that they can be shown without the features and the heads.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.heads.evaluation.intervals import image_scores
+from tedm.heads.evaluation.records import Record
+from tedm.heads.evaluation.render import natural
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
+from tedm.heads.segmenter.identity import names_in_records
+from tedm.heads.segmenter.segmenter import Segmenter
+
+COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
+# Predictions side by side that are still looked at.
+MOST_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Place:
+    """An image's place among those of its domain: "median", "6 of 12"."""
+
+    domain: str
+    rank: str
+    place: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, its truth, and what heads make of it.
+
+    Parameters
+    ----------
+    place : Place
+    picture : array of shape (y, x) or (y, x, 3)
+        In [0, 1].
+    truth : array of shape (y, x), uint8
+        Class indices, `tedm.store.IGNORE` where there is no label.
+    predictions : mapping of str to array of shape (y, x), uint8
+        By the head: "tedm, n = 6".
+    dice : mapping of str to float
+        Mean foreground Dice of each, in points; NaN where the image has no score.
+    """
+
+    place: Place
+    picture: NDArray[np.float64]
+    truth: NDArray[np.uint8]
+    predictions: Mapping[str, NDArray[np.uint8]]
+    dice: Mapping[str, float]
+
+
+def title_of(name: str, n: int) -> str:
+    """Return what a reader calls a head, from its name in records and its number of training images: "tedm, n = 6"."""
+    return f"{name}, n = {n}"
+
+
+def n_of(head: Segmenter) -> int:
+    """Number of training images."""
+    return len(head.provenance["images"])
+
+
+def shown_heads(
+    heads: Mapping[str, Segmenter], ranked_by: str | None = None, *, names: Mapping[str, str] | None = None
+) -> list[str]:
+    """Keys of the heads to show: of each method the one with most training images, the one that ranks last, six at most.
+
+    Parameters
+    ----------
+    heads : mapping of str to Segmenter
+    ranked_by : str or None
+        Key of the head that ranks; None takes the last head's method, trained on most images (then the smallest seed).
+    names : mapping of str to str, or None
+        Each head's name in records; None takes those of a plain evaluation.
+    """
+    methods = names_in_records(heads) if names is None else names
+
+    def largest(key: str) -> str:
+        same = [other for other in heads if methods[other] == methods[key]]
+        return max(same, key=lambda other: (n_of(heads[other]), -heads[other].provenance["seed"]))
+
+    ranking = largest(list(heads)[-1]) if ranked_by is None else ranked_by
+    keys = dict.fromkeys(largest(key) for key in heads)
+    others = [key for key in keys if methods[key] != methods[ranking]]
+    return [*others[: MOST_SHOWN - 1], ranking]
+
+
+def mean_dice(
+    records: Sequence[Record], head: Segmenter, name: str, *, empty: EmptyTruth = LEAVE_OUT
+) -> dict[tuple[str, str], float]:
+    """Return the mean foreground Dice in points of one head, by (domain, image); NaN where the image has no score."""
+    who = (name, n_of(head), head.provenance["seed"])
+    mine = [record for record in records if (record.method, record.n, record.seed) == who]
+    cells = image_scores(mine, empty=empty)
+    return {(domain, image): dice for (domain, _, _), scores in cells.items() for image, dice in scores.items()}
+
+
+def places(dice: Mapping[tuple[str, str], float]) -> list[Place]:
+    """The best, the median and the worst image of each domain; of two images there is no median, of one only a best.
+
+    Of an even number, the median is the better of the two in the middle. Images without a score have no place.
+
+    Examples
+    --------
+    >>> [f"{at.image}: {at.rank}, {at.place}" for at in places({("in", "a"): 90.0, ("in", "b"): 70.0, ("in", "c"): 80.0})]
+    ['a: best, 1 of 3', 'c: median, 2 of 3', 'b: worst, 3 of 3']
+    """
+    of_domain: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for (domain, image), value in dice.items():
+        if not np.isnan(value):
+            of_domain[domain].append((-value, image))
+    found = []
+    for domain, scored in of_domain.items():
+        ordered = [image for _, image in sorted(scored, key=lambda pair: (pair[0], natural(pair[1])))]
+        ranks: dict[int, str] = {}
+        for rank, position in (("best", 0), ("worst", len(ordered) - 1), ("median", (len(ordered) - 1) // 2)):
+            ranks.setdefault(position, rank)
+        found += [Place(domain, ranks[at], f"{at + 1} of {len(ordered)}", ordered[at]) for at in sorted(ranks)]
+    return found
+
+
+def packed(examples: Sequence[Example], classes: Sequence[int]) -> tuple[str, bytes]:
+    """Examples as the text of a CSV, a row a head, and the bytes of an npz; all are of one size and have the same heads."""
+    table, arrays = io.StringIO(), io.BytesIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for example in examples:
+        at = example.place
+        writer.writerows([at.domain, at.rank, at.place, at.image, title, repr(dice)] for title, dice in example.dice.items())
+    kept: dict[str, NDArray[Any]] = {"classes": np.array(classes, np.int64)}
+    if examples:
+        kept["pictures"] = np.stack([np.round(255 * np.clip(example.picture, 0, 1)).astype(np.uint8) for example in examples])
+        kept["truths"] = np.stack([example.truth for example in examples])
+        kept["predictions"] = np.stack([[*example.predictions.values()] for example in examples])
+    np.savez_compressed(arrays, **kept)  # type: ignore[arg-type]
+    return table.getvalue(), arrays.getvalue()
+
+
+def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example], tuple[int, ...]]:
+    """Examples and classes, from the rows of the CSV and the bytes of the npz.
+
+    Raises
+    ------
+    ValueError
+        If they are damaged, or do not belong together.
+    """
+    try:
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
+            classes = tuple(int(value) for value in kept["classes"])
+            if len(rows) == 1:
+                return [], classes
+            pictures, truths, predictions = kept["pictures"], kept["truths"], kept["predictions"]
+    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(str(error) or repr(error)) from error
+    count, heads = predictions.shape[:2]
+    if list(rows[0]) != COLUMNS or len(rows) != 1 + count * heads or pictures.shape[:3] != truths.shape:
+        raise ValueError("the examples and their arrays do not belong together")
+    if predictions.shape != (count, heads, *truths.shape[1:]) or predictions.max() >= len(classes):
+        raise ValueError("the predictions are of another size, or of no class")
+    examples = []
+    for index in range(count):
+        mine = rows[1 + index * heads : 1 + (index + 1) * heads]
+        titles = [row[4] for row in mine]
+        examples.append(
+            Example(
+                Place(*mine[0][:4]),
+                pictures[index] / 255,
+                truths[index],
+                dict(zip(titles, predictions[index], strict=True)),
+                {row[4]: float(row[5]) for row in mine},
+            )
+        )
+    return examples, classes

@@ -1,0 +1,1 @@
+"""Looking at features without labels: principal components, similarity."""

@@ -1,0 +1,1 @@
+"""Ridge logistic regression through products with cells, many problems in one pass."""

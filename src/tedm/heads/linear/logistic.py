@@ -1,0 +1,210 @@
+"""Ridge logistic regression on all pixels, exactly.
+
+The head as scikit-learn and the folders know it; `tedm.heads.linear.solver` solves. The strength may be chosen on a path of
+strengths, which costs the passes of the slowest of them: all strengths, for all images and for each fold, advance together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy.special import expit, log_softmax
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tedm.errors import TedmError
+from tedm.heads.base.classifier import Classifier
+from tedm.heads.base.registry import Progress
+from tedm.heads.data.dataset import TrainingData
+from tedm.heads.data.design import ArrayDesign, BlockDesign, Design
+from tedm.heads.data.rows import RowLayout
+from tedm.heads.data.sampling import ClassWeight
+from tedm.heads.linear.passes import ArrayRows
+from tedm.heads.linear.selection import DEFAULT_RIDGE, FOLDS, Job, Source, require_strengths
+from tedm.heads.linear.solver import Solver, solve
+from tedm.store import Block
+
+WEIGHTS = "weights.safetensors"
+# Strengths that "auto" chooses among: from hardly any penalty to hardly any weight, for sums over thousands of pixels and more.
+PATH = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
+
+
+class LogisticHead(Classifier):
+    """Ridge logistic regression, binary or multinomial.
+
+    Parameters
+    ----------
+    ridge : float, sequence of float, or "auto"
+        Strength of the penalty, at least 0; scikit-learn's `1 / C`. Of several ("auto": 0.01, 0.1, ... 10000), the one with the
+        smallest mean cross-entropy on held-out images is taken.
+    select : {"cv", "val"}
+        What is held out: the folds of a cross-validation by group (five, or as many as there are groups), or the validation
+        images. With fewer than three groups the default strength, 1, is taken.
+    class_weight : {"balanced"}, mapping of label to weight, or None
+        What a row of each class counts, as in scikit-learn.
+    standardize : bool
+        Give every feature mean 0 and deviation 1 over the labelled rows before the penalty applies to its weight, as
+        `make_pipeline(StandardScaler(), LogisticRegression())` does.
+    max_iter : int
+        L-BFGS iterations at most.
+    tol : float
+        Stop when no entry of the mean loss's gradient is larger, by weights of features scaled to a deviation of about one.
+    dtype : {"float32", "float64"}
+        Type of the products; sums are float64 in either case.
+
+    Attributes
+    ----------
+    classes_ : array of shape (classes,)
+        Labels, sorted. After `fit_blocks`: class indices, with those that no pixel shows.
+    coef_ : array of shape (1 or classes, features)
+        Weights for features as they are (not standardised), float64. One row for two classes.
+    intercept_ : array of shape (1 or classes,)
+    ridge_ : float
+        The strength that was taken.
+    path_ : list of dict
+        Where it was chosen: each strength with its mean held-out cross-entropy (`ridge`, `loss`).
+    chosen_by_ : str
+        How, in words.
+    n_iter_ : int
+    objective_ : float
+        The minimum found.
+    converged_ : bool
+        Whether the gradient is within thirty times `tol`; where it is not, raise `max_iter`.
+    """
+
+    def __init__(
+        self,
+        ridge: float | Sequence[float] | Literal["auto"] = DEFAULT_RIDGE,
+        *,
+        select: Literal["cv", "val"] = "cv",
+        class_weight: ClassWeight = None,
+        standardize: bool = True,
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        dtype: str = "float32",
+    ) -> None:
+        self.ridge = ridge
+        self.select = select
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.max_iter = max_iter
+        self.tol = tol
+        self.dtype = dtype
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Fit on rows in memory.
+
+        Parameters
+        ----------
+        X : array of shape (rows, features)
+        y : array of shape (rows,)
+            Any labels.
+        groups : array of shape (rows,) or None
+            What must not be torn apart where the strength is chosen by cross-validation, a patient say; None takes rows.
+        """
+        X, indices = self._checked_rows(X, y, self.dtype)
+        if self.select == "val":
+            raise TedmError("select='val' needs validation images; rows in memory are cross-validated: select='cv'")
+        numbers = np.zeros(len(X), np.intp)
+        if groups is not None:
+            numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+        elif not isinstance(self.ridge, (int, float)):
+            numbers = np.arange(len(X)) % FOLDS
+        rows = ArrayRows(X, indices.astype(np.uint8), numbers)
+        return self._solve(Source(rows, {name: name for name in rows.counts}, rows.counts), None, X.shape[1])
+
+    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
+        """Fit on features, out of core: one pass over the blocks for each evaluation of the loss.
+
+        Parameters
+        ----------
+        data : TrainingData
+            Images to learn from.
+        validation : TrainingData or None
+            Images that choose the strength, where `select` is "val".
+        progress : callable (evaluations, `max_iter`, loss) or None
+            Called after each pass.
+        """
+        self.n_features_in_ = data.n_features
+        self.classes_ = np.arange(len(data.classes))
+        if self.select == "val" and validation is None:
+            raise TedmError("select='val' needs validation images to choose by; give some, or take 'cv'")
+        held_out = Source.of(validation) if validation is not None and self.select == "val" else None
+        return self._solve(Source.of(data), held_out, data.n_features, progress)
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Probabilities of shape (rows, classes)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=self.dtype, reset=False)
+        return self._probabilities(ArrayDesign(X))
+
+    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float64]:
+        """Probabilities for a block's rows: shape (1, rows, classes)."""
+        check_is_fitted(self)
+        return self._probabilities(BlockDesign(block, rows, self.dtype))[None]
+
+    def account(self) -> dict[str, Any]:
+        """What came of the fit."""
+        chosen = {"ridge_chosen_by": self.chosen_by_, "ridge_path": self.path_} if self.chosen_by_ else {}
+        return {
+            "iterations": self.n_iter_,
+            "objective": self.objective_,
+            "converged": self.converged_,
+            "ridge": self.ridge_,
+            **chosen,
+        }
+
+    def constructor(self) -> dict[str, Any]:
+        """Arguments that make an unfitted head like this one."""
+        ridge = self.ridge if isinstance(self.ridge, (int, float, str)) else list(self.ridge)
+        return {**super().constructor(), "ridge": ridge}
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        arrays = {"coef": np.ascontiguousarray(self.coef_), "intercept": np.ascontiguousarray(self.intercept_)}
+        save_file(arrays, folder / WEIGHTS)
+
+    def restore(self, folder: Path, *, features: int, classes: int) -> None:
+        """Read the weights."""
+        arrays = load_file(folder / WEIGHTS)
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
+        self.classes_, self.n_features_in_ = np.arange(classes), features
+
+    def _probabilities(self, design: Design) -> NDArray[np.float64]:
+        return class_probabilities(design.matmat(self.coef_.T).astype(np.float64) + self.intercept_)
+
+    # -- solving -----------------------------------------------------------------------------------------------------
+
+    def _solve(self, source: Source, held_out: Source | None, n_features: int, progress: Progress | None = None) -> Self:
+        solver = Solver(self.classes_, n_features, self.class_weight, self.standardize, self.max_iter, self.tol, self.dtype)
+        (found,) = solve(source, [self._job(source, held_out)], solver, held_out=held_out, progress=progress)
+        self.coef_, self.intercept_ = found.coef, found.intercept
+        self.ridge_, self.path_, self.chosen_by_ = found.ridge, found.path, found.chosen_by
+        self.n_iter_, self.objective_, self.converged_ = found.n_iter, found.objective, found.converged
+        return self
+
+    def _job(self, source: Source, held_out: Source | None) -> Job:
+        """All images, and the strengths to try."""
+        if isinstance(self.ridge, str) and self.ridge != "auto":
+            raise TedmError(f"ridge is {self.ridge!r}; it must be a number, several, or auto")
+        if self.select not in ("cv", "val"):
+            raise TedmError(f"a strength cannot be chosen on {self.select!r}; choose cv or val")
+        asked = [self.ridge] if isinstance(self.ridge, (int, float)) else PATH if self.ridge == "auto" else self.ridge
+        strengths = [float(strength) for strength in asked]
+        require_strengths(strengths, self.ridge)
+        images = list(source.counts)
+        if len(strengths) > 1 and held_out is not None:
+            return Job(tuple(images), tuple(strengths), (), f"the loss on {len(held_out.counts)} validation images")
+        return Job.cross_validated(source, images, strengths)
+
+
+def class_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of shape (rows, classes) from logits of shape (rows, outputs): one output stands for two classes."""
+    if logits.shape[1] == 1:
+        positive = expit(logits[:, 0])
+        return np.stack([1 - positive, positive], axis=1)
+    return np.asarray(np.exp(log_softmax(logits, axis=1)))

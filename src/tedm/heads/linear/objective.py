@@ -1,0 +1,73 @@
+"""A ridge logistic regression in the variables of a solver that wants them all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.heads.linear.passes import Model, Sum, center_and_variance
+from tedm.store import IGNORE
+from tedm.store.layout import Floats
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised: the loss on some images with one strength."""
+
+    images: tuple[str, ...]
+    strength: float
+    present: NDArray[np.intp]
+    row_weights: NDArray[np.float64]
+
+    @property
+    def outputs(self) -> int:
+        """One for two classes, else one for each."""
+        return 1 if len(self.present) == 2 else len(self.present)
+
+
+class Scaled:
+    """A problem in the solver's variables.
+
+    These are weights of centred features of deviation one, whatever the penalty is on: of features as they are, a mean or a
+    spread far from one costs thousands of passes. Weak features take their scale from the penalty.
+    """
+
+    def __init__(self, problem: Problem, of_image: Mapping[str, tuple[Floats, Floats, int]], standardize: bool) -> None:
+        self._problem = problem
+        self._center, variance, self.total = center_and_variance(of_image, problem.images)
+        scale = np.sqrt(variance if standardize else variance + problem.strength / self.total)
+        self._scale = np.where(scale > 0, scale, 1.0)[:, None]
+        self._strength = problem.strength if standardize else problem.strength / self._scale**2
+        self._images = frozenset(problem.images)
+        self._position = np.full(256, IGNORE, np.uint8)
+        self._position[problem.present] = np.arange(len(problem.present))
+
+    def model(self, point: NDArray[np.float64]) -> Model:
+        """Weights and intercepts for features as they are."""
+        weights = self._weights(point) / self._scale
+        shift = point[-self._problem.outputs :] - self._center @ weights
+        return Model(weights, shift, self._images, self._position, self._problem.row_weights)
+
+    def objective(self, point: NDArray[np.float64], total: Sum) -> tuple[float, NDArray[np.float64]]:
+        """Value and gradient, divided by the number of rows, so that a tolerance means the same for one image and for many."""
+        weights = self._weights(point)
+        gradient = (total.gradient - np.outer(self._center, total.offset)) / self._scale + self._strength * weights
+        value = total.loss + 0.5 * float((self._strength * weights**2).sum())
+        return value / self.total, np.concatenate([gradient.ravel(), total.offset]) / self.total
+
+    def _weights(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
+        return point[: -self._problem.outputs].reshape(-1, self._problem.outputs)
+
+
+def all_classes(coef: Floats, intercept: Floats, present: NDArray[np.intp], classes: int) -> tuple[Floats, Floats]:
+    """Weights for every class: those that no row shows get an intercept that leaves them nothing."""
+    if len(present) == classes:
+        return coef, intercept
+    if len(present) == 2:  # one column for the second class; as a softmax, the first has logit zero
+        coef, intercept = np.concatenate([0 * coef, coef]), np.concatenate([0 * intercept, intercept])
+    all_coef, all_intercept = np.zeros((classes, coef.shape[1])), np.full(classes, -1e9)
+    all_coef[present], all_intercept[present] = coef, intercept
+    return all_coef, all_intercept

@@ -1,0 +1,257 @@
+"""Ridge logistic regressions on several sets of images, with several strengths and folds, that are solved together.
+
+L-BFGS needs a loss and a gradient; both are sums over blocks, and a block gives them through products with its cells. Nothing
+is sampled and nothing grows with the number of images but the time. The objective is scikit-learn's: the sum of the weighted
+cross-entropies plus ridge / 2 times the squared weights, the intercepts free (C = 1 / ridge).
+
+A pass over the blocks serves every problem that is not solved yet, whatever images count for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tedm.heads.data.dataset import TrainingData
+from tedm.heads.data.sampling import ClassWeight, class_weights
+from tedm.heads.linear.lbfgs import minimise_together
+from tedm.heads.linear.objective import Problem, Scaled, all_classes
+from tedm.heads.linear.passes import Effort, Model, Sum, moments, working_bytes
+from tedm.heads.linear.selection import Job, Source
+from tedm.heads.runtime.workers import HERE
+from tedm.store.layout import Floats
+
+# Copies of the variables that L-BFGS keeps (ten pairs of steps and gradients, and its work arrays).
+SOLVER_COPIES = 32
+# Tolerances within which a gradient counts as zero: sums of float32 products of a few hundred rows were seen to stop at 11.
+CONVERGED = 30
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What all problems have in common; the arguments of `LogisticHead`.
+
+    Parameters
+    ----------
+    labels : array of shape (classes,)
+        The classes, as `class_weight` names them.
+    features : int
+        Length of a row.
+    class_weight, standardize, max_iter, tol, dtype
+        See `LogisticHead`.
+    """
+
+    labels: NDArray[Any]
+    features: int
+    class_weight: ClassWeight
+    standardize: bool
+    max_iter: int
+    tol: float
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted classifier; see the attributes of `LogisticHead`."""
+
+    coef: Floats
+    intercept: Floats
+    ridge: float
+    path: list[dict[str, float]]
+    chosen_by: str
+    n_iter: int
+    objective: float
+    converged: bool
+
+
+def solve(
+    source: Source,
+    jobs: Sequence[Job],
+    solver: Solver,
+    *,
+    held_out: Source | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> list[Solution]:
+    """Fit classifiers, as many together as the budget holds: each is what it would be alone.
+
+    Parameters
+    ----------
+    source : Source
+        The images of all jobs.
+    jobs : sequence of Job
+    solver : Solver
+    held_out : Source or None
+        Images that choose among the strengths of jobs without folds.
+    progress : callable (evaluations, `max_iter`, loss) or None
+        Called after each pass.
+
+    Raises
+    ------
+    TedmError
+        If the budget does not hold one job.
+    """
+    solutions: list[Solution] = []
+    while len(solutions) < len(jobs):
+        rest = jobs[len(solutions) :]
+        problems = [_problems(source, job, solver) for job in rest]
+        together = max(1, _held_at_once(source, problems, solver.features))
+        effort = _effort(source, [one for some in problems[:together] for one in some], solver)
+        solutions += _solved(source, rest[:together], problems[:together], solver, effort, held_out, progress)
+    return solutions
+
+
+def _problems(source: Source, job: Job, solver: Solver) -> list[Problem]:
+    """All strengths on all images, then all strengths on each fold's images."""
+    found = []
+    for images in (job.images, *(inside for inside, _ in job.folds)):
+        counts = np.sum([source.counts[name] for name in images], axis=0)
+        weights = np.ones(256)
+        classes = len(solver.labels)
+        weights[:classes] = class_weights(solver.class_weight, list(solver.labels), counts[:classes])
+        present = source.present(images)
+        found += [Problem(tuple(images), strength, present, weights) for strength in job.strengths]
+    return found
+
+
+def _solved(
+    source: Source,
+    jobs: Sequence[Job],
+    problems: Sequence[Sequence[Problem]],
+    solver: Solver,
+    effort: Effort,
+    held_out: Source | None,
+    progress: Callable[[int, int, float], None] | None,
+) -> list[Solution]:
+    every = [problem for of_job in problems for problem in of_job]
+    wanted = frozenset(name for job in jobs for name in job.images)
+    names = [name for name in source.counts if name in wanted]
+    of_image: dict[str, tuple[Floats, Floats, int]] = {}
+    for name, sums, squares, total in source.rows.workers.over(moments, source.rows, names, effort):
+        of_image[name] = (sums, squares, total)
+    scaled = [Scaled(problem, of_image, solver.standardize) for problem in every]
+    passes = 0
+
+    def evaluate(points: Mapping[int, NDArray[np.float64]]) -> dict[int, tuple[float, NDArray[np.float64]]]:
+        nonlocal passes
+        models = [scaled[number].model(point) for number, point in points.items()]
+        sums = source.sums(models, effort)
+        found = {
+            number: scaled[number].objective(point, total) for (number, point), total in zip(points.items(), sums, strict=True)
+        }
+        passes += 1
+        if progress is not None:
+            progress(min(passes, solver.max_iter), solver.max_iter, next(iter(found.values()))[0])
+        return found
+
+    options: Any = {
+        "maxiter": solver.max_iter,
+        "maxfun": 2 * solver.max_iter,
+        "gtol": solver.tol,
+        "ftol": 0,  # a loss of many rows changes little long before its gradient is small
+    }
+    starts = [np.zeros((solver.features + 1) * problem.outputs) for problem in every]
+    results = minimise_together(evaluate, starts, options)
+    models = [one.model(found.x) for one, found in zip(scaled, results, strict=True)]
+    means = _held_out_losses(source, jobs, models, held_out, effort)
+    solutions = []
+    first = 0
+    for job, of_job, losses_of_job in zip(jobs, problems, means, strict=True):
+        best = int(np.nanargmin(losses_of_job)) if losses_of_job else 0
+        at = first + best
+        found, model = results[at], models[at]
+        coef, intercept = all_classes(model.weights.T, model.shift, every[at].present, len(solver.labels))
+        # Products in float32 can end in a line search that improves nothing, or in equal losses; what counts is the gradient.
+        converged = bool(np.abs(found.jac).max() <= CONVERGED * solver.tol)
+        path = [{"ridge": s, "loss": loss} for s, loss in zip(job.strengths, losses_of_job, strict=bool(losses_of_job))]
+        objective = float(found.fun) * scaled[at].total
+        solutions.append(
+            Solution(coef, intercept, job.strengths[best], path, job.chosen_by, int(found.nit), objective, converged)
+        )
+        first += len(of_job)
+    return solutions
+
+
+def _held_out_losses(
+    source: Source, jobs: Sequence[Job], models: Sequence[Model], held_out: Source | None, effort: Effort
+) -> list[list[float]]:
+    """For each job and strength, the mean loss of what was fitted without the images that it is tested on; empty for one."""
+    tested: list[Model] = []
+    of_val: list[Model] = []
+    first = 0
+    for job in jobs:
+        strengths = len(job.strengths)
+        if strengths > 1 and held_out is not None:
+            of_val += [_on(model, frozenset(held_out.counts)) for model in models[first : first + strengths]]
+        elif strengths > 1:
+            for fold, (_, outside) in enumerate(job.folds, 1):
+                start = first + fold * strengths
+                tested += [_on(model, frozenset(outside)) for model in models[start : start + strengths]]
+        first += strengths * (1 + len(job.folds))
+    sums = iter(source.sums(tested, effort, gradients=False) if tested else [])
+    sums_of_val = iter(held_out.sums(of_val, effort, gradients=False) if held_out is not None and of_val else [])
+    means: list[list[float]] = []
+    for job in jobs:
+        strengths = len(job.strengths)
+        if strengths == 1:
+            means.append([])
+        elif held_out is not None:
+            means.append([_mean([next(sums_of_val)]) for _ in range(strengths)])
+        else:
+            found = [next(sums) for _ in range(strengths * len(job.folds))]
+            means.append([_mean(found[number::strengths]) for number in range(strengths)])
+    return means
+
+
+def _mean(sums: Sequence[Sum]) -> float:
+    return sum(one.loss for one in sums) / sum(one.total for one in sums)
+
+
+def _fixed_bytes(source: Source, outputs: int, features: int) -> int:
+    """What does not depend on how a pass is cut, for problems of so many outputs in all."""
+    blocks = 0
+    if isinstance(source.rows, TrainingData):
+        blocks = 2 * source.rows.block_bytes + source.rows.reading_bytes
+    return features * 8 * (outputs * SOLVER_COPIES + 4 * len(source.counts)) + blocks
+
+
+def _held_at_once(source: Source, problems: Sequence[Sequence[Problem]], features: int) -> int:
+    """Jobs whose problems a third of the budget's rest holds; the others are for what a pass takes."""
+    if not isinstance(source.rows, TrainingData):
+        return len(problems)
+    room = source.rows.budget.left() // 3
+    outputs = np.cumsum([sum(problem.outputs for problem in of_job) for of_job in problems])
+    return int(sum(_fixed_bytes(source, int(total), features) <= room for total in outputs))
+
+
+def _effort(source: Source, problems: Sequence[Problem], solver: Solver) -> Effort:
+    """As many outputs and images at once as the budget and the threads allow."""
+    every, largest = sum(problem.outputs for problem in problems), max(problem.outputs for problem in problems)
+    if not isinstance(source.rows, TrainingData):
+        return Effort(solver.dtype, every, 1)
+    data = source.rows
+    fixed = _fixed_bytes(source, every, solver.features)
+    gradient = solver.features * 8 * every
+    data.budget.require(
+        fixed + gradient + working_bytes(data, largest),
+        f"a logistic regression of {solver.features} features x {every} outputs",
+    )
+    room = data.budget.left() - fixed
+    columns, threads = largest, 1
+    while columns < every and room > gradient + working_bytes(data, 2 * columns):
+        columns *= 2
+    each = gradient + working_bytes(data, min(columns, every))
+    # On a cluster every part is one thread of a worker.
+    most = torch.get_num_threads() if data.workers is HERE else 1
+    while threads < min(most, len(source.counts)) and room > (threads + 1) * (each + data.block_bytes):
+        threads += 1
+    return Effort(solver.dtype, min(columns, every), threads, threads * each)
+
+
+def _on(model: Model, images: frozenset[str]) -> Model:
+    """The same model on other images."""
+    return Model(model.weights, model.shift, images, model.position, model.row_weights)

@@ -1,0 +1,178 @@
+"""A fit that can be interrupted: its state, the file that it goes on from, and when it may be interrupted."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from torch import Tensor
+
+from tedm.errors import TedmError
+from tedm.heads.mlp.network import Committee
+
+# Points of the recorded loss curve.
+CURVE_POINTS = 100
+# A long fit leaves a state to go on from this often.
+CHECKPOINT_SECONDS = 60.0
+
+
+@dataclass
+class FitState:
+    """Where a fit is: with the weights and Adam's state, all that the rest of it depends on.
+
+    Parameters
+    ----------
+    window : int
+        Images in memory that pixels are drawn from; 0 where none stay.
+    """
+
+    window: int
+    iteration: int = 0
+    since: int = 0
+    running: float = 0.0
+    best: float = np.inf
+    best_iteration: int = 0
+    waited: int = 0
+
+    def __post_init__(self) -> None:
+        self.loss_curve: list[float] = []
+        self.validation_curve: list[float] = []
+        self.best_weights: dict[str, Tensor] | None = None
+        self._total: Tensor | None = None  # of the losses since the last point; it stays on the device
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    @property
+    def looks(self) -> int:
+        """Validation losses so far."""
+        return len(self.validation_curve)
+
+    def stopped(self, patience: int | None) -> bool:
+        """Whether validation has lost its patience."""
+        return patience is not None and self.waited >= patience
+
+    def look(self, loss: float, network: Committee) -> None:
+        """Take note of a validation loss."""
+        self.validation_curve.append(loss)
+        self.waited += 1
+        if loss < self.best:
+            self.best, self.best_iteration, self.waited = loss, self.iteration, 0
+            self.best_weights = copy.deepcopy(network.state_dict())
+
+    def count(self, loss: Tensor, iterations: int) -> bool:
+        """Take note of an iteration and its loss; whether that made a point of the curve."""
+        self._total = loss.double() + (self.running if self._total is None else self._total)
+        self.iteration, self.since = self.iteration + 1, self.since + 1
+        if self.iteration * CURVE_POINTS // iterations == (self.iteration - 1) * CURVE_POINTS // iterations:
+            return False
+        self.loss_curve.append(float(self._total) / self.since)
+        self.since, self.running, self._total = 0, 0.0, None
+        return True
+
+    def restore(self, network: Committee, optimiser: torch.optim.Adam, device: str) -> None:
+        """Put weights and Adam's state where they were, if this state was read from a file."""
+        if not self._arrays:
+            return
+        tensors = {name: torch.from_numpy(array).to(device) for name, array in self._arrays.items()}
+        self._arrays = {}
+        network.load_state_dict(_below("weights.", tensors))
+        best = _below("best.", tensors)
+        self.best_weights = best or None
+        known = optimiser.state_dict()
+        moments = _below("adam.", tensors)
+        known["state"] = {
+            index: _below(f"{index}.", moments) for index in range(len(known["param_groups"][0]["params"])) if moments
+        }
+        optimiser.load_state_dict(known)
+
+    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Arrays and plain JSON values."""
+        tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
+        for index, of_parameter in optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in of_parameter.items()}
+        about = {field: getattr(self, field) for field in self.__dataclass_fields__}
+        about["running"] = self.running if self._total is None else float(self._total)
+        about["best"] = None if np.isinf(self.best) else self.best
+        curves = {"loss_curve": self.loss_curve, "validation_curve": self.validation_curve}
+        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in tensors.items()}, {
+            "state": about,
+            **curves,
+        }
+
+    @classmethod
+    def from_file(cls, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> Self:
+        """What `to_file` gave."""
+        fields = about["state"]
+        state = cls(**{**fields, "best": np.inf if fields["best"] is None else fields["best"]})
+        state.loss_curve, state.validation_curve = list(about["loss_curve"]), list(about["validation_curve"])
+        state._arrays = arrays
+        return state
+
+
+class Checkpoint:
+    """The file that a fit goes on from.
+
+    Parameters
+    ----------
+    path : Path
+        Written aside and renamed when whole.
+    identity : dict
+        Plain JSON values by name: those of the fit that made the file must be the same.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+        self._path = path
+        self._identity = json.loads(json.dumps(identity, default=str))  # as it comes back
+        self._last = time.monotonic()
+        if not path.parent.is_dir():
+            raise TedmError(f"cannot write the checkpoint {path}: there is no folder {path.parent}")
+
+    def due(self) -> bool:
+        """Whether the last one is a while ago."""
+        return time.monotonic() - self._last >= CHECKPOINT_SECONDS
+
+    def write(self, state: FitState, network: Committee, optimiser: torch.optim.Adam) -> None:
+        """Replace the file."""
+        arrays, about = state.to_file(network, optimiser)
+        aside = self._path.with_name(f".{self._path.name}.partial")
+        try:
+            with aside.open("wb") as file:
+                file.write(save(arrays, {"fit": json.dumps({"identity": self._identity, **about})}))
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self._path)
+        except OSError as error:
+            raise TedmError(f"cannot write the checkpoint {self._path}: {error.strerror or error}") from error
+        self._last = time.monotonic()
+
+    def read(self) -> FitState | None:
+        """The state in the file; None if there is none."""
+        if not self._path.exists():
+            return None
+        try:
+            with safe_open(self._path, "numpy") as file:
+                about = json.loads(file.metadata()["fit"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            theirs, state = about["identity"], FitState.from_file(arrays, about)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            cause = (str(error) or repr(error)).splitlines()[0]
+            raise TedmError(f"the checkpoint {self._path} is damaged ({cause}); delete it to start again") from error
+        for name in sorted({*theirs, *self._identity}):
+            if theirs.get(name) != self._identity.get(name):
+                raise TedmError(f"the checkpoint {self._path} is of another fit ({name} differs); delete it to start again")
+        return state
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, without that."""
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,222 @@
+"""The MLP as a network: several members side by side, the first layer on native cells or on rows.
+
+C -> 128 -> 32 -> classes (256 -> 128 from 30 classes on), ReLU, then batch normalisation after each hidden layer (TEDM,
+arXiv:2311.07421; LEDM, arXiv:2112.03126). Every tensor has a leading axis of members, so that an ensemble is one network. Rows
+of random pixels go through all members at once; whole images through one member after the other, and are never made into rows
+(`tedm.heads.mlp.layers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from tedm.heads.data.rows import RowLayout
+from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer, statistics
+from tedm.store import IGNORE
+from tedm.store.settings import Upsampling
+
+MOMENTUM = 0.1
+MANY_CLASSES = 30
+
+
+def hidden_sizes(classes: int) -> tuple[int, int]:
+    """Widths of the two hidden layers, as LEDM chose them."""
+    return (128, 32) if classes < MANY_CLASSES else (256, 128)
+
+
+class Committee(nn.Module):
+    """Members of one architecture, independent of each other.
+
+    Parameters
+    ----------
+    members : int
+        How many.
+    features : int
+        Length of a row.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    classes : int
+        Outputs.
+    generator : torch.Generator
+        Of the initial weights (torch's defaults for a linear layer), drawn member by member, so that the first members of a
+        larger ensemble are those of a smaller one.
+    """
+
+    def __init__(self, members: int, features: int, hidden: Sequence[int], classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        widths = [features, *hidden, classes]
+        shapes = list(pairwise(widths))
+        drawn = [[_initial(fan_in, fan_out, generator) for fan_in, fan_out in shapes] for _ in range(members)]
+        self.weights = nn.ParameterList([torch.stack([m[layer][0] for m in drawn]) for layer in range(len(shapes))])
+        self.biases = nn.ParameterList([torch.stack([m[layer][1] for m in drawn]) for layer in range(len(shapes))])
+        self.scales = nn.ParameterList([torch.ones(members, 1, width) for width in hidden])
+        self.shifts = nn.ParameterList([torch.zeros(members, 1, width) for width in hidden])
+        for layer, width in enumerate(hidden):
+            self.register_buffer(f"mean_{layer}", torch.zeros(members, 1, width))
+            self.register_buffer(f"variance_{layer}", torch.ones(members, 1, width))
+        # Classes that a training pixel shows; the others have no chance, rather than a chance that nothing was learned about.
+        self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Logits of shape (members, rows, classes) from rows of shape (members, rows, features) or (1, rows, features).
+
+        In evaluation, of classes that no training pixel showed: minus infinity.
+        """
+        x: Tensor = rows @ self.weights[0] + self.biases[0]
+        for layer in range(len(self.scales)):
+            x = self._normalised(torch.relu(x), layer)
+            x = x @ self.weights[layer + 1] + self.biases[layer + 1]
+        return x if self.training else x.masked_fill(~self.get_buffer("seen"), -torch.inf)
+
+    def learn_images(
+        self,
+        cells: Sequence[Cells],
+        labels: Tensor,
+        class_weight: Tensor | None,
+        size: int,
+        upsampling: Upsampling,
+        rows: RowLayout,
+    ) -> Tensor:
+        """Gradients of the losses on whole images, left in the parameters; running statistics move on.
+
+        The same as `mean_losses(self(rows), labels).sum().backward()`, up to rounding. One member after the other, so that what
+        is in memory is one member's (`tedm.heads.mlp.layers.working_bytes`); the cells are there for all.
+
+        Parameters
+        ----------
+        cells : sequence of sequences of tensors of shape (timesteps, draws, side, side, channels)
+            Levels of each image, in the store's type.
+        labels : tensor of shape (rows of all images,)
+            Class indices, int64.
+        class_weight : tensor of shape (classes,) or None
+        size : int
+            Side of the image in pixels.
+        upsampling, rows
+            How cells become pixels, and these rows.
+
+        Returns
+        -------
+        tensor of shape (members,)
+            Losses.
+        """
+        losses = []
+        parameters = list(self.parameters())
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.empty_like(parameter)
+        for member in range(len(self.weights[0])):
+            own = {id(parameter): parameter[member].detach().requires_grad_() for parameter in parameters}
+            x = first_layer(cells, own[id(self.weights[0])], own[id(self.biases[0])], size, upsampling, rows)
+            for layer in range(len(self.scales)):
+                now = statistics(x)
+                self._follow(*now, len(x), layer, member)
+                scale, shift = own[id(self.scales[layer])], own[id(self.shifts[layer])]
+                weight, bias = own[id(self.weights[layer + 1])], own[id(self.biases[layer + 1])]
+                x = normalised_layer(x, scale, shift, weight, bias, *now)
+            loss = mean_losses(x[None], labels[None], class_weight)
+            del x  # not needed behind the loss: let it go before the way back
+            gradients = torch.autograd.grad(loss, list(own.values()))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                assert parameter.grad is not None  # see above
+                parameter.grad[member].copy_(gradient)
+            losses.append(loss.detach())
+        return torch.cat(losses)
+
+    @torch.inference_mode()
+    def probabilities(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
+        """Class probabilities of one image's rows, for prediction.
+
+        The same as a softmax of `self(rows)` in evaluation mode, up to rounding: a member and a timestep at a time, so that
+        what is in flight stays in the processor's cache, and with each normalisation folded into the layer after it.
+
+        Parameters
+        ----------
+        cells : sequence of tensors of shape (timesteps, draws, side, side, channels)
+            One for each level, in the store's type.
+        size, upsampling, rows
+            As in `learn_images`.
+
+        Returns
+        -------
+        tensor of shape (members, rows, classes)
+        """
+        layers = self._folded()
+        timesteps, draws = cells[0].shape[:2]
+        members = len(self.weights[0])
+        if rows == "share":
+            parts = [[level[timestep : timestep + 1] for level in cells] for timestep in range(timesteps)]
+        else:
+            parts = [list(cells)]
+        per_part = draws * size**2
+        out = torch.empty(members, len(parts) * per_part, layers[-1][0].shape[-1], device=cells[0].device)
+        for member in range(members):
+            for number, part in enumerate(parts):
+                x = first_layer([part], self.weights[0][member], self.biases[0][member], size, upsampling, rows)
+                for weight, bias in layers:
+                    x = torch.addmm(bias[member], x.relu_(), weight[member])
+                torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
+        return out
+
+    def _folded(self) -> list[tuple[Tensor, Tensor]]:
+        """The layers after the first, each with the normalisation before it."""
+        layers = []
+        for layer in range(len(self.scales)):
+            factor = self.scales[layer] * torch.rsqrt(self.get_buffer(f"variance_{layer}") + EPSILON)
+            offset = self.shifts[layer] - self.get_buffer(f"mean_{layer}") * factor
+            weight = self.weights[layer + 1]
+            layers.append((factor.transpose(1, 2) * weight, offset @ weight + self.biases[layer + 1]))
+        weight, bias = layers[-1]
+        layers[-1] = weight, bias.masked_fill(~self.get_buffer("seen"), -torch.inf)
+        return layers
+
+    def _follow(self, mean: Tensor, variance: Tensor, count: int, layer: int, member: int | slice = slice(None)) -> None:
+        """Move the running statistics towards those of a batch of so many rows."""
+        with torch.no_grad():
+            self.get_buffer(f"mean_{layer}")[member].lerp_(mean, MOMENTUM)
+            self.get_buffer(f"variance_{layer}")[member].lerp_(variance * (count / max(count - 1, 1)), MOMENTUM)
+
+    def _normalised(self, x: Tensor, layer: int) -> Tensor:
+        mean, variance = self.get_buffer(f"mean_{layer}"), self.get_buffer(f"variance_{layer}")
+        if self.training:
+            now_variance, now_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            self._follow(now_mean.detach(), now_variance.detach(), x.shape[1], layer)
+            mean, variance = now_mean, now_variance
+        factor: Tensor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
+        normalised: Tensor = x * factor + (self.shifts[layer] - mean * factor)
+        return normalised
+
+
+def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> Tensor:
+    """Each member's cross-entropy, the mean over labelled rows weighted by class; zero where no row counts.
+
+    Parameters
+    ----------
+    logits : tensor of shape (members, rows, classes)
+    labels : tensor of shape (members, rows)
+        Class indices, int64; `IGNORE` where there is no label.
+    class_weight : tensor of shape (classes,) or None
+
+    Returns
+    -------
+    tensor of shape (members,)
+    """
+    flat = labels.reshape(-1)
+    each = cross_entropy(logits.reshape(len(flat), -1), flat, weight=class_weight, ignore_index=IGNORE, reduction="none")
+    counts: Tensor = labels != IGNORE
+    if class_weight is not None:
+        counts = counts * class_weight[torch.where(counts, labels, 0)]
+    total = counts.sum(dim=1)
+    return each.view(labels.shape).sum(dim=1) / torch.where(total > 0, total, 1)
+
+
+def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """torch's default for `nn.Linear`: uniform within 1 / sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    weight = (torch.rand(fan_in, fan_out, generator=generator) * 2 - 1) * bound
+    bias = (torch.rand(1, fan_out, generator=generator) * 2 - 1) * bound
+    return weight, bias

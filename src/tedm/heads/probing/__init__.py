@@ -1,0 +1,1 @@
+"""Which timesteps and levels are worth what."""

@@ -1,0 +1,166 @@
+"""What is to be probed: which timesteps and levels, on which training subsets, scored on which images.
+
+A probe is what a classifier may see: one timestep, one level, or one level at one timestep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from tedm.errors import TedmError
+from tedm.heads.data.subsets import first_images
+from tedm.store import IGNORE, Features
+from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
+
+By = Literal["timestep", "level", "timestep,level"]
+SIZES = (1, 3, 6, 12)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a classifier sees; None stands for all of them, side by side for levels, one classifier for all timesteps."""
+
+    timestep: int | None = None
+    level: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`timestep:50`, `level:level0` or `timestep:50/level0`."""
+        if self.timestep is None:
+            return f"level:{self.level}"
+        return f"timestep:{self.timestep}" + ("" if self.level is None else f"/{self.level}")
+
+    @property
+    def kind(self) -> By:
+        """What it is one of."""
+        if self.timestep is None:
+            return "level"
+        return "timestep" if self.level is None else "timestep,level"
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Training images of one size and repeat: the first `n` of the permutation with the repeat as its seed."""
+
+    n: int
+    repeat: int
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fitted on what and scored on what.
+
+    Parameters
+    ----------
+    probes : tuple of Probe
+    subsets : tuple of Subset
+        By size, then repeat.
+    scored : tuple of str
+        Images: those of the val split, then those of the test split.
+    val : int
+        How many of them are for choosing.
+    remarks : tuple of str
+        What was left out of what was asked for, and why.
+    """
+
+    probes: tuple[Probe, ...]
+    subsets: tuple[Subset, ...]
+    scored: tuple[str, ...]
+    val: int
+    remarks: tuple[str, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Training sizes, ascending."""
+        return sorted({subset.n for subset in self.subsets})
+
+
+def plan_probes(
+    features: Features,
+    *,
+    sizes: Sequence[int | None] | None = None,
+    repeats: int = 5,
+    by: By = "timestep",
+    domain: str | None = None,
+    train: str | None = "train",
+    test: str | None = "test",
+) -> Plan:
+    """Decide what is to be fitted and scored.
+
+    Parameters
+    ----------
+    features : Features
+    sizes : sequence of int or None, or None
+        Numbers of training images; None among them is all, which has one repeat. None takes `SIZES`, as far as there are more
+        images, and all.
+    repeats : int
+        Random subsets of each size, nested in each other within a repeat.
+    by : {"timestep", "level", "timestep,level"}
+        The last is timesteps, levels and each pair of them.
+    domain : str or None
+        Where training and val images are from; None takes all. Test images are from every domain.
+    train, test : str or None
+        Splits to learn from and to be scored on. What is chosen is chosen on the split "val", if there is one, which can
+        therefore be neither of them.
+
+    Raises
+    ------
+    TedmError
+        If there is no such labelled image, a size is more than there are, no subset shows two classes, or images that are
+        learned from, chosen on and scored on share a picture or a group.
+    """
+    if by not in get_args(By):
+        raise TedmError(f"--by is {by!r}; it must be one of {', '.join(get_args(By))}")
+    if repeats < 1:
+        raise TedmError(f"--repeats is {repeats}; it must be at least 1")
+    labels = features.labels
+    candidates = images_to_learn_from(labels, split=train, domain=domain)
+    tested = labels.select(split=test, labelled=True)
+    groups = labels.group_of(candidates)
+    if sizes is None:
+        sizes = [*(size for size in SIZES if size < len(candidates)), None]
+    too_many = [size for size in sizes if size is not None and size > len(candidates)]
+    if too_many:
+        where = f"split {train!r}" + (f" of {domain}" if domain else "")
+        raise TedmError(
+            f"--sizes asks for {too_many[0]} training images and {where} has {len(candidates)} with a mask; "
+            "ask for fewer, or for all"
+        )
+    if not sizes:
+        raise TedmError("--sizes is empty; give one or more numbers of training images, or all")
+    shown = {name: set(np.unique(features.mask(name)).tolist()) - {IGNORE} for name in candidates}
+    subsets, remarks = [], []
+    for n in sorted({len(candidates) if size is None else size for size in sizes}):
+        of_size = []
+        for repeat in range(1 if n == len(candidates) else repeats):
+            images = tuple(first_images(candidates, groups, n, repeat))
+            classes = set().union(*(shown[name] for name in images))
+            if len(classes) < 2:
+                names = [str(labels.classes[index]) for index in sorted(classes)]
+                remarks.append(
+                    f"repeat {repeat} of n = {n} was left out: its images show "
+                    + (f"mask value {names[0]} only" if names else "no label at all")
+                )
+                continue
+            of_size.append(Subset(n, repeat, images))
+        if not of_size:
+            raise TedmError(
+                f"no subset of {n} training images shows two classes; ask for larger --sizes, or give images that show more"
+            )
+        subsets += of_size
+    val = labelled_images(labels, split="val", domain=domain)
+    require_apart(features, {"learned from": candidates, "chosen on": val, "scored on": tested})
+    timesteps, levels = features.settings.timesteps, [level.name for level in features.settings.levels]
+    probes: list[Probe] = []
+    if by != "level":
+        probes += [Probe(timestep) for timestep in timesteps]
+    if by != "timestep":
+        probes += [Probe(level=level) for level in levels]
+    if by == "timestep,level":
+        probes += [Probe(timestep, level) for level in levels for timestep in timesteps]
+    return Plan(tuple(probes), tuple(subsets), (*val, *tested), len(val), tuple(remarks))

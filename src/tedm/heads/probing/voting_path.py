@@ -1,0 +1,193 @@
+"""Which timesteps vote best together: the best one first, then always the one that helps the vote most.
+
+Each timestep has its own classifier, and their probabilities are averaged (soft voting). Of T timesteps there are 2**T subsets;
+the greedy path tries T (T + 1) / 2 of them and is rarely far from the best. What is best is judged on val images alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError
+from tedm.heads.data.rows import block_bytes
+from tedm.heads.metrics.scores import score_each
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_over_classes, mean_over_images
+from tedm.heads.probing.fits import METRICS, Probed, opinions
+from tedm.heads.probing.plan import Plan
+from tedm.heads.runtime.memory import Budget
+from tedm.store import Block, Features
+
+# Bytes of a probability and of the sums and masks that are made of it.
+BYTES_PER_PROBABILITY = 32
+
+
+@dataclass(frozen=True)
+class VotingPath:
+    """The greedy path for one training size.
+
+    Parameters
+    ----------
+    n : int
+        Training images.
+    timesteps : tuple of int
+        In the order in which they were taken.
+    val : tuple of float
+        Mean Dice on the val images of the vote of the first 1, 2, ... of them, in [0, 1].
+    chosen : int
+        How many of them vote best on val; of equals, the fewest.
+    scores : array of shape (repeats, images, timesteps, classes, 3)
+        Dice, precision and recall of the vote of the first 1, 2, ... on `Plan.scored`, NaN for 0/0.
+    """
+
+    n: int
+    timesteps: tuple[int, ...]
+    val: tuple[float, ...]
+    chosen: int
+    scores: NDArray[np.float64]
+
+    def nearly(self, within: float) -> int:
+        """The fewest of them whose vote comes so near to the best on val, `within` in [0, 1]."""
+        return 1 + next(number for number, dice in enumerate(self.val) if dice >= max(self.val) - within)
+
+
+def voting_paths(
+    features: Features,
+    plan: Plan,
+    probed: Sequence[Probed],
+    *,
+    memory: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    empty: EmptyTruth = LEAVE_OUT,
+) -> list[VotingPath]:
+    """For each training size, the timesteps that vote best together.
+
+    The same timesteps are taken for all repeats of a size: the mean Dice on val images (`tedm.heads.metrics.summary`) decides.
+
+    Parameters
+    ----------
+    features : Features
+    plan, probed
+        See `tedm.heads.probing.run`; probes of timesteps alone are used.
+    memory : int or None
+        Bytes that this process may have resident; None takes half of what is free.
+    progress : callable (done, all, what) or None
+        Called after each round on val, and once more.
+    empty : {"leave-out", "count"}
+        What a val image counts whose truth does not show a class.
+
+    Returns
+    -------
+    list of VotingPath
+        One a size; none if there are no val images or fewer than two timesteps.
+
+    Raises
+    ------
+    TedmError
+        If the budget does not hold the opinions on an image, or no val image has a score.
+    """
+    alone = [done for done in probed if done.probe.kind == "timestep"]
+    val = plan.scored[: plan.val]
+    if not val or len(alone) < 2:
+        return []
+    committee = _Committee(features, plan, alone)
+    committee.require(Budget(memory))
+    rounds = len(alone)
+    paths: dict[int, list[int]] = {n: [] for n in plan.sizes}
+    dice: dict[int, list[float]] = {n: [] for n in plan.sizes}
+    for done in range(rounds):
+        means = committee.candidates(val, paths, empty)
+        for n in plan.sizes:
+            best = int(np.nanargmax(means[n]))
+            paths[n].append(best)
+            dice[n].append(float(means[n][best]))
+        if progress is not None:
+            progress(done + 1, rounds + 1, "choosing timesteps")
+    scores = committee.along(plan.scored, paths)
+    if progress is not None:
+        progress(rounds + 1, rounds + 1, "voting")
+    return [
+        VotingPath(
+            n,
+            tuple(int(alone[at].probe.timestep or 0) for at in paths[n]),
+            tuple(dice[n]),
+            1 + int(np.argmax(dice[n])),
+            scores[n],
+        )
+        for n in plan.sizes
+    ]
+
+
+class _Committee:
+    """The classifiers of all timesteps and subsets."""
+
+    def __init__(self, features: Features, plan: Plan, alone: Sequence[Probed]) -> None:
+        self._features = features
+        self._alone = alone
+        self._of_size = {n: [at for at, subset in enumerate(plan.subsets) if subset.n == n] for n in plan.sizes}
+        self._classes = len(features.labels.classes)
+        self._timesteps = [int(done.probe.timestep or 0) for done in alone]
+
+    def require(self, budget: Budget) -> None:
+        """Refuse a budget that does not hold an image's activations and opinions."""
+        settings = self._features.settings
+        pixels = settings.image_size**2 * self._classes
+        fits = sum(len(subsets) for subsets in self._of_size.values())
+        opinions = pixels * fits * (len(self._alone) + settings.draws) * BYTES_PER_PROBABILITY
+        budget.require(
+            sum(block_bytes(self._features, len(self._alone))) + opinions, "the votes of all timesteps' classifiers on an image"
+        )
+
+    def candidates(
+        self, names: Sequence[str], paths: dict[int, list[int]], empty: EmptyTruth
+    ) -> dict[int, NDArray[np.float64]]:
+        """For each size, the mean Dice with each further timestep; NaN for those that vote already."""
+        found: dict[int, list[NDArray[np.float64]]] = {n: [] for n in paths}
+        for block, truth in self._images(names):
+            of_all = self._opinions(block)
+            for n, subsets in self._of_size.items():
+                dice = np.full((len(subsets), len(self._alone)), np.nan)
+                rest = [at for at in range(len(self._alone)) if at not in paths[n]]
+                for row, subset in enumerate(subsets):
+                    voted = sum((of_all[at, subset] for at in paths[n]), np.zeros(of_all.shape[2:]))
+                    masks = np.stack([(voted + of_all[at, subset]).argmax(axis=-1) for at in rest])
+                    scores = by_convention(self._scores(truth, masks), METRICS, empty)
+                    dice[row, rest] = mean_over_classes(scores[..., METRICS.index("dice")])
+                found[n].append(dice)
+        means = {n: mean_over_images(np.stack(of_images).swapaxes(0, 1)) for n, of_images in found.items()}
+        if any(np.isnan(of_size).all() for of_size in means.values()):
+            raise TedmError(
+                "no val image shows a foreground class: there is nothing to choose timesteps by; give val other images"
+            )
+        return means
+
+    def along(self, names: Sequence[str], paths: dict[int, list[int]]) -> dict[int, NDArray[np.float64]]:
+        """For each size, the scores of the votes along its path."""
+        shape = (len(names), len(self._alone), self._classes, len(METRICS))
+        found = {n: np.full((len(subsets), *shape), np.nan) for n, subsets in self._of_size.items()}
+        for number, (block, truth) in enumerate(self._images(names)):
+            of_all = self._opinions(block)
+            for n, subsets in self._of_size.items():
+                for row, subset in enumerate(subsets):
+                    masks = np.cumsum(of_all[paths[n], subset], axis=0).argmax(axis=-1)
+                    found[n][row, number] = self._scores(truth, masks)
+        return found
+
+    def _images(self, names: Sequence[str]) -> Iterator[tuple[Block, NDArray[np.uint8]]]:
+        masks = (self._features.mask(name).ravel() for name in names)
+        return zip(self._features.blocks(names, self._timesteps), masks, strict=True)
+
+    def _opinions(self, block: Block) -> NDArray[np.float64]:
+        """Of the draws' mean: shape (timesteps, subsets, pixels, classes)."""
+        found = []
+        for timestep, done in zip(self._timesteps, self._alone, strict=True):
+            found.append(np.stack([one.mean(axis=0) for one in opinions(block.at([timestep]), done.fits)]))
+        return np.stack(found)
+
+    def _scores(self, truth: NDArray[np.uint8], masks: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Shape (masks, classes, 3)."""
+        scores = score_each(truth, masks, self._classes)
+        return np.stack([scores.dice, scores.precision, scores.recall], axis=-1)

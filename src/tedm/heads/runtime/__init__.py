@@ -1,0 +1,1 @@
+"""What a computation may take and who does it: memory, threads, workers."""

@@ -1,0 +1,122 @@
+"""The published methods as settings of one code path.
+
+A method fixes timesteps, row layout, kind of head, size of the ensemble and voting rule; whatever the user names overrides it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tedm.errors import TedmError
+from tedm.heads.base.registry import kind_of
+from tedm.heads.data.rows import RowLayout
+from tedm.heads.voting.vote import VotingRule
+
+LONGEST_NAME = 100
+TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
+LEDM_TIMESTEPS = (50, 150, 250)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What makes a method.
+
+    Parameters
+    ----------
+    name : str
+        Its name in tables.
+    timesteps : tuple of int
+        What it reads.
+    rows : {"share", "concatenate"}
+        How these become rows.
+    head : str
+        The classifier: "mlp", "logistic", "xgboost" or "sklearn:module.Class".
+    members : int
+        Size of the ensemble.
+    vote : {"soft", "hard", "geometric", "entropy", "learned"}
+        How the opinions merge.
+    pixels_per_batch : int
+        Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
+    """
+
+    name: str
+    timesteps: tuple[int, ...]
+    rows: RowLayout
+    head: str
+    members: int
+    vote: VotingRule
+    pixels_per_batch: int = 512
+
+
+METHODS = {
+    "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421
+    "ledm": Method(
+        "ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64
+    ),  # arXiv:2112.03126; batches as in its code
+    "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2311.07421
+}
+
+
+def method_named(
+    name: str,
+    *,
+    timesteps: Sequence[int] | None = None,
+    rows: RowLayout | None = None,
+    head: str | None = None,
+    members: int | None = None,
+    vote: VotingRule | None = None,
+) -> Method:
+    """A published method, with changes.
+
+    Parameters
+    ----------
+    name : str
+        "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
+    timesteps, rows, head, members, vote
+        What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
+
+    Raises
+    ------
+    TedmError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> method_named("timestep:50").timesteps
+    (50,)
+    """
+    method = METHODS.get(name)
+    if method is None:
+        kind, _, value = name.partition(":")
+        if kind != "timestep" or not value.isdecimal():
+            raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
+        method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
+    if head is not None and head != method.head:
+        kind_of(head)
+        method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    if method.head != "mlp" and members is not None and members > 1:
+        raise TedmError(f"{members} members of {method.head} would be equal; --members is for --head mlp")
+    return replace(
+        method,
+        timesteps=method.timesteps if timesteps is None else tuple(timesteps),
+        rows=rows or method.rows,
+        members=members or method.members,
+        vote=vote or method.vote,
+    )
+
+
+def require_name(name: str) -> str:
+    """Return the name that a user gives a head; a `TedmError` if it cannot stand in a table.
+
+    Examples
+    --------
+    >>> require_name("tedm, long")
+    'tedm, long'
+    """
+    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= LONGEST_NAME:
+        raise TedmError(
+            f"--name {name!r} cannot stand in a table; give 1 to {LONGEST_NAME} characters on one line, without a space at "
+            "either end, --name 'tedm long' say"
+        )
+    return name

@@ -1,0 +1,94 @@
+"""Rows come in the documented order, whatever they are read from."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, row_labels
+from tedm.store import OnLevels, Registration
+
+LAYOUTS = ["share", "concatenate"]
+
+
+@pytest.mark.parametrize("rows", LAYOUTS)
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_rows_and_features_have_the_documented_order(make_store, by_hand, rows, upsampling):
+    store = make_store(upsampling=upsampling, draws=2)
+    for name in ("one", "three"):
+        block = store.block(name)
+        np.testing.assert_allclose(dense_rows(block, rows), by_hand(block, rows), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", LAYOUTS)
+def test_labels_follow_the_rows(make_store, rows):
+    store = make_store(draws=2)
+    mask = store.mask("two")
+    labels = row_labels(mask, 3, 2, rows)
+    assert len(labels) == len(dense_rows(store.block("two"), rows))
+    for copy in labels.reshape(-1, *mask.shape):
+        assert np.array_equal(copy, mask)
+
+
+@pytest.mark.parametrize("rows", LAYOUTS)
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_dask_equals_numpy(make_store, rows, layout):
+    store = make_store(layout=layout, draws=2, dtype="float16")
+    names, timesteps = ["three", "one"], (400, 1)
+    x, y = dask_rows(store, names, rows=rows, timesteps=timesteps)
+    blocks = [store.block(name, timesteps) for name in names]
+    per_image = 2 * 64 * (2 if rows == "share" else 1)
+    assert x.chunks == ((per_image, per_image), (5 if rows == "share" else 10,))
+    assert y.chunks == ((per_image, per_image),)
+    assert x.dtype == np.float16
+    assert np.array_equal(x.compute(), np.concatenate([dense_rows(block, rows) for block in blocks]))
+    assert np.array_equal(y.compute(), np.concatenate([row_labels(store.mask(name), 2, 2, rows) for name in names]))
+    assert da.mean(x[y == 1], axis=0).compute().shape == (x.shape[1],)
+
+
+def test_dask_rows_see_masks_that_were_replaced(make_store):
+    store = make_store(own=True)
+    _, before = dask_rows(store, ["one"])
+    store.relabel([Registration("one", "", "", "", (10, 12), 1 - np.eye(8, dtype=np.uint8))], (0, 255))
+    _, after = dask_rows(store, ["one"])
+    assert before.name != after.name
+    assert np.array_equal(after.compute()[:64].reshape(8, 8), 1 - np.eye(8))
+
+
+@pytest.mark.parametrize("rows", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_native_and_upsampled_stores_give_the_same_rows_in_bits(make_store, rows, dtype):
+    native, upsampled = make_store(dtype=dtype), make_store(dtype=dtype, layout="upsampled")
+    for name in native.labels.names:
+        assert dense_rows(native.block(name), rows).tobytes() == dense_rows(upsampled.block(name), rows).tobytes()
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+@pytest.mark.parametrize(("level", "columns"), [("level0", slice(0, 3)), ("level1", slice(3, 5))])
+def test_features_on_a_level_have_the_columns_of_that_level(make_store, layout, upsampling, level, columns):
+    store = make_store(layout=layout, upsampling=upsampling, draws=2)
+    some = OnLevels(store, [level])
+    (block,), (of_all,) = some.blocks(["two"], [400, 1]), store.blocks(["two"], [400, 1])
+    expected = dense_rows(of_all, "share")[:, columns]
+    np.testing.assert_array_equal(dense_rows(block, "share"), expected)
+    assert some.settings.channels == expected.shape[1]
+    np.testing.assert_array_equal(some.mask("two"), store.mask("two"))
+
+
+def test_features_on_levels_keep_the_networks_order(make_store):
+    store = make_store()
+    (block,) = OnLevels(store, ["level1", "level0"]).blocks(["one"])
+    np.testing.assert_array_equal(dense_rows(block, "share"), dense_rows(store.block("one"), "share"))
+
+
+def test_reading_a_level_of_an_upsampled_store_takes_the_bytes_of_all(make_store):
+    store = make_store(layout="upsampled")
+    assert block_bytes(OnLevels(store, ["level0"]), 1)[1] == block_bytes(store, 1)[1]
+
+
+def test_a_level_that_is_not_there_is_named(make_store):
+    with pytest.raises(TedmError, match="there is no level level7; the features have level0, level1"):
+        OnLevels(make_store(), ["level7"])

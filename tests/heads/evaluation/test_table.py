@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wilcoxon
+
+from tedm.errors import TedmError
+from tedm.heads.evaluation.table import Cell, Record, Table, read_records, summarise, write_records
+
+
+def record(method: str = "tedm", image: str = "a", dice: float = 0.5, **changes: Any) -> Record:
+    row = Record(method, 1, 0, "shenzhen", "test", image, image, 1, dice, dice, dice, dice / (2 - dice), 1, "feature")
+    return replace(row, **changes)
+
+
+def study(images: int = 20, **shifts: float) -> list[Record]:
+    """Each method is the same scores, shifted; two domains, two sizes, two seeds, two classes."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for domain, split in (("shenzhen", "test"), ("montgomery", "all")):
+        for image in range(images):
+            for n, seed, value in np.ndindex(2, 2, 2):
+                dice = rng.uniform(0.5, 0.8)
+                for method, shift in shifts.items():
+                    where = {"n": 3**n, "seed": seed, "class_value": 255 * value, "domain": domain, "split": split}
+                    rows.append(
+                        record(method, f"i{image}", dice + shift * rng.uniform(0.9, 1.1), labels_used=3**n + 2, **where)
+                    )
+    return rows
+
+
+def cell(table: Table, method: str, **where: Any) -> Cell:
+    found = [c for c in table.cells if c.method == method and all(getattr(c, key) == value for key, value in where.items())]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_means_by_hand() -> None:
+    rows = [record(image="a", dice=0.9), record(image="b", dice=0.7), record(image="c", dice=0.5)]
+    only = summarise(rows).cells[0]
+    assert only.mean == pytest.approx(70)
+    assert only.deviation == pytest.approx(20)
+    assert (only.images, only.left_out, only.seeds, only.labels_used, only.best) == (3, 0, 1, 1, True)
+
+
+def test_classes_are_averaged_before_seeds_and_seeds_before_images() -> None:
+    nan = math.nan
+    rows = [
+        record(seed=0, class_value=0, dice=0.99),  # the background, left out
+        record(seed=0, class_value=1, dice=0.2),
+        record(seed=0, class_value=2, dice=0.6),
+        record(seed=1, class_value=0, dice=0.99),
+        record(seed=1, class_value=1, dice=nan, recall=0.2),  # no score of this seed, left out
+        record(seed=1, class_value=2, dice=0.8),
+    ]
+    table = summarise(rows)
+    assert table.class_values == (1, 2)
+    assert cell(table, "tedm").mean == pytest.approx(60)  # ((0.2 + 0.6) / 2 + 0.8) / 2
+    assert cell(table, "tedm").seeds == 2
+
+
+def test_an_image_without_a_score_is_left_out_and_counted() -> None:
+    rows = [record(image="a", dice=0.8), record(image="b", dice=math.nan)]
+    only = summarise(rows).cells[0]
+    assert (only.mean, only.images, only.left_out) == (80, 1, 1)
+    assert math.isnan(only.deviation)
+    assert "over 1 of 2 images (1 shows no class and is left out" in summarise(rows).to_text()
+
+
+def test_a_constant_shift_makes_a_method_significantly_worse() -> None:
+    table = summarise(study(tedm=0.1, ledm=0.0))
+    for domain in ("shenzhen", "montgomery"):
+        for n in (1, 3):
+            assert cell(table, "tedm", domain=domain, n=n).best
+            assert not cell(table, "ledm", domain=domain, n=n).marked
+            assert cell(table, "ledm", domain=domain, n=n).p_value < 1e-3
+
+
+def test_equal_methods_are_both_bold() -> None:
+    table = summarise(study(tedm=0.0, ledm=0.0, ledme=-0.2))
+    assert cell(table, "ledm", domain="shenzhen", n=1).best
+    assert cell(table, "tedm", domain="shenzhen", n=1).equal
+    assert cell(table, "tedm", domain="shenzhen", n=1).p_value == 1
+    assert table.to_markdown().count("**") == 2 * 2 * 4
+    assert table.to_latex().count(r"\textbf{") == 2 * 4
+    assert table.to_text().count(" *") == 2 * 4
+
+
+def test_p_values_are_scipys_corrected_by_holm() -> None:
+    rng = np.random.default_rng(0)
+    scores = {name: rng.uniform(0.4, 0.6, 15) + bonus for name, bonus in (("a", 0.06), ("b", 0.03), ("c", 0.0))}
+    table = summarise(record(name, f"i{k}", value) for name, values in scores.items() for k, value in enumerate(values))
+    b, c = (float(wilcoxon(scores["a"] - scores[name]).pvalue) for name in "bc")
+    small, large = sorted([b, c])
+    expected = {small: 2 * small, large: max(2 * small, large)}
+    assert cell(table, "b").p_value == pytest.approx(expected[b])
+    assert cell(table, "c").p_value == pytest.approx(expected[c])
+    assert math.isnan(cell(table, "a").p_value)
+
+
+def test_a_domain_and_a_size_are_tested_alone() -> None:
+    rows = study(tedm=0.1, ledm=0.0, ledme=0.05)
+    alone = [row for row in rows if row.domain == "montgomery" and row.n == 3]
+    together = [c for c in summarise(rows).cells if c.domain == "montgomery" and c.n == 3]
+    assert str(summarise(alone).cells) == str(tuple(together))  # as text, since NaN is unequal to itself
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_records_changes_nothing(random: Any) -> None:
+    rows = study(images=7, tedm=0.1, ledm=0.0, **{"timestep:10": 0.02, "timestep:2": 0.05})
+    shuffled = random.sample(rows, len(rows))
+    assert summarise(rows).to_csv() == summarise(shuffled).to_csv()
+    assert summarise(rows).to_text() == summarise(shuffled).to_text()
+
+
+def test_methods_come_in_the_order_of_their_numbers() -> None:
+    table = summarise(record(f"timestep:{t}") for t in (800, 1, 25, 10))
+    assert [c.method for c in table.cells] == ["timestep:1", "timestep:10", "timestep:25", "timestep:800"]
+
+
+def test_a_method_without_any_score_is_neither_best_nor_equal() -> None:
+    table = summarise([record("tedm", dice=0.5), record("ledm", dice=math.nan, recall=0.5)])
+    assert cell(table, "tedm").best
+    assert not cell(table, "ledm").marked
+    assert "–" in table.to_text()
+
+
+def test_a_table_without_any_score_has_no_best() -> None:
+    assert not summarise([record(dice=math.nan)]).cells[0].marked
+
+
+def test_all_renderings_print_the_same_cells() -> None:
+    table = summarise(study(tedm=0.1, ledm_2=0.0))
+    numbers = {f"{c.mean:.1f}" for c in table.cells}
+    for rendering in (table.to_text(), table.to_markdown(), table.to_latex()):
+        assert all(number in rendering for number in numbers)
+    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert [(row["method"], float(row["mean"])) for row in rows] == [(c.method, c.mean) for c in table.cells]
+    assert {row["resolution"] for row in rows} == {"feature"}
+
+
+def test_grids_hold_what_the_text_shows() -> None:
+    table = summarise([*study(tedm=0.1, ledm=0.0), record("probe *", "z", n=9)])
+    for grid, block in zip(table.grids(), table.to_text().split("\n\n"), strict=False):
+        assert block.startswith(grid.caption)
+        lines = [line for line in block.splitlines()[4:] if "─" not in line]
+        assert block.splitlines()[2].split() == " ".join(grid.titles).split()
+        for row, line in zip(grid.rows, lines, strict=True):
+            assert " ".join(f"{text} *" if marked else text for text, marked in row) == " ".join(line.split())
+    assert {grid.domain for grid in table.grids()} == {"shenzhen", "montgomery"}
+    assert table.to_text().endswith("\n".join(table.notes("*")) + "\n")
+
+
+def test_text_columns_are_aligned() -> None:
+    table = summarise(study(tedm=0.1, ledm=-0.45))
+    block = table.to_text().split("\n\n")[0].splitlines()[2:]
+    assert len({line.index("±") for line in block if "±" in line}) == 1
+    assert len({line.rindex("±") for line in block if "±" in line}) == 1
+
+
+def test_the_note_states_labels_seeds_resolution_and_the_convention_for_empty_truths() -> None:
+    note = summarise(study(tedm=0.1, ledm=0.0)).to_text()
+    assert "labels used, val included: 3 (n = 1), 5 (n = 3)" in note
+    assert "scored at feature resolution" in note
+    assert "2 seeds" in note
+    assert "no score of a class that its truth does not show" in note
+    assert "(empty truth: leave-out)" in note
+    assert "Wilcoxon" in note
+
+
+def test_methods_with_other_labels_are_named() -> None:
+    rows = [record("tedm", labels_used=1), record("ledm", labels_used=13)]
+    assert "13 by ledm, 1 by tedm (n = 1)" in summarise(rows).to_text()
+
+
+def test_latex_escapes_names() -> None:
+    rendering = summarise([record("a_b & 50% #1", domain="x_y{z}")]).to_latex()
+    assert r"a\_b \& 50\% \#1" in rendering
+    assert r"x\_y\{z\}" in rendering
+    assert "\\toprule" in rendering
+
+
+def test_slices_of_one_patient_are_said_to_be_dependent() -> None:
+    rows = [record(image=name, group="p") for name in "ab"]
+    assert "as if they were independent" in summarise(rows).to_text()
+    assert "as if they were independent" not in summarise([record(image=name) for name in "ab"]).to_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "no scores"),
+        ([record("tedm", "a"), record("ledm", "b")], r"not scored on the same images\n  ledm \(seed 0\) lacks 1 of 2"),
+        ([record(seed=0, image="a"), record(seed=0, image="b"), record(seed=1, image="a")], r"tedm \(seed 1\) lacks 1 of 2"),
+        ([record(), record()], "has 2 scores for image a, class 1"),
+        ([record(), record("ledm", resolution="image")], "several resolutions"),
+        ([record(), record("ledm", split="val")], "mixes the splits test, val"),
+    ],
+)
+def test_scores_that_cannot_be_compared_are_refused(rows: list[Record], message: str) -> None:
+    with pytest.raises(TedmError, match=message):
+        summarise(rows)
+
+
+def test_an_unknown_metric_and_a_strange_alpha_are_refused() -> None:
+    with pytest.raises(TedmError, match="the metrics are dice, precision, recall, iou"):
+        summarise([record()], metric="accuracy")  # type: ignore[arg-type]
+    with pytest.raises(TedmError, match="alpha"):
+        summarise([record()], alpha=0)
+
+
+def test_records_come_back_with_every_digit(tmp_path: Any) -> None:
+    rows = [*study(images=2, tedm=1 / 3), record(image='ü, "x"\ny', group="", dice=math.nan)]
+    write_records(rows, tmp_path / "scores.csv")
+    assert [str(row) for row in read_records(tmp_path / "scores.csv")] == [str(row) for row in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_a_failed_write_leaves_the_old_records(tmp_path: Any) -> None:
+    write_records([record()], tmp_path / "scores.csv")
+
+    def interrupted() -> Any:
+        yield record("ledm")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_records(interrupted(), tmp_path / "scores.csv")
+    assert read_records(tmp_path / "scores.csv") == [record()]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_that_hold_no_records_are_refused(tmp_path: Any) -> None:
+    path = tmp_path / "scores.csv"
+    with pytest.raises(TedmError, match="cannot read the records"):
+        read_records(path)
+    path.write_text("method,n\ntedm,1\n")
+    with pytest.raises(TedmError, match="has no column seed"):
+        read_records(path)
+    write_records([record(), record()], path)
+    path.write_text(path.read_text().replace("tedm,1,", "tedm,one,", 1) + "ledm,2\n")
+    with pytest.raises(TedmError, match=r"(?s)line 2: n should be int, got 'one'.*line 4: seed is missing"):
+        read_records(path)
+    with pytest.raises(TedmError, match="cannot write"):
+        write_records([], tmp_path / "missing" / "scores.csv")
