@@ -58,9 +58,7 @@ def main() -> None:
 
 def _extract(options: argparse.Namespace) -> None:
     """One store of all images; the last line of its log is kept."""
-    from tedm.extract.checkpoint import load_backbone
-    from tedm.extract.manifest import read_manifest
-    from tedm.extract.run import extract
+    from tedm.extract import extract, load_backbone, read_manifest
 
     manifest = options.out / "manifest.csv"
     with manifest.open("w", newline="") as file:

@@ -19,10 +19,9 @@ import numpy as np
 from numcodecs import Blosc, Zstd
 from synthetic import machine
 
+from tedm.extract import load_backbone, read_manifest
 from tedm.extract.arithmetic import choose_arithmetic
-from tedm.extract.checkpoint import load_backbone
 from tedm.extract.live import square_image
-from tedm.extract.manifest import read_manifest
 from tedm.extract.pipeline import compute
 from tedm.store import FeatureSettings, Storage
 from tedm.store.layout import stored, upsampled_array

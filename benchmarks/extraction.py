@@ -32,12 +32,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from tedm.extract import Backbone, Manifest, load_backbone, read_manifest, save_backbone
 from tedm.extract.arithmetic import choose_arithmetic, running
-from tedm.extract.backbone import Backbone
-from tedm.extract.checkpoint import load_backbone, save_backbone
-from tedm.extract.families import tedm_unet
-from tedm.extract.families.tedm import random_backbone
-from tedm.extract.manifest import Manifest, read_manifest
+from tedm.extract.backbones import random_backbone
+from tedm.extract.backbones.networks import tedm_unet
 from tedm.extract.run import TEDM_TIMESTEPS, extract
 
 SIDE = 128

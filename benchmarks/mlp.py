@@ -43,7 +43,7 @@ class Counting:
     def __init__(self, store: FeatureStore) -> None:
         self.settings, self.storage, self.labels, self.mask = store.settings, store.storage, store.labels, store.mask
         self.read: Counter[str] = Counter()
-        self._store = store
+        self.chunk_channels, self._store = store.chunk_channels, store
 
     def blocks(self, names: Sequence[str], timesteps: Sequence[int] | None = None) -> Iterator[Block]:
         """Those of the store."""

@@ -85,8 +85,7 @@ def write_images() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained two-level UNet for images of 16 x 16."""
-    from tedm.extract.checkpoint import save_backbone
-    from tedm.extract.families.tedm import random_backbone
+    from tedm.extract.backbones import random_backbone, save_backbone
 
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_backbone(random_backbone(), path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,8 +25,17 @@ def test_the_version_is_the_projects():
     assert tedm.__version__ == PROJECT["version"]
 
 
+@pytest.mark.parametrize("package", ["extract", "store"])
+def test_every_module_has_a_test_module_of_its_name(package):
+    """Of `tedm.extract.images.read` it is `tests/extract/images/test_read.py`."""
+    paths = [path.relative_to(ROOT / "src" / "tedm") for path in (ROOT / "src" / "tedm" / package).rglob("[!_]*.py")]
+    expected = {ROOT / "tests" / path.with_name(f"test_{path.name}") for path in paths}
+    assert len(expected) > 10
+    assert {path for path in expected if not path.is_file()} == set()
+
+
 def test_there_are_modules_to_test():
-    assert {"tedm.store.disk", "tedm.extract.families.tedm", "tedm.heads.voting.vote", "tedm.show.figures"} <= set(MODULES)
+    assert {"tedm.store.disk", "tedm.extract.backbones.tedm", "tedm.heads.voting.vote", "tedm.show.figures"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -31,8 +43,39 @@ def test_exported_names_exist_and_are_sorted(name):
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", [])
     assert [each for each in exported if not hasattr(module, each)] == []
-    # ruff's order: constants, classes, the rest
-    assert list(exported) == sorted(exported, key=lambda each: (not each.isupper(), not each[0].isupper(), each))
+    if not hasattr(module, "__getattr__"):  # a lazy package's are in its stub, where ruff sorts them
+        # ruff's order: constants, classes, the rest
+        assert list(exported) == sorted(exported, key=lambda each: (not each.isupper(), not each[0].isupper(), each))
+
+
+LAZY = [path.parent for path in sorted((ROOT / "src" / "tedm").rglob("__init__.pyi"))]
+
+
+@pytest.mark.parametrize("folder", LAZY, ids=lambda folder: folder.name)
+def test_a_lazy_package_offers_what_its_stub_says(folder):
+    """Type checkers read the stub, and Python makes the package's names of it: both see the same."""
+    name = "tedm." + ".".join(folder.relative_to(ROOT / "src" / "tedm").parts)
+    module, stub = importlib.import_module(name), ast.parse((folder / "__init__.pyi").read_text())
+    homes = {
+        each.name: f"{name}.{line.module}" for line in stub.body if isinstance(line, ast.ImportFrom) for each in line.names
+    }
+    (listed,) = (ast.literal_eval(line.value) for line in stub.body if isinstance(line, ast.Assign))
+    assert sorted(listed) == sorted(homes) == sorted(module.__all__) == sorted(dir(module))
+    for each, home in homes.items():
+        assert getattr(module, each) is getattr(importlib.import_module(home), each)
+    # else `from package import name` would depend on whether the module of that name was imported before
+    assert set(homes) & {each.name for each in pkgutil.iter_modules([str(folder)])} == set()
+
+
+@pytest.mark.parametrize("package", ["tedm.extract", "tedm.extract.images", "tedm.extract.backbones", "tedm.store"])
+def test_importing_a_package_loads_no_torch_and_no_zarr(package):
+    code = f"import {package}, sys; print(sorted({{'torch', 'zarr', 'dask', 'sklearn', 'numpy'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_reading_a_manifest_loads_no_torch():
+    code = "from tedm.extract import read_manifest; import sys; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from tedm.cli.pretrain import main
-from tedm.extract.checkpoint import load_backbone
+from tedm.extract.backbones import load_backbone
 
 SIZES = ["--image-size", "16", "--width", "8", "--multipliers", "1,2", "--timesteps-total", "50", "--device", "cpu"]
 SMALL = [*SIZES, "--samples", "2", "--batch-size", "2"]

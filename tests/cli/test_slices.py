@@ -10,8 +10,7 @@ import pytest
 
 from tedm.cli._slices import PRETRAINING, TEST, TRAINING, write_pretraining_slices, write_template_slices
 from tedm.errors import TedmError
-from tedm.extract.images import read_image
-from tedm.extract.manifest import Manifest, read_manifest
+from tedm.extract.images import Manifest, read_image, read_manifest
 
 pytest.importorskip("nilearn", reason="nilearn, of the extra tedm[demo], is not installed")
 

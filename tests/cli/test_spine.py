@@ -218,8 +218,7 @@ def test_what_cannot_be_used_is_refused_with_one_message(store, head, dataset, c
 
 
 def test_another_backbone_than_the_heads_is_refused(head, dataset, tmp_path):
-    from tedm.extract.checkpoint import save_backbone
-    from tedm.extract.families.tedm import random_backbone
+    from tedm.extract.backbones import random_backbone, save_backbone
 
     save_backbone(random_backbone(seed=1), tmp_path / "other.safetensors")
     result = run("predict", head, dataset, tmp_path / "out", "--checkpoint", tmp_path / "other.safetensors", code=1)

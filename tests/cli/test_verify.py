@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tedm.cli import extract, inspect, label, options, verify
-from tedm.extract.checkpoint import save_backbone
-from tedm.extract.families.tedm import random_backbone
+from tedm.extract.backbones import random_backbone, save_backbone
 from tedm.store import FeatureStore
 
 QUICK = ["--timesteps", "1,50", "--precision", "float32", "--threads", "1", "--device", "cpu"]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tedm.extract.learner import Learner, PretrainSettings
+from tedm.extract.pretrain.learner import Learner, PretrainSettings
 
 
 @pytest.fixture(scope="session")

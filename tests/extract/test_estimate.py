@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tedm.extract.checkpoint import save_backbone
-from tedm.extract.families.tedm import random_backbone
+from tedm.extract.backbones import random_backbone, save_backbone
 
 PROGRAM = """
 import sys, time

@@ -19,9 +19,8 @@ from PIL import Image
 
 import tedm
 from tedm.cli import extract as command
-from tedm.extract.checkpoint import load_backbone, save_backbone
-from tedm.extract.families.tedm import random_backbone
-from tedm.extract.manifest import read_manifest
+from tedm.extract.backbones import load_backbone, random_backbone, save_backbone
+from tedm.extract.images import read_manifest
 from tedm.extract.run import extract, whole_images
 from tedm.store import FeatureStore
 

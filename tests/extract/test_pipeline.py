@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from tedm.errors import TedmError
-from tedm.extract import arithmetic as arithmetic_module
 from tedm.extract.arithmetic import choose_arithmetic
-from tedm.extract.families.tedm import random_backbone
+from tedm.extract.backbones import random_backbone
 from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once, noisy_image
 from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
 
@@ -77,24 +74,6 @@ def test_torch_has_its_threads_again_afterwards():
     before = torch.get_num_threads()
     cells(threads=3)
     assert torch.get_num_threads() == before
-
-
-@pytest.mark.parametrize(("flags", "precision"), [("avx512f avx512_bf16", "float32"), ("avx512_bf16 amx_bf16", "bfloat16")])
-def test_bfloat16_follows_from_the_processors_features(monkeypatch, flags, precision):
-    monkeypatch.setattr(arithmetic_module, "_cpuinfo", lambda field: flags if field == "flags" else "a processor")
-    chosen = choose_arithmetic(device="cpu")
-    assert (chosen.precision, chosen.channels_last) == (precision, True)
-
-
-def test_a_batch_gives_every_thread_an_entry():
-    assert [choose_arithmetic(device="cpu", threads=threads).batch_size for threads in (1, 2, 3, 8, 12)] == [8, 8, 9, 8, 12]
-
-
-def test_another_revision_of_the_code_is_another_arithmetic():
-    chosen = choose_arithmetic(device="cpu")
-    old = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen) if field.name != "revision"}
-    assert type(chosen)(**old).revision == 0 != chosen.revision
-    assert "revision" in arithmetic_module.FIELDS
 
 
 def test_a_noisy_image_is_what_the_backbone_saw(tmp_path):

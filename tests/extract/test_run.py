@@ -13,9 +13,9 @@ from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import choose_arithmetic
-from tedm.extract.checkpoint import load_backbone
+from tedm.extract.backbones import load_backbone
+from tedm.extract.images import read_manifest
 from tedm.extract.live import LiveFeatures
-from tedm.extract.manifest import read_manifest
 from tedm.extract.run import extract
 from tedm.store import FeatureStore
 from tedm.store.place import Folder

@@ -23,8 +23,8 @@ from click.testing import CliRunner
 
 from tedm.cli import inspect, label, verify
 from tedm.errors import TedmError
-from tedm.extract.checkpoint import load_backbone
-from tedm.extract.manifest import read_manifest
+from tedm.extract.backbones import load_backbone
+from tedm.extract.images import read_manifest
 from tedm.extract.run import extract
 from tedm.heads import evaluate, fit, method_named, predict
 from tedm.store import DamagedError, FeatureStore, Storage

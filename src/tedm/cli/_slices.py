@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.extract.geometry import to_square_image
+from tedm.extract.images import to_square_image
 
 # Positions are voxel indices of the template along the plane's normal. Test slices lie 7 mm from the next training slice.
 TRAINING = (30, 50, 70, 90, 110, 130)

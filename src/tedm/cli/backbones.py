@@ -11,7 +11,7 @@ import click
 from tedm.cli import options
 
 if TYPE_CHECKING:
-    from tedm.extract.backbone import Backbone
+    from tedm.extract import Backbone
 
 CONFIG = click.option(
     "--backbone-config",
@@ -39,9 +39,8 @@ def backbone_options(checkpoint_help: str) -> Callable[[Callable[..., Any]], Cal
 
 def load(checkpoint: Path | None, backbone: str | None, backbone_config: Path | None) -> Backbone | None:
     """The backbone that these options name; None if they name none."""
-    from tedm.extract.checkpoint import load_backbone
-    from tedm.extract.families.given import read_config
-    from tedm.extract.families.own import own_backbone
+    from tedm.extract import load_backbone
+    from tedm.extract.backbones import own_backbone, read_config
 
     if checkpoint is not None and backbone is not None:
         raise click.UsageError("--checkpoint and --backbone name two backbones; give one of them")

@@ -18,7 +18,7 @@ from tedm.cli import options
 from tedm.cli.running import command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
-    from tedm.extract.backbone import Backbone
+    from tedm.extract import Backbone
     from tedm.heads import Segmenter
     from tedm.store import FeatureStore
 
@@ -42,9 +42,9 @@ def main(out_folder: Path) -> None:
     Needs the extra: pip install 'tedm[demo]'. Takes up to three minutes on two cores.
     """
     from tedm.cli._report import write_report
+    from tedm.files import require_new
     from tedm.heads import evaluate, fit, method_named, save_head, summarise, write_records
     from tedm.heads.evaluation.folder import write_evaluation
-    from tedm.heads.segmenter.folder import require_new
 
     started = time.monotonic()
     require_new(out_folder)
@@ -117,8 +117,7 @@ def template_store(
     TedmError
         If nilearn is not installed, or the store that is there was made with other settings.
     """
-    from tedm.extract.manifest import Manifest, read_manifest
-    from tedm.extract.run import extract
+    from tedm.extract import Manifest, extract, read_manifest
 
     manifest = read_manifest(template_slices(folder / "slices"))
     if domains is not None:
@@ -161,7 +160,7 @@ def template_slices(folder: Path) -> Path:
 
 def template_backbone() -> Backbone:
     """The demo's small DDPM, pre-trained on axial slices: docs/results/demo.md."""
-    from tedm.extract.checkpoint import load_backbone
+    from tedm.extract import load_backbone
 
     return load_backbone(Path(__file__).with_name("demo.safetensors"))
 

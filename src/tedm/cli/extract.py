@@ -12,8 +12,7 @@ from tedm.cli import backbones, options
 from tedm.cli.running import counted, plain_errors, progress, say
 
 if TYPE_CHECKING:
-    from tedm.extract.backbone import Backbone
-    from tedm.extract.manifest import Manifest
+    from tedm.extract import Backbone, Manifest
     from tedm.store import Location
 
 
@@ -90,7 +89,7 @@ def main(
     images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
     What is known of images that are in STORE already stays as it is: tedm-label replaces masks and splits.
     """
-    from tedm.extract.manifest import read_manifest
+    from tedm.extract import read_manifest
     from tedm.extract.run import extract, whole_images
 
     if checkpoint is None and backbone is None:
@@ -124,9 +123,9 @@ def main(
 def _say_estimate(
     manifest: Manifest, store: Location, backbone: Backbone, *, shard: Any, repair: bool, **settings: Any
 ) -> None:
+    from tedm.extract import extract
     from tedm.extract.estimate import estimate
     from tedm.extract.pace import duration
-    from tedm.extract.run import extract
 
     if repair:
         raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tedm.cli import options
-from tedm.cli.running import counted, plain_errors, progress, say
+from tedm.cli.running import plain_errors, progress, say
+from tedm.text import counted
 
-
-def course(fall: float) -> str:
-    """Say in words how a loss went, from its relative fall, which is negative where it rose.
-
-    Examples
-    --------
-    >>> course(0.031), course(-0.8), course(-0.0004)
-    ('falling by 3.1 %', 'rising by 80.0 %', 'unchanged')
-    """
-    percent = f"{100 * abs(fall):.1f}"
-    return "unchanged" if percent == "0.0" else f"{'falling' if fall > 0 else 'rising'} by {percent} %"
+if TYPE_CHECKING:
+    from tedm.heads import Segmenter
 
 
 @click.command()
@@ -92,23 +84,40 @@ def main(
     store: Path | str,
     head: Path,
     method: str,
-    kind: Any,
-    timesteps: Any,
+    name: str | None,
+    kind: str | None,
+    timesteps: tuple[int, ...] | None,
     rows: Any,
-    members: Any,
+    members: int | None,
     vote: Any,
-    device: str,
+    split: str,
+    domain: str | None,
+    images: int | None,
+    pixels_per_image: int | None,
+    sampling: Any,
+    class_weight: Any,
+    iterations: int | None,
+    learning_rate: float | None,
+    batch: Any,
+    pixels_per_batch: int | None,
+    images_per_batch: int | None,
+    ridge: Any,
+    select: Any,
+    patience: int | None,
+    calibrate: bool,
+    params: Any,
+    seed: int,
+    memory: int | None,
     scheduler: str | None,
-    **of_fit: Any,
+    device: str,
 ) -> None:
     """Fit a head on the labelled images of STORE and write it to the folder HEAD.
 
     A long fit of an MLP that was stopped goes on where it was when the same command is run again.
     """
     from tedm.devices import choose_device
-    from tedm.heads import fit, method_named, save_head
-    from tedm.heads.runtime.workers import connect
-    from tedm.heads.segmenter.folder import require_new
+    from tedm.files import require_new
+    from tedm.heads import connect, fit, method_named, save_head
     from tedm.store import FeatureStore
 
     require_new(head)
@@ -120,38 +129,72 @@ def main(
         fitted = fit(
             features,
             chosen,
+            name=name,
+            split=split,
+            domain=domain,
+            images=images,
+            pixels_per_image=pixels_per_image,
+            sampling=sampling,
+            iterations=iterations,
+            learning_rate=learning_rate,
+            batch=batch,
+            pixels_per_batch=pixels_per_batch,
+            images_per_batch=images_per_batch,
+            ridge=ridge,
+            select=select,
+            patience=patience,
+            class_weight=class_weight,
+            params=params,
+            calibrate=calibrate,
+            seed=seed,
             device=choose_device(device),
-            progress=show,
+            memory=memory,
             workers=workers,
-            checkpoint=checkpoint if chosen.head == "mlp" else None,
-            **of_fit,
+            checkpoint=checkpoint,
+            progress=show,
         )
     save_head(fitted, head)
     checkpoint.unlink(missing_ok=True)
-    about = fitted.provenance
-    if about.get("converged") is False:
-        say(f"tedm: the solver stopped after {about['iterations']} iterations before it had converged; raise --iterations")
-    fall = about.get("relative_fall_of_the_loss_in_its_last_tenth")
-    loss = "" if fall is None else f", loss {about['loss_curve'][-1]:.4f} ({course(fall)} in its last tenth)"
-    if about.get("fitted") == "sampled":
-        say(f"tedm: fitted on {about['rows_seen']} of {about['rows_there']} rows, the largest sample that the budget allows")
-    if "ridge_chosen_by" in about:
-        say(f"ridge {about['ridge']:g}, chosen by {about['ridge_chosen_by']}")
-    if fitted.weights is not None:
-        learned = about["learned_weights"]
-        say(
-            f"weights learned on {counted(len(about['validation_images']), 'image')} of the val split: cross-entropy "
-            f"{learned['cross_entropy']:.4f}, with equal weights {learned['cross_entropy_of_equal_weights']:.4f}"
+    for remark in _remarks(fitted):
+        say(remark)
+    click.echo(f"{head}: {_summary(fitted)}")
+
+
+def course(fall: float) -> str:
+    """Say in words how a loss went, from its relative fall, which is negative where it rose.
+
+    Examples
+    --------
+    >>> course(0.031), course(-0.8), course(-0.0004)
+    ('falling by 3.1 %', 'rising by 80.0 %', 'unchanged')
+    """
+    percent = f"{100 * abs(fall):.1f}"
+    return "unchanged" if percent == "0.0" else f"{'falling' if fall > 0 else 'rising'} by {percent} %"
+
+
+def _remarks(head: Segmenter) -> list[str]:
+    """Return what is said beside the result: what the head itself tells, and what weights and temperature were worth."""
+    provenance, remarks = head.provenance, head.estimator.remarks()
+    val = f"{counted(len(provenance.chosen_on), 'image')} of the val split"
+    if provenance.learned_weights is not None:
+        worth = provenance.learned_weights
+        remarks.append(f"weights learned on {val}: cross-entropy {worth.after:.4f}, with equal weights {worth.before:.4f}")
+    if head.calibration is not None and provenance.calibration is not None:
+        worth = provenance.calibration
+        remarks.append(
+            f"temperature {head.calibration.temperature:.3f}, fitted on {val}: cross-entropy {worth.after:.4f}, "
+            f"before {worth.before:.4f}"
         )
-    if fitted.calibration is not None:
-        say(
-            f"temperature {fitted.calibration.temperature:.3f}, fitted on "
-            f"{counted(len(about['validation_images']), 'image')} of the val split: cross-entropy "
-            f"{about['calibration']['cross_entropy_after']:.4f}, before {about['calibration']['cross_entropy_before']:.4f}"
-        )
-    iterations = f", {counted(about['iterations'], 'iteration')}" if "iterations" in about else ""
-    called = fitted.label if fitted.label == chosen.name else f"{fitted.label}, {chosen.name}"
-    click.echo(
-        f"{head}: {called} ({chosen.head}, rows {chosen.rows}, {counted(len(chosen.timesteps), 'timestep')}) from "
-        f"{counted(len(about['images']), 'image')}{iterations}{loss}"
+    return remarks
+
+
+def _summary(head: Segmenter) -> str:
+    """Return the line of result."""
+    method, report = head.method, head.provenance.report
+    called = head.label if head.label == method.name else f"{head.label}, {method.name}"
+    iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
+    loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
+    return (
+        f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
+        f"{counted(len(head.provenance.images), 'image')}{iterations}{loss}"
     )

@@ -85,9 +85,11 @@ def _head(path: Path) -> dict[str, Any]:
     from tedm.heads import load_head
 
     head = load_head(path)
-    hidden = ("loss_curve", "validation_curve", "fingerprints")
-    fit = {title: value for title, value in head.provenance.items() if title not in hidden}
-    curve = head.provenance.get("loss_curve")
+    fit = head.provenance.to_json()
+    del fit["fingerprints"], fit["fit"]
+    report, curve = head.provenance.report, head.provenance.report.loss_curve
+    came_out = {"iterations": report.iterations, "converged": report.converged}
+    fit |= {title: value for title, value in came_out.items() if value is not None} | dict(report.details)
     size = sum(file.stat().st_size for file in path.iterdir())
     return {
         "head": str(path),
@@ -109,7 +111,7 @@ def _head(path: Path) -> dict[str, Any]:
 
 def _store(path: Path | str) -> dict[str, Any]:
     from tedm.store import FeatureStore
-    from tedm.store.verify import listed
+    from tedm.store.verification import listed
 
     store = FeatureStore.open(path)
     missing = store.missing()

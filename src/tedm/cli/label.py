@@ -24,7 +24,7 @@ def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) ->
     MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
     opened again. Images of the store that it does not name keep what they have.
     """
-    from tedm.extract.run import relabel
+    from tedm.extract import relabel
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)

@@ -13,7 +13,7 @@ from tedm.cli.running import counted, plain_errors, progress, say, say_what_diff
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
-    from tedm.extract.backbone import Backbone
+    from tedm.extract import Backbone
     from tedm.heads import Segmenter
     from tedm.store import Features
 
@@ -67,10 +67,10 @@ def main(
     Jensen-Shannon divergence of the voters (black: alike), and uncertainty.csv has the mean of both over each image.
     """
     from tedm.devices import choose_device
-    from tedm.extract.masks import write_prediction, write_uncertainty
+    from tedm.extract.images import write_prediction, write_uncertainty
+    from tedm.files import require_new
     from tedm.heads import load_head, predict
     from tedm.heads.runtime.workers import connect
-    from tedm.heads.segmenter.folder import require_new
     from tedm.heads.segmenter.postprocess import Cleaning
     from tedm.store import FeatureStore
 
@@ -93,7 +93,7 @@ def main(
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain)
-    segmenter.require(features, timesteps, what=str(source), rule=vote)
+    segmenter.require(features, segmenter.vote(vote, timesteps).timesteps, what=str(source))
     say_what_is_not_applied({str(head): segmenter}, vote, timesteps)
     out_folder.mkdir(parents=True, exist_ok=True)
     sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
@@ -140,9 +140,8 @@ def _live(segmenter: Segmenter, source: Path | str, backbone: Backbone, named: s
     """Features computed on the fly with the head's settings, in its arithmetic as far as this machine has it."""
     import dataclasses
 
+    from tedm.extract import LiveFeatures, read_manifest
     from tedm.extract.arithmetic import FIELDS, on_this_machine
-    from tedm.extract.live import LiveFeatures
-    from tedm.extract.manifest import read_manifest
     from tedm.store.settings import differences
 
     manifest = read_manifest(Path(source))

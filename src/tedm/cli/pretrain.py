@@ -12,8 +12,8 @@ from tedm.cli.running import counted, plain_errors, progress, say
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
-    from tedm.extract.manifest import Manifest, ManifestEntry
-    from tedm.extract.pretrain import Report
+    from tedm.extract.images import Manifest, ManifestEntry
+    from tedm.extract.pretrain import TrainingReport
 
 
 @click.command(context_settings={"show_default": True})
@@ -71,9 +71,9 @@ def main(
     Images of the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
     """
     from tedm.devices import choose_device
-    from tedm.extract.manifest import read_manifest
-    from tedm.extract.pretrain import pretrain
-    from tedm.extract.squares import read_squares
+    from tedm.extract import read_manifest
+    from tedm.extract.images import read_squares
+    from tedm.extract.pretrain import pretrain_diffusion
 
     manifest = read_manifest(images)
     manifest.require_intensity_range(intensity_range)
@@ -90,7 +90,7 @@ def main(
     )
     folder = checkpoint.with_name(f"{checkpoint.stem}-pictures") if pictures is None else pictures
     with progress("pre-training") as show:
-        backbone = pretrain(
+        backbone = pretrain_diffusion(
             squares,
             checkpoint,
             held_out=validation if validated else None,
@@ -108,8 +108,8 @@ def main(
 
 def _parts(manifest: Manifest, held_out: int, seed: int) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
     """Images to learn from, and images held out."""
-    from tedm.extract.held_out import choose_held_out
     from tedm.extract.live import labels_of
+    from tedm.extract.pretrain import choose_held_out
     from tedm.store.splits import held_back
 
     if held_out < 0:
@@ -136,9 +136,9 @@ def _parts(manifest: Manifest, held_out: int, seed: int) -> tuple[list[ManifestE
     return learned, chosen
 
 
-def _draw(report: Report, folder: Path) -> None:
+def _draw(report: TrainingReport, folder: Path) -> None:
     """The loss as a table and a picture, and what the DDPM makes of noise."""
-    from tedm.extract.curve import write_curve
+    from tedm.extract.pretrain import write_curve
     from tedm.show import contact_sheet, loss_figure, save
 
     folder.mkdir(parents=True, exist_ok=True)

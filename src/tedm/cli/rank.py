@@ -140,7 +140,7 @@ def _template(out: Path, chosen: list[Ranked], paths: dict[str, Path]) -> list[l
 
 
 def _paths(images: Path, features: FeatureStore) -> dict[str, Path]:
-    from tedm.extract.manifest import read_manifest
+    from tedm.extract import read_manifest
 
     return {entry.name: entry.image for entry in read_manifest(images, known=features.labels).entries}
 

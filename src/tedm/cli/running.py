@@ -101,7 +101,7 @@ def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:
 def say_what_is_not_applied(heads: Mapping[str, Segmenter], rule: Any, timesteps: Sequence[int] | None) -> None:
     """That a head's temperature is for another vote than the one that was asked for."""
     for key, head in heads.items():
-        if why := head.not_applied(rule, timesteps):
+        if why := head.temperature_not_applied(head.vote(rule, timesteps)):
             say(f"note: {key}: {why}")
 
 

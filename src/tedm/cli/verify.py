@@ -37,7 +37,7 @@ def main(
     cannot be computed: tedm-label writes them anew.
     """
     from tedm.store import FeatureStore, verify
-    from tedm.store.verify import to_recompute
+    from tedm.store.verification import to_recompute
 
     if (recompute is None) != (checkpoint is None and backbone is None):
         raise click.UsageError("--recompute K and --checkpoint FILE (or --backbone MODULE:FUNCTION) go together")

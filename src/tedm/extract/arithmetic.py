@@ -86,7 +86,7 @@ def choose_arithmetic(
 
 
 def on_this_machine(recorded: Arithmetic, device: Literal["auto", "cpu", "cuda"] = "auto") -> Arithmetic:
-    """The recorded arithmetic as far as this machine has it.
+    """Return the recorded arithmetic as far as this machine has it.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def running(arithmetic: Arithmetic) -> Iterator[None]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use: a SLURM job sees its own, not the node's."""
+    """Return how many cores this process may use: a SLURM job sees its own, not the node's."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -144,7 +144,7 @@ def _processor(device: str) -> str:
 
 
 def _cpuinfo(field: str) -> str:
-    """A field of the first processor in Linux's table, empty where there is none."""
+    """Return a field of the first processor in Linux's table, empty where there is none."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -21,7 +21,7 @@ from typing import Protocol
 import torch
 
 from tedm.errors import TedmError
-from tedm.extract.manifest import Manifest
+from tedm.extract.images import Manifest
 from tedm.extract.pipeline import images_at_once
 from tedm.extract.run import Extracted, share_of, writers
 from tedm.store import FeatureStore, Location
@@ -139,7 +139,7 @@ def peak_memory() -> int:
 
 
 def _some(manifest: Manifest, wanted: list[int], most: int) -> Manifest:
-    """Images spread evenly over those wanted."""
+    """Return images spread evenly over those wanted."""
     count = min(most, len(wanted))
     at = [wanted[number * len(wanted) // count] for number in range(count)]
     return dataclasses.replace(
@@ -148,7 +148,7 @@ def _some(manifest: Manifest, wanted: list[int], most: int) -> Manifest:
 
 
 def _bytes(store: FeatureStore) -> tuple[int, int]:
-    """Bytes of the files that belong to one image each, and of all others."""
+    """Return the bytes of the files that belong to one image each, and of all others."""
     of_images = of_all = 0
     of_one = {"image", "mask", "features", *(level.name for level in store.settings.levels)}
     for file in Path(store.path).rglob("*"):

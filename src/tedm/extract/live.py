@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.backbone import Backbone
-from tedm.extract.geometry import to_square_image, to_square_mask
-from tedm.extract.images import read_image
-from tedm.extract.manifest import Manifest, ManifestEntry
+from tedm.extract.backbones import Backbone
+from tedm.extract.images import Manifest, ManifestEntry, read_image, to_square_image, to_square_mask
 from tedm.extract.pipeline import compute
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 
@@ -42,8 +40,18 @@ class LiveFeatures:
         self._entries = {entry.name: entry for entry in manifest.entries}
         self.labels = labels_of(manifest)
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Blocks are computed: another thread would take the processor from whoever works on them."""
+        return False
+
+    @property
+    def chunk_channels(self) -> int:
+        """All levels are computed, and pixels of all levels laid out."""
+        return self.settings.channels
+
     def image(self, name: str) -> NDArray[np.float32]:
-        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+        """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
         return square_image(self._entries[name], self.settings)
 
     def mask(self, name: str) -> NDArray[np.uint8]:
@@ -55,7 +63,7 @@ class LiveFeatures:
     def blocks(
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
-        """One block for each name, in order; the backbone runs for these timesteps only, and hands over these levels."""
+        """Yield one block for each name, in order; the backbone runs for these timesteps only, and hands over these levels."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
         settings = self.settings if levels is None else self.settings.on(levels)
         images = ((name, self.image(name)) for name in names)
@@ -67,7 +75,7 @@ class LiveFeatures:
 
 
 def labels_of(manifest: Manifest) -> Labels:
-    """What a manifest says of its images. `labelled` counts the file's pixels: nothing is resized for it."""
+    """Return what a manifest says of its images. `labelled` counts the file's pixels: nothing is resized for it."""
     entries = manifest.entries
     return Labels(
         names=tuple(entry.name for entry in entries),

@@ -6,7 +6,7 @@ from tedm.extract.stages import Waited
 
 
 def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
-    """A remark for the progress line.
+    """Return a remark for the progress line.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that matter.
+    """Return a time in the two units that matter.
 
     Examples
     --------

@@ -20,10 +20,9 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import running
-from tedm.extract.backbone import Backbone
-from tedm.extract.geometry import to_range
+from tedm.extract.backbones import Backbone, Schedule
+from tedm.extract.images.geometry import to_range
 from tedm.extract.noise import draw_noise
-from tedm.extract.schedule import Schedule
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
 from tedm.store.layout import Floats
@@ -133,7 +132,7 @@ def compute(
 
 
 def images_at_once(entries: int, arithmetic: Arithmetic) -> int:
-    """Images that `compute` has in memory at most: those read ahead, and those with an entry in a batch that is under way.
+    """Return how many images `compute` has in memory at most: those read ahead, and those with an entry in an open batch.
 
     Parameters
     ----------
@@ -168,7 +167,7 @@ def _noised(
 
 
 def noisy_image(backbone: Backbone, features: Features, name: str, timestep: int, *, draw: int = 0) -> NDArray[np.float32]:
-    """What the backbone saw of an image: x_t.
+    """Return what the backbone saw of an image: x_t.
 
     Parameters
     ----------
@@ -209,7 +208,7 @@ def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:
 
 
 def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]) -> list[Tensor]:
-    """One forward pass over a batch; the levels where they were computed, without the padding."""
+    """Run one forward pass over a batch; return the levels where they were computed, without the padding."""
     padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
     x_t = torch.stack([*inputs, *[inputs[0]] * padding])
     steps = torch.tensor([*timesteps, *[timesteps[0]] * padding])
@@ -262,7 +261,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor) -> TedmError:
-    """What to do about it; on a GPU the batch size that is named has been tried."""
+    """Return what to do about it; on a GPU the batch size that is named has been tried."""
     if arithmetic.device == "cpu":
         fewer = max(1, arithmetic.threads // 2)
         return TedmError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import FIELDS, on_this_machine
-from tedm.extract.backbone import Backbone
+from tedm.extract.backbones import Backbone
 from tedm.extract.pipeline import compute
 from tedm.store import Damage, FeatureStore
 from tedm.store.settings import differences

@@ -13,23 +13,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
-from tedm.extract.backbone import Backbone
+from tedm.extract.backbones import Backbone
+from tedm.extract.images import Manifest, ManifestEntry, read_manifest
 from tedm.extract.live import square_image, square_mask
-from tedm.extract.manifest import Manifest, ManifestEntry, read_manifest
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
 from tedm.extract.stages import Behind, Waited
+from tedm.jsons import JsonObject
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 from tedm.store.splits import require_whole_groups
-from tedm.store.verify import to_recompute, verify
+from tedm.store.verification import to_recompute, verify
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 WAITING = 1  # images that wait to be written
@@ -76,7 +77,7 @@ def extract(
     allow_other_arithmetic: bool = False,
     shard: tuple[int, int] | None = None,
     repair: bool = False,
-    provenance: dict[str, Any] | None = None,
+    provenance: JsonObject | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Extracted:
     """Write the activations of a manifest's images to a store; continue a store that is there.
@@ -103,9 +104,9 @@ def extract(
         Take every n-th image of the manifest, from the i-th on (i from 0 to n - 1): n runs, anywhere and at any time, take each
         image once. All of them register all images.
     repair : bool
-        Read again what the store has (`tedm.store.verify`), and compute anew what is damaged.
-    provenance : dict or None
-        Plain JSON values to keep in the store beside tedm's version and the backbone's family.
+        Read again what the store has (`tedm.store.verification`), and compute anew what is damaged.
+    provenance : mapping of str to JSON values, or None
+        What to keep in the store beside tedm's version and the backbone's family.
     progress : callable (done, all, pace) or None
         Called after each image is written, from the thread that wrote it; `pace` says how fast it goes and who waits for whom.
 
@@ -158,7 +159,7 @@ def extract(
 
 
 def whole_images(path: Location) -> Labels | None:
-    """What the store at `path` knows of images that are whole in it: these need not be opened again. None without a store."""
+    """Return what the store at `path` knows of its whole images, which need not be opened again; None without a store."""
     if not FeatureStore.is_store(path):
         return None
     store = FeatureStore.open(path)
@@ -176,7 +177,7 @@ def whole_images(path: Location) -> Labels | None:
 
 
 def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> range:
-    """Positions of the images that a run takes: all of them, or those of shard i of n.
+    """Return positions of the images that a run takes: all of them, or those of shard i of n.
 
     Raises
     ------
@@ -190,7 +191,7 @@ def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> range:
 
 
 def writers(arithmetic: Arithmetic) -> int:
-    """Images that are laid out, encoded and written at once.
+    """Return how many images are laid out, encoded and written at once.
 
     One on a CPU, which has other work; a few beside a GPU, for which one core cannot compress fast enough.
     """
@@ -224,13 +225,21 @@ def _continue(
             + "\nRepeat the original settings, or write to a new path."
         )
     recorded = store.arithmetic
-    same_kind: dict[str, Any] = {
-        "device": recorded.device if device == "auto" else device,
-        "precision": recorded.precision if precision == "auto" else precision,
-        "batch_size": batch_size or recorded.batch_size,
-        "threads": threads,  # of this machine: no number depends on it
-    }
-    arithmetic = choose_arithmetic(**same_kind) if device != "auto" or recorded.device == "cpu" else _recorded_device(same_kind)
+
+    def chosen(kind: Literal["auto", "cpu", "cuda"]) -> Arithmetic:
+        return choose_arithmetic(
+            device=kind,
+            precision=recorded.precision if precision == "auto" else precision,
+            batch_size=batch_size or recorded.batch_size,
+            threads=threads,  # of this machine: no number depends on it
+        )
+
+    try:
+        arithmetic = chosen(recorded.device if device == "auto" else device)
+    except TedmError:
+        if device != "auto" or recorded.device == "cpu":
+            raise
+        arithmetic = chosen("cpu")  # the store's GPU is not here: the difference is reported as such
     problems = differences(recorded, arithmetic, FIELDS, **of)
     if problems and not allow_other_arithmetic:
         raise TedmError(
@@ -241,16 +250,8 @@ def _continue(
     return arithmetic
 
 
-def _recorded_device(same_kind: dict[str, Any]) -> Arithmetic:
-    """The recorded arithmetic, or the CPU's where its GPU is not: the difference is then reported as such."""
-    try:
-        return choose_arithmetic(**same_kind)
-    except TedmError:
-        return choose_arithmetic(**{**same_kind, "device": "cpu"})
-
-
 def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None) -> Manifest:
-    """Masks, splits, groups and domains for images that a store has; activations stay as they are.
+    """Replace masks, splits, groups and domains of images that a store has; activations stay as they are.
 
     Parameters
     ----------
@@ -277,7 +278,7 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
 
 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
-    """A manifest's images as a store takes them, their masks at feature resolution."""
+    """Return a manifest's images as a store takes them, their masks at feature resolution."""
     return [
         Registration(entry.name, entry.split, entry.group, entry.domain, entry.size, square_mask(manifest, entry, settings))
         for entry in manifest.entries

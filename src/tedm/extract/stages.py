@@ -37,7 +37,7 @@ class Waited:
 
 
 def ahead(items: Iterable[T], *, waiting: int, waited: Waited) -> Iterator[T]:
-    """The same items in the same order, made in a thread of their own while the caller works on those before.
+    """Yield the same items in the same order, made in a thread of their own while the caller works on those before.
 
     Parameters
     ----------

@@ -1,26 +1,5 @@
 """Features and where they are kept: settings, labels, layouts, Zarr."""
 
-from tedm.store.disk import DamagedError, FeatureStore, Registration
-from tedm.store.features import Block, Features, OnLevels, Storage
-from tedm.store.labels import IGNORE, Labels
-from tedm.store.place import Location
-from tedm.store.settings import Arithmetic, FeatureSettings, Level
-from tedm.store.verify import Damage, verify
+import lazy_loader
 
-__all__ = [
-    "IGNORE",
-    "Arithmetic",
-    "Block",
-    "Damage",
-    "DamagedError",
-    "FeatureSettings",
-    "FeatureStore",
-    "Features",
-    "Labels",
-    "Level",
-    "Location",
-    "OnLevels",
-    "Registration",
-    "Storage",
-    "verify",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.jsons import JsonValue
 from tedm.store.labels import Labels
 from tedm.store.layout import Floats, native_cells, stored, upsampled_array
 from tedm.store.settings import Arithmetic, FeatureSettings, Layout, StorageType, Upsampling
@@ -63,7 +64,7 @@ class Block:
         return upsampled_array(list(self.cells), self.size, self.upsampling, self.cells[0].dtype)
 
     def at(self, timesteps: Sequence[int]) -> Self:
-        """The block at some of its timesteps, in the order asked for."""
+        """Return the block at some of its timesteps, in the order asked for."""
         if tuple(timesteps) == self.timesteps:
             return self
         rows = [self.timesteps.index(timestep) for timestep in timesteps]
@@ -90,8 +91,19 @@ class Features(Protocol):
     def labels(self) -> Labels:
         """Names, splits, groups, domains, classes."""
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether it pays to ask for the next block in another thread while this one is worked on.
+
+        It does where blocks are read; where they are computed, the thread would take the processor from the work.
+        """
+
+    @property
+    def chunk_channels(self) -> int:
+        """Length of the pixels' vectors that are in memory while a block is read, whichever levels are asked for."""
+
     def image(self, name: str) -> NDArray[np.float32]:
-        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+        """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
 
     def mask(self, name: str) -> NDArray[np.uint8]:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""
@@ -99,7 +111,7 @@ class Features(Protocol):
     def blocks(
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
-        """One block for each name, in order; all timesteps and levels if None."""
+        """Yield one block for each name, in order; all timesteps and levels if None."""
 
 
 class OnLevels:
@@ -130,8 +142,18 @@ class OnLevels:
         self.storage = features.storage
         self.labels = features.labels
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether it pays to ask for the next block in another thread: if it does for the features with all levels."""
+        return self.whole.reads_ahead
+
+    @property
+    def chunk_channels(self) -> int:
+        """Length of the vectors that are read: a chunk of pixels has the channels of all levels."""
+        return self.whole.chunk_channels
+
     def image(self, name: str) -> NDArray[np.float32]:
-        """The image as the backbone's square: shape (size, size, channels), in [0, 1]."""
+        """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
         return self.whole.image(name)
 
     def mask(self, name: str) -> NDArray[np.uint8]:
@@ -141,7 +163,7 @@ class OnLevels:
     def blocks(
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
-        """One block for each name, in order."""
+        """Yield one block for each name, in order."""
         if levels is not None:
             self.settings.positions(levels)
         return self.whole.blocks(names, timesteps, self._levels if levels is None else levels)
@@ -162,12 +184,12 @@ class Storage:
     layout: Layout
     dtype: StorageType
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JsonValue]:
         """Plain JSON values."""
         return {"layout": self.layout, "dtype": self.dtype}
 
     def arrays(self, cells: Sequence[Floats], settings: FeatureSettings, out: Floats | None = None) -> list[Floats]:
-        """What a store of this kind keeps of freshly computed cells: one array a level, or one at image resolution.
+        """Return what a store of this kind keeps of freshly computed cells: one array a level, or one at image resolution.
 
         Nearest neighbours are rounded before they are copied: the same bits, and a fraction of the memory.
 
@@ -187,7 +209,7 @@ class Storage:
         return [stored(upsampled_array(list(cells), size, settings.upsampling, np.float32), self.dtype)]
 
     def block(self, name: str, timesteps: Sequence[int], cells: Sequence[Floats], settings: FeatureSettings) -> Block:
-        """The block that a store of this kind would give back for freshly computed cells, without the disk.
+        """Return the block that a store of this kind would give back for freshly computed cells, without the disk.
 
         Parameters
         ----------
@@ -200,7 +222,7 @@ class Storage:
         return Block(name, tuple(timesteps), rounded, settings.image_size, settings.upsampling)
 
     def read_upsampled(self, name: str, timesteps: Sequence[int], pixels: Floats, settings: FeatureSettings) -> Block:
-        """A block from activations at image resolution, in native cells where those can be had back."""
+        """Return a block from activations at image resolution, in native cells where those can be had back."""
         cells = [pixels]
         if settings.upsampling == "nearest":
             levels = settings.levels

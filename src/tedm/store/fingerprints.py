@@ -7,8 +7,8 @@ or is chosen on is therefore recorded as fingerprints, and images are compared w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.store.disk import DamagedError
+from tedm.store.arrays import DamagedError
 from tedm.store.features import Features
 
 TURN = 0.1  # of a grey value
-
-Role = Literal["images", "validation_images"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,6 @@ class Fingerprint:
     def same_image(self, other: Fingerprint) -> bool:
         """Whether both are of one picture, or of one name where one of them has no digest."""
         return self.digest == other.digest if self.digest and other.digest else self.name == other.name
-
-    def to_json(self) -> dict[str, str]:
-        """Return plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -250,47 +244,3 @@ def fingerprints(features: Features, names: Sequence[str]) -> list[Fingerprint]:
         If there is no such image, or it cannot be read.
     """
     return Pictures(features).fingerprints(names)
-
-
-def recorded(provenance: Mapping[str, object], role: Role) -> tuple[Fingerprint, ...]:
-    """Return the fingerprints of what a head has learned from, or was chosen on.
-
-    Parameters
-    ----------
-    provenance : mapping
-        A head's: names under "images" and "validation_images", and fingerprints by the same two keys under "fingerprints".
-    role : {"images", "validation_images"}
-
-    Returns
-    -------
-    tuple of Fingerprint
-        One at least for each name; a name without a recorded fingerprint, as in heads of older versions, has no digest.
-
-    Raises
-    ------
-    TedmError
-        If the provenance is not of this form.
-    """
-    names, kept = provenance.get(role, []), provenance.get("fingerprints", {})
-    entries = kept.get(role, []) if isinstance(kept, Mapping) else None
-    if not _are_texts(names) or not isinstance(entries, Sequence):
-        raise TedmError(f"the head's record of its {role} is damaged; fit it again with tedm-fit")
-    parts = [field.name for field in fields(Fingerprint)]
-    described = []
-    for entry in entries:
-        values = [entry.get(part) for part in parts] if isinstance(entry, Mapping) else None
-        if values is None or not _are_texts(values):
-            raise TedmError(f"the head's fingerprints of its {role} are damaged; fit it again with tedm-fit")
-        described.append(Fingerprint(*map(str, values)))
-    named = [str(name) for name in names] if isinstance(names, Sequence) else []
-    # Of an older head this is known: with a domain, all of its training images are of that domain.
-    domain = str(provenance.get("domain") or "") if role == "images" else ""
-    there = {one.name for one in described}
-    return (
-        *(one for one in described if one.name in set(named)),
-        *(Fingerprint(name, domain=domain) for name in named if name not in there),
-    )
-
-
-def _are_texts(values: object) -> bool:
-    return isinstance(values, Sequence) and not isinstance(values, str) and all(isinstance(value, str) for value in values)

@@ -66,7 +66,7 @@ class Labels:
         return [group[name] for name in names]
 
     def select(self, *, split: str | None = None, domain: str | None = None, labelled: bool = False) -> list[str]:
-        """Names of the images of a split and a domain, in order.
+        """Return names of the images of a split and a domain, in order.
 
         Parameters
         ----------

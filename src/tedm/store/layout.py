@@ -8,12 +8,14 @@ never needs to hold them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tedm.store.settings import StorageType, Upsampling
+from tedm.errors import TedmError
+from tedm.store.settings import FeatureSettings, StorageType, Upsampling
 
 Floats = NDArray[np.floating]
 
@@ -56,7 +58,7 @@ def upsample(cells: Floats, size: int, upsampling: Upsampling) -> Floats:
 
 
 def pool(pixels: Floats, side: int, upsampling: Upsampling) -> Floats:
-    """The transpose of `upsample`: what every cell receives from the pixels that it spreads to.
+    """Return the transpose of `upsample`: what every cell receives from the pixels that it spreads to.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def pool(pixels: Floats, side: int, upsampling: Upsampling) -> Floats:
 
 @lru_cache(maxsize=32)
 def bilinear_matrix(side: int, size: int) -> NDArray[np.float64]:
-    """Weights of shape (size, side) that interpolate `side` cells to `size` pixels along one axis; each row sums to one."""
+    """Return weights of shape (size, side) that interpolate `side` cells to `size` pixels on an axis; each row sums to one."""
     centres = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)
     low = np.floor(centres).astype(int)
     high = np.minimum(low + 1, side - 1)
@@ -129,7 +131,7 @@ def upsampled_array(
 
 
 def native_cells(upsampled: Floats, channels: list[int], strides: list[int]) -> list[Floats]:
-    """The levels that an array upsampled with nearest neighbours was made from: the strided ones, bit for bit."""
+    """Return the levels that an array upsampled with nearest neighbours was made from: the strided ones, bit for bit."""
     cells, start = [], 0
     for count, stride in zip(channels, strides, strict=True):
         cells.append(np.ascontiguousarray(upsampled[:, :, ::stride, ::stride, start : start + count]))
@@ -141,3 +143,39 @@ def stored(cells: Floats, dtype: StorageType) -> Floats:
     """Activations as a store keeps them: rounded to its type; infinite where they are too large for it."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(cells, dtype=dtype)
+
+
+def require_finite(
+    name: str, cells: Sequence[Floats], rounded: Sequence[Floats], settings: FeatureSettings, dtype: StorageType
+) -> None:
+    """Refuse activations that are not finite, or no longer finite when rounded.
+
+    Parameters
+    ----------
+    name : str
+        The image, for the message.
+    cells, rounded : sequences of arrays of shape (timesteps, draws, side, side, channels)
+        Levels as they were computed, and as a store of this type keeps them.
+    settings : FeatureSettings
+        Names of the levels, and the timesteps.
+    dtype : {"float16", "float32"}
+        Type on disk.
+
+    Raises
+    ------
+    TedmError
+        With the level and the timestep of the first such number.
+    """
+    if all(np.isfinite(array).all() for array in rounded):
+        return
+    for level, values in zip(settings.levels, cells, strict=True):
+        for timestep, at_timestep in zip(settings.timesteps, values, strict=True):
+            where = f"image {name}, level {level.name}, timestep {timestep}"
+            if not np.isfinite(at_timestep).all():
+                raise TedmError(f"{where}: the backbone's activations are not finite; is the checkpoint sound?")
+            if not np.isfinite(stored(at_timestep, dtype)).all():
+                largest = float(np.abs(at_timestep).max())
+                raise TedmError(
+                    f"{where}: an activation of {largest:.4g} does not fit {dtype} (65504 at most)\n"
+                    "Extract to a new store with --dtype float32."
+                )

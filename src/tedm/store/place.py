@@ -43,13 +43,13 @@ class Place(Protocol):
         """What finds it again from another process."""
 
     def zarr(self) -> Store:
-        """The same place for Zarr."""
+        """Return the same place for Zarr."""
 
     def sizes(self, under: str = "") -> dict[str, int]:
         """Every key, or those of one folder, with its bytes; empty if there is nothing."""
 
     def read(self, key: str) -> bytes | None:
-        """A file's content, or None if there is none."""
+        """Return a file's content, or None if there is none."""
 
     def put_new(self, key: str, content: bytes) -> None:
         """Write a file unless there is one: of several processes the first one wins, whole."""
@@ -59,7 +59,7 @@ class Place(Protocol):
 
 
 def place(location: Location) -> Place:
-    """The place that a path or a URL names.
+    """Return the place that a path or a URL names.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def is_remote(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    """What went wrong and what to do, on one line."""
+    """Return what went wrong and what to do, on one line."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "no space left on the device; free some and repeat"
     text = str(error)

@@ -7,12 +7,13 @@ How the numbers were computed (`Arithmetic`) decides their last bits, and is rec
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal, Self
 
 from tedm.errors import TedmError
+from tedm.jsons import JsonValue
 
 Layout = Literal["upsampled", "native"]
 Upsampling = Literal["nearest", "bilinear"]
@@ -96,7 +97,7 @@ class FeatureSettings:
         return self.image_size // level.stride
 
     def on(self, levels: Sequence[str]) -> Self:
-        """The settings of features that have these levels only, in the network's order whatever the order asked for.
+        """Return the settings of features that have these levels only, in the network's order whatever the order asked for.
 
         Raises
         ------
@@ -107,7 +108,7 @@ class FeatureSettings:
         return dataclasses.replace(self, levels=tuple(level for level in self.levels if level.name in levels))
 
     def positions(self, levels: Sequence[str]) -> list[int]:
-        """Where levels are among all, in the network's order; a `TedmError` if there is no such level."""
+        """Return where levels are among all, in the network's order; a `TedmError` if there is no such level."""
         names = [level.name for level in self.levels]
         unknown = [level for level in levels if level not in names]
         if unknown or not levels:
@@ -116,17 +117,17 @@ class FeatureSettings:
         return [position for position, name in enumerate(names) if name in levels]
 
     def channels_of(self, levels: Sequence[str]) -> list[int]:
-        """Where the channels of levels are in a pixel's vector."""
+        """Return where the channels of levels are in a pixel's vector."""
         edges = [0, *accumulate(level.channels for level in self.levels)]
         return [channel for at in self.positions(levels) for channel in range(edges[at], edges[at + 1])]
 
-    def to_json(self) -> dict[str, Any]:
-        """The settings as plain JSON values."""
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the settings as plain JSON values."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the inverse of `to_json`."""
         intensity = values["intensity_range"]
         return cls(
             **{
@@ -163,7 +164,7 @@ class Arithmetic:
         Of the code that computes: it is raised when another version of tedm computes other bits. 0 is before it was recorded.
     """
 
-    device: str
+    device: Literal["cpu", "cuda"]
     precision: Precision
     channels_last: bool
     batch_size: int
@@ -191,7 +192,7 @@ MAY_DIFFER = {"noise_seed": "noise seed", "draws": "draws"}
 def differences(
     ours: FeatureSettings | Arithmetic, theirs: FeatureSettings | Arithmetic, fields: dict[str, str], *, us: str, them: str
 ) -> list[str]:
-    """One line for each named field in which two settings differ."""
+    """Return one line for each named field in which two settings differ."""
     return [
         f"{title}: {us} has {_short(getattr(ours, field))}, {them} has {_short(getattr(theirs, field))}"
         for field, title in fields.items()

@@ -14,6 +14,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
+from tedm.jsons import JsonObject
 from tedm.store.features import Storage
 from tedm.store.labels import IGNORE
 from tedm.store.settings import FeatureSettings, Upsampling
@@ -35,7 +36,7 @@ LABEL_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
 }
 
 
-def skeleton(settings: FeatureSettings, storage: Storage, about: dict[str, Any]) -> dict[str, bytes]:
+def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject) -> dict[str, bytes]:
     """Every file of a store without images.
 
     Parameters
@@ -44,8 +45,8 @@ def skeleton(settings: FeatureSettings, storage: Storage, about: dict[str, Any])
         Shapes of the arrays.
     storage : Storage
         Which arrays there are, and their type.
-    about : dict
-        What the store says of itself, plain JSON values.
+    about : mapping of str to JSON values
+        What the store says of itself.
 
     Returns
     -------
@@ -72,17 +73,17 @@ def compressors(storage: Storage, upsampling: Upsampling) -> list[Any]:
 
 
 def feature_arrays(settings: FeatureSettings, storage: Storage) -> list[str]:
-    """Names of the arrays that hold activations, in the order in which an image's are written."""
+    """Return names of the arrays that hold activations, in the order in which an image's are written."""
     return ["features"] if storage.layout == "upsampled" else [level.name for level in settings.levels]
 
 
 def shard_key(array: str, index: int, dimensions: int) -> str:
-    """Where an array keeps an image: `level0/c.7.0.0.0.0.0`."""
+    """Return where an array keeps an image: `level0/c.7.0.0.0.0.0`."""
     return f"{array}/c.{index}" + ".0" * (dimensions - 1)
 
 
 def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storage) -> None:
-    """The skeleton: every array, without images."""
+    """Create every array, without images."""
     size = settings.image_size
     for name, (dtype, tail, dims) in LABEL_ARRAYS.items():
         _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
@@ -112,7 +113,7 @@ def _create(
     *,
     packed: list[Any] | None = None,
 ) -> zarr.Array[Any]:
-    """One array; `chunks` of None means one file an image, which is a shard if its chunks are `packed` in their own way."""
+    """Create an array; `chunks` of None means one file an image, which is a shard if its chunks are `packed` on their own."""
     whole = (1, *shape[1:])
     inner = chunks or whole
     if packed is not None:

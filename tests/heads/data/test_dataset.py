@@ -20,7 +20,7 @@ class Counted:
 
     def __init__(self, store):
         self.settings, self.storage, self.labels, self.mask = store.settings, store.storage, store.labels, store.mask
-        self._store = store
+        self.chunk_channels, self._store = store.chunk_channels, store
         self.reads = Counter()
 
     def blocks(self, names, timesteps=None):

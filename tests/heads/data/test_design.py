@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tedm.heads.data import design
+from tedm.heads.data import design as module
 from tedm.heads.data.design import ArrayDesign, BlockDesign, Scratch
 from tedm.heads.data.rows import dense_rows
 
@@ -62,7 +62,7 @@ def test_parts_are_the_rows_one_after_the_other_whoever_used_the_scratch_before(
     random_block, rows, dtype, together, monkeypatch
 ):
     scratch = Scratch()
-    monkeypatch.setattr(design, "timesteps_together", lambda cell_bytes: together)
+    monkeypatch.setattr(module, "timesteps_together", lambda cell_bytes: together)
     for seed in range(3):
         wide = random_block(3, 2, [(2, 4), (4, 3), (4, 1)], 8, "bilinear", seed)
         block = type(wide)("one", wide.timesteps, tuple(c.astype(np.float16) for c in wide.cells), 8, "bilinear")

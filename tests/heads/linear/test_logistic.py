@@ -288,6 +288,7 @@ def test_a_class_that_one_image_shows_alone_does_not_stop_a_cross_validation(mak
 
     class Rare:
         settings, storage, labels, blocks = store.settings, store.storage, store.labels, store.blocks
+        chunk_channels = store.chunk_channels
 
         def mask(self, name):
             mask = store.mask(name)

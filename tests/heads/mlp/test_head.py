@@ -279,6 +279,7 @@ class Counting:
 
     def __init__(self, store):
         self.settings, self.storage, self.labels, self.mask = store.settings, store.storage, store.labels, store.mask
+        self.chunk_channels = store.chunk_channels
         self.read, self._store = Counter(), store
 
     def blocks(self, names, timesteps=None):
@@ -554,6 +555,7 @@ class WithoutLabels:
 
     def __init__(self, store, name):
         self.settings, self.storage, self.labels, self.blocks = store.settings, store.storage, store.labels, store.blocks
+        self.chunk_channels = store.chunk_channels
         self.mask = lambda other: np.full((8, 8), IGNORE, np.uint8) if other == name else store.mask(other)
 
 

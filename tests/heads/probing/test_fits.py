@@ -102,6 +102,7 @@ class Counting:
 
     def __init__(self, store):
         self.store, self.read = store, []
+        self.reads_ahead, self.chunk_channels = store.reads_ahead, store.chunk_channels
         self.settings, self.arithmetic, self.storage, self.labels = (
             store.settings,
             store.arithmetic,

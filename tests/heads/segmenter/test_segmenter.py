@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.checkpoint import load_backbone
+from tedm.extract.backbones import load_backbone
+from tedm.extract.images import read_manifest
 from tedm.extract.live import LiveFeatures
-from tedm.extract.manifest import read_manifest
 from tedm.extract.run import extract
 from tedm.heads import evaluate, fit, load_head, method_named, predict, save_head, score, summarise, vote
 from tedm.heads.mlp.head import MLPHead

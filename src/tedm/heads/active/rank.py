@@ -21,8 +21,8 @@ from scipy import ndimage
 
 from tedm.errors import TedmError
 from tedm.heads.active.coverage import Cover, described
-from tedm.heads.evaluation.evaluate import predict
 from tedm.heads.runtime.memory import Budget
+from tedm.heads.segmenter.predict import predict
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Labels, Storage
@@ -218,13 +218,13 @@ def _seen(features: Features, segmenter: Segmenter, names: Sequence[str]) -> set
     chosen on may not.
     """
     pictures = Pictures(features)
-    learned_from = pictures.matches(names, segmenter.learned_from, groups=False)
-    return {match.name for match in (*learned_from, *pictures.matches(names, segmenter.chosen_on))}
+    learned_from = pictures.matches(names, segmenter.provenance.learned_from, groups=False)
+    return {match.name for match in (*learned_from, *pictures.matches(names, segmenter.provenance.chosen_on))}
 
 
 def _known(features: Features, segmenter: Segmenter) -> list[str]:
     """Return the images of the features that the head has learned from or was chosen on, under the names that it knows."""
-    seen, there = (*segmenter.learned_from, *segmenter.chosen_on), set(features.labels.names)
+    seen, there = (*segmenter.provenance.learned_from, *segmenter.provenance.chosen_on), set(features.labels.names)
     names = dict.fromkeys(one.name for one in seen if one.name in there)
     return [match.name for match in Pictures(features).matches(list(names), seen, groups=False)]
 
@@ -284,6 +284,14 @@ class _Watched:
     @property
     def labels(self) -> Labels:
         return self._features.labels
+
+    @property
+    def reads_ahead(self) -> bool:
+        return self._features.reads_ahead
+
+    @property
+    def chunk_channels(self) -> int:
+        return self._features.chunk_channels
 
     def image(self, name: str) -> NDArray[np.float32]:
         return self._features.image(name)

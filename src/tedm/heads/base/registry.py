@@ -1,169 +1,165 @@
-"""Which heads there are, and which options each of them takes.
+"""Which heads there are, by name: the four of this package, and those that others bring by entry point.
 
-A head is a scikit-learn classifier that can also be fitted on features out of core, asked about a block, and kept in a folder.
-Nothing else needs to know the classes: a new one is an entry of `KINDS`.
+A package joins with an entry point of the group `tedm.heads`: its name is what `--head` takes, its value the class
+(`my_package.my_module:MyHead`), which follows `tedm.heads.base.head.Head`. A class is imported when it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import import_module
+from importlib.metadata import entry_points
 from inspect import signature
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, cast
 
 from tedm.errors import TedmError
-from tedm.heads.data.rows import RowLayout
-from tedm.store import Block
+from tedm.heads.base.head import Head, HeadOptions
+from tedm.jsons import JsonValue
+from tedm.text import listed
 
-if TYPE_CHECKING:
-    from tedm.heads.data.dataset import TrainingData
-
-Progress = Callable[[int, int, float], None]
-
-
-class Head(Protocol):
-    """What a fit, a prediction and a folder need of a classifier, besides scikit-learn's own methods."""
-
-    classes_: NDArray[Any]
-    n_features_in_: int
-
-    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
-        """Fit on features, out of core. Afterwards `classes_` are class indices, with those that no pixel shows.
-
-        `validation` holds images that decide something (when to stop, say); `progress` is called with (done, all, loss).
-        """
-
-    def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
-        """Probabilities for a block's rows, in the order of `tedm.heads.data.rows`: shape (members, rows, classes)."""
-
-    def account(self) -> dict[str, Any]:
-        """Plain JSON values for the provenance: what came of the fit, beyond what was asked for."""
-
-    def constructor(self) -> dict[str, Any]:
-        """Plain JSON values: arguments that make an unfitted head like this one, without where it computes."""
-
-    def save(self, folder: Path) -> None:
-        """Write what was fitted into a folder that exists."""
-
-    def restore(self, folder: Path, *, features: int, classes: int) -> None:
-        """Read what `save` wrote; predictions are the same bits."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of head.
-
-    Parameters
-    ----------
-    module, name : str
-        Of its class; imported when needed.
-    options : mapping of str to str
-        Options of `tedm.heads.fit` that it takes, and the arguments of the class that these are.
-    takes_rows : bool
-        Whether it predicts from rows, which then exist some at a time, and not from cells.
-    """
-
-    module: str
-    name: str
-    options: Mapping[str, str]
-    takes_rows: bool = False
-
-    def load(self) -> Callable[..., Head]:
-        """The class."""
-        found: Callable[..., Head] = getattr(import_module(self.module), self.name)
-        return found
-
-
-KINDS = {
-    "mlp": Kind(
-        "tedm.heads.mlp.head",
-        "MLPHead",
-        {
-            "iterations": "iterations",
-            "learning_rate": "learning_rate",
-            "batch": "batch",
-            "pixels_per_batch": "pixels_per_batch",
-            "images_per_batch": "images_per_batch",
-            "patience": "patience",
-            "class_weight": "class_weight",
-        },
-    ),
-    "logistic": Kind(
-        "tedm.heads.linear.logistic",
-        "LogisticHead",
-        {"iterations": "max_iter", "ridge": "ridge", "select": "select", "class_weight": "class_weight"},
-    ),
-    "xgboost": Kind(
-        "tedm.heads.boosting.head",
-        "XGBoostHead",
-        {
-            "iterations": "rounds",
-            "learning_rate": "learning_rate",
-            "patience": "patience",
-            "class_weight": "class_weight",
-        },
-        takes_rows=True,
-    ),
-    "sklearn": Kind(
-        "tedm.heads.estimator.head", "EstimatorHead", {"iterations": "epochs", "class_weight": "class_weight"}, takes_rows=True
-    ),
+GROUP = "tedm.heads"
+BUILT_IN = {
+    "mlp": "tedm.heads.mlp.head:MLPHead",
+    "logistic": "tedm.heads.linear.logistic:LogisticHead",
+    "xgboost": "tedm.heads.boosting.head:XGBoostHead",
+    "sklearn": "tedm.heads.estimator.head:EstimatorHead",
 }
 
 
-def kind_of(head: str) -> str:
-    """`sklearn` of `sklearn:ensemble.RandomForestClassifier`; a `TedmError` if there is no such kind."""
-    kind = head.partition(":")[0]
-    if kind not in KINDS or (":" in head) != (kind == "sklearn"):
-        raise TedmError(
-            f"there is no head {head!r}; choose one of mlp, logistic, xgboost or sklearn:module.Class, "
-            "sklearn:ensemble.RandomForestClassifier say"
-        )
-    return kind
-
-
-def make_head(
-    head: str, options: Mapping[str, Any], params: Mapping[str, Any], *, seed: int, device: str, **fixed: Any
-) -> Head:
-    """An unfitted head.
+def head_class(head: str) -> type[Head]:
+    """Return the class of a head.
 
     Parameters
     ----------
     head : str
-        "mlp", "logistic", "xgboost" or "sklearn:module.Class".
-    options : mapping
-        Of `tedm.heads.fit`; None is not given.
-    params : mapping
-        Arguments of the class by their own names; of the estimator, for "sklearn".
+        "mlp", "logistic", "xgboost", "sklearn:module.Class", or the name of an entry point.
+
+    Raises
+    ------
+    TedmError
+        If there is no such head, or its package cannot be imported.
+    """
+    kind, colon, rest = head.partition(":")
+    where = BUILT_IN.get(kind) or _entry_points().get(kind)
+    if where is not None:
+        cls = _imported(kind, where)
+        if bool(colon and rest) == (cls.capabilities.named_by is not None):
+            return cls
+    raise TedmError(
+        f"there is no head {head!r}; choose one of {listed(name for name in known_heads() if name != 'sklearn')} or "
+        "sklearn:module.Class, sklearn:ensemble.RandomForestClassifier say"
+    )
+
+
+def known_heads() -> list[str]:
+    """Return the names of all heads: those of this package, then those that others bring."""
+    return list(dict.fromkeys([*BUILT_IN, *_entry_points()]))
+
+
+def make_head(
+    head: str,
+    options: HeadOptions | None = None,
+    params: Mapping[str, JsonValue] | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    of_method: Mapping[str, JsonValue] | None = None,
+) -> Head:
+    """Make an unfitted head.
+
+    Parameters
+    ----------
+    head : str
+        See `head_class`.
+    options : HeadOptions or None
+        What was asked for.
+    params : mapping or None
+        Arguments of the class by their own names; of the estimator, for "sklearn:...".
     seed, device
         For those that draw numbers, or can compute elsewhere.
-    **fixed
-        Arguments that the method decides; `options` and `params` override them.
+    of_method : mapping or None
+        What the method decides ("members", "vote", "pixels_per_batch"), for heads that take it.
 
     Raises
     ------
     TedmError
         If there is no such head, or it does not take what was given.
     """
-    kind = kind_of(head)
-    about = KINDS[kind]
-    given = {option: value for option, value in options.items() if value is not None}
-    for option in given:
-        takers = [name for name, other in KINDS.items() if option in other.options]
-        if option not in about.options:
-            raise TedmError(f"--{option.replace('_', '-')} is for --head {' or '.join(takers)}, not for {kind}")
-    arguments = {**fixed, **{about.options[option]: value for option, value in given.items()}}
-    if kind == "sklearn":
-        arguments |= {"estimator": head.partition(":")[2], "parameters": dict(params), "seed": seed}
-        return about.load()(**arguments)
-    cls = about.load()
+    cls = head_class(head)
+    able = cls.capabilities
+    given = {option: value for option, value in asdict(options or HeadOptions()).items() if value is not None}
+    arguments: dict[str, Any] = {name: value for name, value in (of_method or {}).items() if name in able.from_method}
+    for option, value in given.items():
+        if option not in able.options:
+            takers = [name for name in known_heads() if option in _capabilities_named(name).options]
+            raise TedmError(
+                f"--{option.replace('_', '-')} is for --head {' or '.join(takers)}, not for {head.partition(':')[0]}"
+            )
+        arguments[able.options[option]] = value
+    if able.takes_seed:
+        arguments["seed"] = seed
+    if able.takes_device:
+        arguments["device"] = device
+    if able.named_by is not None:
+        arguments[able.named_by] = head.partition(":")[2]
+    if able.parameters is not None:
+        arguments[able.parameters] = dict(params or {})
+        return cls(**arguments)
     known = signature(cls).parameters
-    arguments |= {name: value for name, value in (("seed", seed), ("device", device)) if name in known}
-    unknown = sorted(set(params) - set(known))
+    unknown = sorted(set(params or {}) - set(known))
     if unknown:
-        raise TedmError(f"--params: {kind} heads know no {unknown[0]!r}; they know {', '.join(known)}")
-    return cls(**{**arguments, **params})
+        raise TedmError(f"--params: {head} heads know no {unknown[0]!r}; they know {listed(known)}")
+    return cls(**{**arguments, **(params or {})})
+
+
+def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], *, device: str = "cpu") -> Head:
+    """Make the unfitted head that a folder describes.
+
+    Parameters
+    ----------
+    head : str
+        The name under which it was fitted.
+    class_name : str
+        Name of its class, which the registered one must bear.
+    arguments : mapping
+        What `Head.constructor` gave.
+    device : str
+        Where it is to compute, if it can choose.
+
+    Raises
+    ------
+    TedmError
+        If no registered head is of that class.
+    """
+    kind = head.partition(":")[0]
+    for name in dict.fromkeys([kind, *known_heads()]):
+        if (name in BUILT_IN or name in _entry_points()) and _bears(name, class_name):
+            cls = _imported(name, BUILT_IN.get(name) or _entry_points()[name])
+            where = {"device": device} if cls.capabilities.takes_device else {}
+            return cls(**{**arguments, **where})
+    raise TedmError(f"there is no head of kind {class_name!r} here; install the package that it is from, or a newer tedm")
+
+
+def _bears(name: str, class_name: str) -> bool:
+    """Tell from the registration alone whether a head's class has this name: nothing is imported to find out."""
+    return (BUILT_IN.get(name) or _entry_points()[name]).rpartition(":")[2].rpartition(".")[2] == class_name
+
+
+def _capabilities_named(name: str) -> Any:
+    return _imported(name, BUILT_IN.get(name) or _entry_points()[name]).capabilities
+
+
+def _entry_points() -> dict[str, str]:
+    return {each.name: each.value for each in entry_points(group=GROUP) if each.name not in BUILT_IN}
+
+
+def _imported(name: str, where: str) -> type[Head]:
+    module, _, attribute = where.partition(":")
+    try:
+        cls = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise TedmError(f"the head {name} ({where}) cannot be imported: {error}; install or repair its package") from error
+    if not hasattr(cls, "capabilities"):
+        raise TedmError(f"the head {name} ({where}) states no capabilities; see 'Add a head' in CONTRIBUTING.md")
+    return cast(type[Head], cls)

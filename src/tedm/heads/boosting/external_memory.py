@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import rows_at
-from tedm.heads.runtime.memory import SLACK, gigabytes
+from tedm.heads.runtime.memory import SLACK
 from tedm.store import IGNORE
+from tedm.text import gigabytes
 
 # Rows that decide where bins lie, at most and at least: more move no cut by a bin's width, fewer leave bins empty.
 CUT_ROWS = (2**14, 2**10)
@@ -109,7 +110,7 @@ class Plan:
 
 
 def plan_pages(data: TrainingData, validation: TrainingData | None, *, classes: int, bins: int, depth: int) -> Plan:
-    """The fastest plan that the budget holds; a `TedmError` if none does."""
+    """Return the fastest plan that the budget holds; a `TedmError` if none does."""
     rows = data.n_rows
     # Blocks that stay in memory between passes are taken from what is left.
     kept = min(data.budget.keepable(), len(data) * data.block_bytes)
@@ -146,7 +147,7 @@ def plan_pages(data: TrainingData, validation: TrainingData | None, *, classes: 
 
 
 def _largest(plan: Plan, what: str, most: int, left: int) -> int:
-    """The most of something that memory holds, by halving."""
+    """Return the most of something that memory holds, by halving."""
     least = value = int(getattr(plan, what))
     most = max(least, most)
     while most > least:
@@ -178,7 +179,7 @@ class Pages(xgboost.DataIter):
         self._pages = self._one_pass()
 
     def next(self, input_data: Callable[..., None]) -> bool:
-        """Hand over a page; whether there was one."""
+        """Hand over a page; return whether there was one."""
         go_on(self._stop)
         for rows, labels in self._pages:
             input_data(data=rows, label=self._positions[labels], weight=self._weights[labels])
@@ -186,7 +187,7 @@ class Pages(xgboost.DataIter):
         return False
 
     def _one_pass(self) -> Generator[tuple[NDArray[np.float32], NDArray[np.uint8]], None, None]:
-        """Parts of images put together until a page is full: small pages cost time and disk."""
+        """Put parts of images together until a page is full: small pages cost time and disk."""
         size, features = self._plan.page_rows, self._data.n_features
         rows, labels, filled = np.empty((size, features), np.float32), np.empty(size, np.uint8), 0
         working = self._plan.paging - self._plan.reading
@@ -204,7 +205,7 @@ class Pages(xgboost.DataIter):
 
 
 def some_rows(data: TrainingData, wanted: int, seed: int, stop: threading.Event) -> NDArray[np.float32]:
-    """Random rows, from each image as many as its part of all."""
+    """Draw random rows, from each image as many as its part of all."""
     total, seen, filled = int(data.class_counts().sum()), 0, 0
     pixels = min(total, max(1, wanted // data.rows_per_pixel))
     rows = np.empty((pixels * data.rows_per_pixel, data.n_features), np.float32)
@@ -225,13 +226,14 @@ def some_rows(data: TrainingData, wanted: int, seed: int, stop: threading.Event)
 
 
 def positions_of(present: NDArray[np.intp]) -> NDArray[np.int64]:
-    """Of class indices among the classes that are present; the others are no class."""
+    """Return the places of class indices among the classes that are present; the others are no class."""
     positions = np.full(256, -1, np.int64)
     positions[present] = np.arange(len(present))
     return positions
 
 
 def require_disk(folder: Path, needed: int) -> None:
+    """Refuse a cache that the disk of its folder does not hold."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise TedmError(
@@ -241,5 +243,6 @@ def require_disk(folder: Path, needed: int) -> None:
 
 
 def go_on(stop: threading.Event) -> None:
+    """End a computation whose caller has stopped it."""
     if stop.is_set():
         raise InterruptedError("stopped by the caller")

@@ -1,19 +1,17 @@
 """Gradient-boosted trees with XGBoost, from a cache on disk.
 
-On one machine rows become pages of bins in a temporary folder (`tedm.heads.boosting.external_memory`), and training reads
-those; on a cluster each worker makes the rows of some of the images, and XGBoost's own Dask interface trains on them.
+On one machine rows become pages of bins in a temporary folder (`external_memory`), and training reads those; on a cluster each
+worker makes the rows of some of the images, and XGBoost's own Dask interface trains on them (`cluster`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -22,22 +20,20 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
-from tedm.heads.base.classifier import Classifier, opinions_in_parts
-from tedm.heads.base.registry import Progress
+from tedm.heads.base.classifier import Classifier
+from tedm.heads.base.head import Capabilities, FitReport, Progress
+from tedm.heads.base.predictor import opinions_in_parts
+from tedm.heads.boosting.cluster import train_on_cluster
 from tedm.heads.boosting.external_memory import Pages, plan_pages, positions_of, require_disk, some_rows
-from tedm.heads.boosting.xgboost_calls import WorkerLostError, give_back, interruptible, speaking
+from tedm.heads.boosting.importance import feature_importance
+from tedm.heads.boosting.xgboost_calls import give_back, interruptible, speaking
 from tedm.heads.data.dataset import TrainingData
-from tedm.heads.data.rows import RowLayout, rows_at
+from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.runtime.memory import gigabytes
-from tedm.heads.runtime.workers import Cluster, plain_cluster_errors
-from tedm.store import IGNORE, Block, FeatureSettings
+from tedm.jsons import JsonValue
+from tedm.store import Block
 
 MODEL = "model.ubj"
-# What XGBoost's Dask interface has in memory, as a multiple of the rows as float32: these twice, and their bins.
-HELD_ON_WORKERS = 2.5
-# How often training on a cluster starts when workers are lost.
-ATTEMPTS = 3
 
 
 class XGBoostHead(Classifier):
@@ -80,6 +76,18 @@ class XGBoostHead(Classifier):
         Cross-entropy after each round; the second is empty without validation images.
     """
 
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        options={
+            "iterations": "rounds",
+            "learning_rate": "learning_rate",
+            "patience": "patience",
+            "class_weight": "class_weight",
+        },
+        takes_rows=True,
+        takes_seed=True,
+        takes_device=True,
+    )
+
     def __init__(
         self,
         rounds: int = 100,
@@ -115,18 +123,28 @@ class XGBoostHead(Classifier):
         self._check(None)
         weights = class_weights(self.class_weight, list(self.classes_), np.bincount(indices))
         threads = torch.get_num_threads()
-        self._about: dict[str, Any] = {"rows": len(X), "threads": threads}
+        self._about: dict[str, JsonValue] = {"rows": len(X), "threads": threads}
         present = np.arange(len(self.classes_))
         settings = self._settings(len(present), threads)
 
-        def train() -> tuple[xgboost.Booster, dict[str, Any]]:
+        def train() -> tuple[xgboost.Booster, Mapping[str, Any]]:
             of_rows = {"label": indices, "weight": weights[indices]}
             matrix = xgboost.QuantileDMatrix(X, **of_rows, max_bin=self.max_bin, nthread=threads)
             return self._boost(settings, matrix, None, None, None)
 
         return self._keep(*speaking(train), present)
 
-    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
+    def needs_validation(self) -> bool:
+        """Tell whether validation images decide when to stop."""
+        return self.patience is not None
+
+    def fit_blocks(
+        self,
+        data: TrainingData,
+        validation: TrainingData | None = None,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
         """Fit on features: out of core, or on the workers of a cluster.
 
         Parameters
@@ -137,6 +155,8 @@ class XGBoostHead(Classifier):
             Images that decide when to stop; used if `patience` is set.
         progress : callable (round, rounds, loss) or None
             Called after each round; on a cluster once, at the end.
+        checkpoint : Path or None
+            Not used: a fit that was stopped begins anew.
 
         Raises
         ------
@@ -151,35 +171,40 @@ class XGBoostHead(Classifier):
         present = np.flatnonzero(counts)
         weights = class_weights(self.class_weight, self.classes_.tolist(), counts * data.rows_per_pixel)
         self._about = {"rows": data.n_rows}
-        if isinstance(data.workers, Cluster):
-            self._keep(*self._on_cluster(data.workers, data, validation, present, weights), present)
+        cluster = data.workers.cluster
+        if cluster is not None:
+            settings = self._settings(len(present), None)
+            self._keep(
+                *train_on_cluster(settings, self.rounds, self.patience, cluster, data, validation, present, weights), present
+            )
+            self._about["workers"] = cluster.size
             if progress is not None:
                 progress(self.n_iter_, self.rounds, self.loss_curve_[-1])
         else:
             self._keep(*self._out_of_core(data, validation, present, weights, progress), present)
-        self._about["feature_importance"] = feature_importance(self, data.features.settings, data.rows, data.timesteps)
+        importance = feature_importance(self, data.features.settings, data.rows, data.timesteps)
+        self._about["feature_importance"] = importance
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
-        """Probabilities of shape (rows, classes)."""
+        """Return probabilities of shape (rows, classes)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype="float32", reset=False)
         return self._probabilities(X)
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
-        """Probabilities for a block's rows: shape (1, rows, classes). The rows exist some pixels at a time."""
+        """Return probabilities for a block's rows: shape (1, rows, classes). The rows exist some pixels at a time."""
         check_is_fitted(self)
         return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
-    def account(self) -> dict[str, Any]:
-        """What came of the fit: rounds, losses, rows, the cache on disk, importance by timestep and level."""
-        return {
-            "iterations": self.n_iter_,
-            "loss_curve": self.loss_curve_,
-            "validation_curve": self.validation_curve_,
-            "device": self.device,
-            **self._about,
-        }
+    def report(self) -> FitReport:
+        """Tell what came of the fit: rounds, losses, rows, the cache on disk, importance by timestep and level."""
+        return FitReport(
+            iterations=self.n_iter_,
+            loss_curve=tuple(self.loss_curve_),
+            validation_curve=tuple(self.validation_curve_),
+            details={"device": self.device, **self._about},
+        )
 
     def save(self, folder: Path) -> None:
         """Write the trees, in XGBoost's own format."""
@@ -196,12 +221,12 @@ class XGBoostHead(Classifier):
         self.n_iter_ = self.booster_.num_boosted_rounds()
 
     def _probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of all classes: those that no row showed get zero."""
-        found = self.booster_.inplace_predict(rows)
-        if found.ndim == 1:
-            found = np.stack([1 - found, found], axis=1)
+        """Return probabilities of all classes: those that no row showed get zero."""
+        shown = self.booster_.inplace_predict(rows)
+        if shown.ndim == 1:
+            shown = np.stack([1 - shown, shown], axis=1)
         everything = np.zeros((len(rows), len(self.classes_)), np.float32)
-        everything[:, self._present] = found
+        everything[:, self._present] = shown
         return everything
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -223,9 +248,9 @@ class XGBoostHead(Classifier):
         if self.patience is not None and validation is None:
             raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
 
-    def _settings(self, classes: int, threads: int | None) -> dict[str, Any]:
-        """XGBoost's parameters; `threads` of None leaves them to Dask."""
-        several = {"objective": "multi:softprob", "num_class": classes, "eval_metric": "mlogloss"}
+    def _settings(self, classes: int, threads: int | None) -> dict[str, object]:
+        """Return XGBoost's parameters; `threads` of None leaves them to Dask."""
+        several: dict[str, object] = {"objective": "multi:softprob", "num_class": classes, "eval_metric": "mlogloss"}
         return {
             **(several if classes > 2 else {"objective": "binary:logistic", "eval_metric": "logloss"}),
             **({} if threads is None else {"nthread": threads}),
@@ -244,16 +269,16 @@ class XGBoostHead(Classifier):
 
     def _boost(
         self,
-        settings: dict[str, Any],
+        settings: Mapping[str, object],
         matrix: xgboost.DMatrix,
         held_out: xgboost.DMatrix | None,
         progress: Progress | None,
         stop: threading.Event | None,
-    ) -> tuple[xgboost.Booster, dict[str, Any]]:
-        """Train; returns the booster and its loss curves."""
+    ) -> tuple[xgboost.Booster, Mapping[str, Any]]:
+        """Train; return the booster and its loss curves."""
         curves: dict[str, Any] = {}
         booster = xgboost.train(
-            settings,
+            dict(settings),
             matrix,
             self.rounds,
             evals=[(matrix, "train")] + ([(held_out, "validation")] if held_out is not None else []),
@@ -264,7 +289,7 @@ class XGBoostHead(Classifier):
         )
         return booster, curves
 
-    def _keep(self, booster: xgboost.Booster, curves: dict[str, Any], present: NDArray[np.intp]) -> Self:
+    def _keep(self, booster: xgboost.Booster, curves: Mapping[str, Any], present: NDArray[np.intp]) -> Self:
         """Take over what was trained, up to the best round."""
         curve = {name: [float(loss) for losses in of.values() for loss in losses] for name, of in curves.items()}
         self.loss_curve_, self.validation_curve_ = curve["train"], curve.get("validation", [])
@@ -284,7 +309,7 @@ class XGBoostHead(Classifier):
         present: NDArray[np.intp],
         weights: NDArray[np.float64],
         progress: Progress | None,
-    ) -> tuple[xgboost.Booster, dict[str, Any]]:
+    ) -> tuple[xgboost.Booster, Mapping[str, Any]]:
         plan = plan_pages(data, validation, classes=len(present), bins=self.max_bin, depth=self.max_depth)
         folder = Path(tempfile.mkdtemp(prefix="tedm-xgboost-"))
         stop = threading.Event()
@@ -296,7 +321,7 @@ class XGBoostHead(Classifier):
             pages = Pages(of, positions_of(present), weights, plan, cache, stop)
             return kind(pages, ref=cuts, max_bin=self.max_bin, nthread=plan.threads)
 
-        def train() -> tuple[xgboost.Booster, dict[str, Any]]:
+        def train() -> tuple[xgboost.Booster, Mapping[str, Any]]:
             some = some_rows(data, plan.cut_rows, self.seed, stop)
             cuts = xgboost.QuantileDMatrix(some, max_bin=self.max_bin, nthread=plan.threads)
             del some
@@ -328,137 +353,16 @@ class XGBoostHead(Classifier):
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _on_cluster(
-        self,
-        workers: Cluster,
-        data: TrainingData,
-        validation: TrainingData | None,
-        present: NDArray[np.intp],
-        weights: NDArray[np.float64],
-    ) -> tuple[xgboost.Booster, dict[str, Any]]:
-        """XGBoost's own Dask interface; each worker holds the bins of some of the images."""
-        try:
-            import xgboost.dask as cluster
-        except ImportError as error:
-            raise TedmError(
-                f"XGBoost on a cluster needs Dask's data frames, which are not there ({error}); "
-                "pip install 'dask[dataframe]', or leave the scheduler out"
-            ) from error
-        client = workers.client
-        self._about["workers"] = _require_workers(client, data)
-        about = {"max_bin": self.max_bin}
-
-        def train() -> tuple[xgboost.Booster, dict[str, Any]]:
-            rows, labels, of_rows = _dask_rows(workers, data, present, weights)
-            matrix = cluster.DaskQuantileDMatrix(client, rows, labels, weight=of_rows, **about)
-            evals = [(matrix, "train")]
-            if validation is not None:
-                rows, labels, of_rows = _dask_rows(workers, validation, present, weights)
-                held_out = cluster.DaskQuantileDMatrix(client, rows, labels, weight=of_rows, ref=matrix, **about)
-                evals.append((held_out, "validation"))
-            done = cluster.train(
-                client,
-                self._settings(len(present), None),
-                matrix,
-                self.rounds,
-                evals=evals,
-                early_stopping_rounds=self.patience,
-                verbose_eval=False,
-            )
-            return done["booster"], done["history"]
-
-        with plain_cluster_errors(), client.as_current():  # XGBoost asks for the current one, whatever it is given
-            for _ in range(ATTEMPTS - 1):
-                with contextlib.suppress(WorkerLostError):
-                    return speaking(train)
-            return speaking(train)
-
-
-def feature_importance(
-    head: XGBoostHead, settings: FeatureSettings, rows: RowLayout, timesteps: Sequence[int]
-) -> list[dict[str, Any]]:
-    """How much the splits on each timestep's and level's features gained.
-
-    Parameters
-    ----------
-    head : XGBoostHead
-        Fitted on rows of that layout and those timesteps.
-    settings : FeatureSettings
-        Of the features.
-    rows : {"share", "concatenate"}
-    timesteps : sequence of int
-
-    Returns
-    -------
-    list of {"timestep": int or None, "level": str, "gain": float}
-        Shares of the total gain, which sum to one (zeros if no tree has a split); the timestep is None for shared rows, whose
-        trees serve all alike.
-    """
-    check_is_fitted(head)
-    gains = np.zeros(head.n_features_in_)
-    for feature, gain in head.booster_.get_score(importance_type="total_gain").items():
-        gains[int(feature[1:])] = gain
-    gains /= max(gains.sum(), np.finfo(float).tiny)
-    ends = np.cumsum([level.channels for level in settings.levels])
-    found = []
-    for number, timestep in enumerate(timesteps if rows == "concatenate" else [None]):
-        own = gains[number * ends[-1] : (number + 1) * ends[-1]]
-        for level, part in zip(settings.levels, np.split(own, ends[:-1]), strict=True):
-            found.append({"timestep": timestep, "level": level.name, "gain": float(part.sum())})
-    return found
-
 
 class _Report(xgboost.callback.TrainingCallback):
-    """Tells the caller of each round, and XGBoost when to stop."""
+    """Tell the caller of each round, and XGBoost when to stop."""
 
     def __init__(self, rounds: int, progress: Progress | None, stop: threading.Event | None) -> None:
         self._rounds, self._progress, self._stop = rounds, progress, stop
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """After each round; true stops."""
+        """Report a round; return whether to stop."""
         if self._progress is not None:
             (losses,) = evals_log["train"].values()
             self._progress(epoch + 1, self._rounds, losses[-1])
         return self._stop is not None and self._stop.is_set()
-
-
-def _require_workers(client: Any, data: TrainingData) -> int:
-    """Refuse workers whose memory does not hold their part of the rows; how many they are."""
-    limits = [about["memory_limit"] for about in client.scheduler_info(n_workers=-1)["workers"].values()]
-    least = min((limit for limit in limits if limit), default=None)
-    each = HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / len(limits)
-    if least is not None and each > least:
-        raise TedmError(
-            f"XGBoost holds all rows in the cluster's memory: {gigabytes(each)} on each of {len(limits)} workers, and one may "
-            f"have {gigabytes(least)}; start more or larger ones (dask worker --memory-limit), or use fewer pixels "
-            "(--pixels-per-image)"
-        )
-    return len(limits)
-
-
-def _dask_rows(
-    workers: Cluster, data: TrainingData, present: NDArray[np.intp], weights: NDArray[np.float64]
-) -> tuple[Any, Any, Any]:
-    """Rows, labels and weights as Dask arrays, an image a chunk; each worker reads its own."""
-    da: Any = import_module("dask.array")  # neither has complete annotations
-    delayed: Any = import_module("dask").delayed
-    there = workers.send(data)
-    read, rows, labels = delayed(_rows_of, pure=False), [], []
-    for name in data.names:
-        mask = data.masks[name].ravel()
-        own = np.repeat(mask[mask != IGNORE], data.rows_per_pixel)
-        rows.append(da.from_delayed(read(there, name), (len(own), data.n_features), dtype=np.float32))
-        labels.append(da.from_array(own, chunks=-1))
-    every = da.concatenate(labels)
-    position = positions_of(present)
-    return (
-        da.concatenate(rows),
-        every.map_blocks(lambda own: position[own], dtype=np.int64),
-        every.map_blocks(lambda own: weights[own], dtype=np.float64),
-    )
-
-
-def _rows_of(data: TrainingData, name: str) -> NDArray[np.float32]:
-    """All labelled rows of an image."""
-    (labelled,) = data.read([name], keep=False)
-    return rows_at(labelled.block, np.flatnonzero(labelled.mask.ravel() != IGNORE), data.rows)

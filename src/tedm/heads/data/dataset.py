@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.data.cell_counts import Part, Tally
-from tedm.heads.data.design import BlockDesign, Scratch
+from tedm.heads.data.design import BlockDesign, Scratch, design_bytes
 from tedm.heads.data.rows import RowLayout, block_bytes, rows_at
 from tedm.heads.data.sampling import Sampling, draw_pixels
 from tedm.heads.runtime.memory import Budget
@@ -256,6 +256,10 @@ class TrainingData:
     def reading_bytes(self) -> int:
         """What reading them takes besides."""
         return block_bytes(self.features, len(self.timesteps))[1]
+
+    def design_bytes(self, outputs: int) -> int:
+        """Return what products with an image's block take besides it, for so many outputs a row."""
+        return design_bytes(self.features, len(self.timesteps), self.rows, outputs)
 
     def class_counts(self) -> NDArray[np.int64]:
         """Labelled pixels of each class."""

@@ -9,18 +9,20 @@ channel.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
-import dask.array as da
 import numpy as np
 import torch
-from dask.delayed import delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tedm.store import Block, Features, OnLevels
+from tedm.store import Block, Features
 from tedm.store.layout import Floats
 from tedm.store.settings import Upsampling
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 RowLayout = Literal["share", "concatenate"]
 
@@ -55,9 +57,7 @@ def block_bytes(features: Features, timesteps: int) -> tuple[int, int]:
     settings, storage = features.settings, features.storage
     each = timesteps * settings.draws * np.dtype(storage.dtype).itemsize
     cells = each * sum(level.channels * settings.side(level) ** 2 for level in settings.levels)
-    # A chunk of pixels has the channels of all levels, whichever are asked for.
-    read = features.whole.settings if isinstance(features, OnLevels) else settings
-    pixels = each * settings.image_size**2 * read.channels
+    pixels = each * settings.image_size**2 * features.chunk_channels
     if storage.layout == "native":
         return cells, cells
     held = each * settings.image_size**2 * settings.channels
@@ -182,6 +182,8 @@ def dask_rows(
     --------
     X, y = dask_rows(store, store.labels.select(split="train"), timesteps=[50])
     """
+    arrays: Any = import_module("dask.array")  # it ships no complete annotations, and takes a second to import
+    delayed: Any = import_module("dask").delayed
     settings = features.settings
     timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
     pixels = settings.image_size**2 * settings.draws
@@ -197,6 +199,6 @@ def dask_rows(
 
     # Not pure: Dask would pickle the features to name the tasks, and not see that masks were replaced.
     lazy, lazy_labels = delayed(read, pure=False), delayed(read_labels, pure=False)
-    x = [da.from_delayed(lazy(name), (n_rows, n_features), dtype=features.storage.dtype) for name in names]
-    y = [da.from_delayed(lazy_labels(name), (n_rows,), dtype=np.uint8) for name in names]
-    return da.concatenate(x), da.concatenate(y)
+    x = [arrays.from_delayed(lazy(name), (n_rows, n_features), dtype=features.storage.dtype) for name in names]
+    y = [arrays.from_delayed(lazy_labels(name), (n_rows,), dtype=np.uint8) for name in names]
+    return arrays.concatenate(x), arrays.concatenate(y)

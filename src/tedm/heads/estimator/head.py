@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
-from tedm.heads.base.classifier import PART_BYTES, opinions_in_parts
-from tedm.heads.base.registry import Progress
+from tedm.heads.base.head import Capabilities, FitReport, Progress
+from tedm.heads.base.predictor import PART_BYTES, opinions_in_parts
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
@@ -41,6 +41,7 @@ from tedm.heads.estimator.memory import Need
 from tedm.heads.estimator.persistence import read_estimator, require_kept, write_estimator
 from tedm.heads.estimator.subsample import sample_sizes, sampled_rows
 from tedm.heads.runtime.memory import SLACK
+from tedm.jsons import JsonValue
 from tedm.store import IGNORE, Block
 
 FILE = "estimator.skops"
@@ -90,9 +91,17 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    A classifier without `predict_proba` (LinearSVC, say) votes with 0 and 1, and `account` says so; wrapped in
+    A classifier without `predict_proba` (LinearSVC, say) votes with 0 and 1, and `report` says so; wrapped in
     `calibration.CalibratedClassifierCV` it has probabilities.
     """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        options={"iterations": "epochs", "class_weight": "class_weight"},
+        takes_rows=True,
+        takes_seed=True,
+        named_by="estimator",
+        parameters="parameters",
+    )
 
     def __init__(
         self,
@@ -110,7 +119,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def unfitted(self) -> Any:
-        """A new estimator as it will be fitted; a `TedmError` if what was asked for does not exist or make sense."""
+        """Return a new estimator as it will be fitted; a `TedmError` if what was asked for does not exist or make sense."""
         parameters = self.parameters or {}
         if isinstance(self.estimator, str):
             made = named_classifier(self.estimator, parameters)
@@ -133,8 +142,18 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator_, self.classes_ = made, made.classes_
         return self
 
-    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
-        """Fit on features, out of core.
+    def needs_validation(self) -> bool:
+        """Tell that no images of the val split decide anything."""
+        return False
+
+    def fit_blocks(
+        self,
+        data: TrainingData,
+        validation: TrainingData | None = None,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
+        """Fit on features, out of core; a fit that was stopped begins anew.
 
         Raises
         ------
@@ -167,42 +186,51 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Probabilities of shape (rows, classes)."""
+        """Return probabilities of shape (rows, classes)."""
         X = self._checked(X)
         return self._all_classes(self.estimator_.predict_proba(X))
 
     @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> NDArray[np.floating]:
-        """The estimator's own scores."""
+        """Return the estimator's own scores."""
         X = self._checked(X)
         scores: NDArray[np.floating] = self.estimator_.decision_function(X)
         return scores
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Label of each row."""
+        """Return the label of each row."""
         X = self._checked(X)
         labels: NDArray[Any] = self.estimator_.predict(X)
         return labels
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
-        """Probabilities, or votes of 0 and 1, for a block's rows: shape (1, rows, classes)."""
+        """Return probabilities, or votes of 0 and 1, for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
         with config_context(working_memory=WORKING_MEMORY):
             return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
-    def account(self) -> dict[str, Any]:
-        """What came of the fit."""
+    def report(self) -> FitReport:
+        """Tell what came of the fit: the estimator, and the rows that it has seen."""
         check_is_fitted(self)
-        return {
-            "estimator": name_of(self.estimator_),
-            "fitted": self.fitted_,
-            "rows_seen": self.rows_seen_,
-            "rows_there": self.rows_there_,
-            "opinions": "probabilities" if hasattr(self.estimator_, "predict_proba") else "votes",
-        }
+        return FitReport(
+            details={
+                "estimator": name_of(self.estimator_),
+                "fitted": self.fitted_,
+                "rows_seen": self.rows_seen_,
+                "rows_there": self.rows_there_,
+                "opinions": "probabilities" if hasattr(self.estimator_, "predict_proba") else "votes",
+            }
+        )
 
-    def constructor(self) -> dict[str, Any]:
-        """Arguments that make an unfitted head like this one; what a JSON value cannot say, `restore` fills in."""
+    def remarks(self) -> list[str]:
+        """Tell that not all rows were learned from."""
+        if self.fitted_ != "sampled":
+            return []
+        rows = f"{self.rows_seen_} of {self.rows_there_} rows"
+        return [f"fitted on {rows}, the largest sample that the budget allows"]
+
+    def constructor(self) -> dict[str, JsonValue]:
+        """Return the arguments that make an unfitted head like this one; what a JSON value cannot say, `restore` fills in."""
         from_object = not isinstance(self.estimator, str)
         return {
             "estimator": FROM_OBJECT + name_of(self.estimator) if from_object else self.estimator,
@@ -235,7 +263,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _finite(self) -> bool | str:
-        """Whether missing values are refused here, or left to the estimator."""
+        """Tell whether missing values are refused here, or left to the estimator."""
         try:
             return "allow-nan" if get_tags(self.unfitted()).input_tags.allow_nan else True
         except TedmError:
@@ -252,7 +280,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return votes
 
     def _all_classes(self, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
-        """With zeros for the classes that no row showed."""
+        """Return probabilities with zeros for the classes that no row showed."""
         if probabilities.shape[1] == len(self.classes_):
             return probabilities
         full = np.zeros((len(probabilities), len(self.classes_)), probabilities.dtype)
@@ -265,7 +293,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _weighted(
         self, made: Any, method: str, weights: NDArray[np.float64], labels: NDArray[np.integer]
     ) -> dict[str, NDArray[np.float64]]:
-        """The argument that carries the rows' weights, if there are any."""
+        """Return the argument that carries the rows' weights, if there are any."""
         if self.class_weight is None:
             return {}
         name, last = "sample_weight", made
@@ -281,7 +309,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return {name: weights[labels]}
 
     def _stream(self, made: Any, data: TrainingData, progress: Progress | None) -> None:
-        """All rows, a part of an image at a time: images in a new order at each pass, rows shuffled within a part."""
+        """Learn from all rows, a part of an image at a time: images in a new order at each pass, rows of a part shuffled."""
         need = Need.to_fit(made, data)
         reading = data.block_bytes + data.reading_bytes
         part = min(PART_BYTES, int(max(data.budget.left() / SLACK - reading, 0) / (need.factor + 1)))
@@ -302,7 +330,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     progress(self.rows_seen_, self.epochs * self.rows_there_, float("nan"))
 
     def _fit_sample(self, made: Any, data: TrainingData) -> None:
-        """All rows if they fit; otherwise pixels of every class of every image, as many as fit."""
+        """Learn from all rows if they fit; otherwise from pixels of every class of every image, as many as fit."""
         need = Need.to_fit(made, data)
         strata = sum(len(np.unique(mask[mask != IGNORE])) for mask in (data.masks[name] for name in data.names))
         part = min(PART_BYTES, max(data.budget.left() // 20, 1))

@@ -71,7 +71,7 @@ def title_of(name: str, n: int) -> str:
 
 def n_of(head: Segmenter) -> int:
     """Number of training images."""
-    return len(head.provenance["images"])
+    return len(head.provenance.images)
 
 
 def shown_heads(
@@ -91,7 +91,7 @@ def shown_heads(
 
     def largest(key: str) -> str:
         same = [other for other in heads if methods[other] == methods[key]]
-        return max(same, key=lambda other: (n_of(heads[other]), -heads[other].provenance["seed"]))
+        return max(same, key=lambda other: (n_of(heads[other]), -heads[other].provenance.seed))
 
     ranking = largest(list(heads)[-1]) if ranked_by is None else ranked_by
     keys = dict.fromkeys(largest(key) for key in heads)
@@ -103,7 +103,7 @@ def mean_dice(
     records: Sequence[Record], head: Segmenter, name: str, *, empty: EmptyTruth = LEAVE_OUT
 ) -> dict[tuple[str, str], float]:
     """Return the mean foreground Dice in points of one head, by (domain, image); NaN where the image has no score."""
-    who = (name, n_of(head), head.provenance["seed"])
+    who = (name, n_of(head), head.provenance.seed)
     mine = [record for record in records if (record.method, record.n, record.seed) == who]
     cells = image_scores(mine, empty=empty)
     return {(domain, image): dice for (domain, _, _), scores in cells.items() for image, dice in scores.items()}

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.evaluation.evaluate import predict
 from tedm.heads.evaluation.examples import Example, mean_dice, n_of, packed, places, shown_heads, title_of, unpacked
 from tedm.heads.evaluation.records import Record, read_records, records_csv
 from tedm.heads.evaluation.table import summarise
 from tedm.heads.metrics.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.identity import Identity, identities_csv, identities_from, identity_of, names_in_records, names_of
+from tedm.heads.segmenter.predict import predict
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
 from tedm.results import MAKERS, ResultFolder, read_result, write_result
@@ -280,7 +280,7 @@ def _of_heads(
         method, used = head.method, head.timesteps(timesteps)
         members = f", {method.members} members" if method.members > 1 else ""
         voting = f"{'timesteps' if len(used) > 1 else 'timestep'} {_listed(used)}, {rule or method.vote} vote"
-        learned = f"from {head.provenance.get('domain') or 'all domains'}, {head.provenance.get('split') or 'any'} split"
+        learned = f"from {head.provenance.domain or 'all domains'}, {head.provenance.split or 'any'} split"
         words = f"{method.head}{members}, rows {method.rows}; {voting}; {learned}"
         further = [
             setting.phrase
@@ -292,8 +292,8 @@ def _of_heads(
     for (label, words), group in alike.items():
         columns = {
             "n": [n_of(head) for head in group],
-            "seed": [head.provenance["seed"] for head in group],
-            "labels used, val included": [head.provenance["labels_used"] for head in group],
+            "seed": [head.provenance.seed for head in group],
+            "labels used, val included": [head.provenance.labels_used for head in group],
         }
         counts = "; ".join(f"{column}: {_listed(sorted(set(values)))}" for column, values in columns.items())
         lines.append((label, f"{words}; {counts}"))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.runtime.memory import Budget
-from tedm.store import Block, Features, FeatureStore, Level
+from tedm.store import Block, Features, Level
 from tedm.store.layout import Floats, bilinear_matrix
 from tedm.store.settings import Upsampling
 from tedm.threads import read_ahead
@@ -209,7 +209,7 @@ def _squared_norms(
     products: dict[_Task, Array] = {}
     sums: dict[int, Array] = {}
     rows = 0
-    ahead = 1 if isinstance(features, FeatureStore) and len(names) > 1 else 0
+    ahead = 1 if features.reads_ahead and len(names) > 1 else 0
     for block in read_ahead(features.blocks(names, timesteps), ahead=ahead):
         rows += block.size**2 * (1 if apart else block.draws)
         finer: dict[int, Array] = {}

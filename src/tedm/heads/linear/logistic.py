@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
-from tedm.heads.base.registry import Progress
+from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.design import ArrayDesign, BlockDesign, Design
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight
-from tedm.heads.linear.passes import ArrayRows
-from tedm.heads.linear.selection import DEFAULT_RIDGE, FOLDS, Job, Source, require_strengths
+from tedm.heads.linear.selection import DEFAULT_RIDGE, FOLDS, Job, require_strengths
 from tedm.heads.linear.solver import Solver, solve
+from tedm.heads.linear.source import ArrayRows, Source
+from tedm.jsons import JsonValue
 from tedm.store import Block
 
 WEIGHTS = "weights.safetensors"
@@ -76,6 +77,10 @@ class LogisticHead(Classifier):
         Whether the gradient is within thirty times `tol`; where it is not, raise `max_iter`.
     """
 
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        options={"iterations": "max_iter", "ridge": "ridge", "select": "select", "class_weight": "class_weight"}
+    )
+
     def __init__(
         self,
         ridge: float | Sequence[float] | Literal["auto"] = DEFAULT_RIDGE,
@@ -117,7 +122,17 @@ class LogisticHead(Classifier):
         rows = ArrayRows(X, indices.astype(np.uint8), numbers)
         return self._solve(Source(rows, {name: name for name in rows.counts}, rows.counts), None, X.shape[1])
 
-    def fit_blocks(self, data: TrainingData, validation: TrainingData | None = None, progress: Progress | None = None) -> Self:
+    def needs_validation(self) -> bool:
+        """Tell whether validation images choose the strength."""
+        return self.select == "val"
+
+    def fit_blocks(
+        self,
+        data: TrainingData,
+        validation: TrainingData | None = None,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+    ) -> Self:
         """Fit on features, out of core: one pass over the blocks for each evaluation of the loss.
 
         Parameters
@@ -128,6 +143,8 @@ class LogisticHead(Classifier):
             Images that choose the strength, where `select` is "val".
         progress : callable (evaluations, `max_iter`, loss) or None
             Called after each pass.
+        checkpoint : Path or None
+            Not used: a fit that was stopped begins anew.
         """
         self.n_features_in_ = data.n_features
         self.classes_ = np.arange(len(data.classes))
@@ -137,29 +154,35 @@ class LogisticHead(Classifier):
         return self._solve(Source.of(data), held_out, data.n_features, progress)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities of shape (rows, classes)."""
+        """Return probabilities of shape (rows, classes)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self.dtype, reset=False)
         return self._probabilities(ArrayDesign(X))
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float64]:
-        """Probabilities for a block's rows: shape (1, rows, classes)."""
+        """Return probabilities for a block's rows: shape (1, rows, classes)."""
         check_is_fitted(self)
         return self._probabilities(BlockDesign(block, rows, self.dtype))[None]
 
-    def account(self) -> dict[str, Any]:
-        """What came of the fit."""
-        chosen = {"ridge_chosen_by": self.chosen_by_, "ridge_path": self.path_} if self.chosen_by_ else {}
-        return {
-            "iterations": self.n_iter_,
-            "objective": self.objective_,
-            "converged": self.converged_,
-            "ridge": self.ridge_,
-            **chosen,
-        }
+    def report(self) -> FitReport:
+        """Tell what came of the fit: the strength and how it was chosen, the objective."""
+        details: dict[str, JsonValue] = {"objective": self.objective_, "ridge": self.ridge_}
+        if self.chosen_by_:
+            details |= {"ridge_chosen_by": self.chosen_by_, "ridge_path": self.path_}
+        return FitReport(iterations=self.n_iter_, converged=self.converged_, details=details)
 
-    def constructor(self) -> dict[str, Any]:
-        """Arguments that make an unfitted head like this one."""
+    def remarks(self) -> list[str]:
+        """Tell that the solver did not converge, and how the strength was chosen."""
+        remarks = []
+        if not self.converged_:
+            stopped = f"the solver stopped after {self.n_iter_} iterations before it had converged"
+            remarks.append(f"{stopped}; raise --iterations")
+        if self.chosen_by_:
+            remarks.append(f"ridge {self.ridge_:g}, chosen by {self.chosen_by_}")
+        return remarks
+
+    def constructor(self) -> dict[str, JsonValue]:
+        """Return the arguments that make an unfitted head like this one."""
         ridge = self.ridge if isinstance(self.ridge, (int, float, str)) else list(self.ridge)
         return {**super().constructor(), "ridge": ridge}
 
@@ -181,14 +204,14 @@ class LogisticHead(Classifier):
 
     def _solve(self, source: Source, held_out: Source | None, n_features: int, progress: Progress | None = None) -> Self:
         solver = Solver(self.classes_, n_features, self.class_weight, self.standardize, self.max_iter, self.tol, self.dtype)
-        (found,) = solve(source, [self._job(source, held_out)], solver, held_out=held_out, progress=progress)
-        self.coef_, self.intercept_ = found.coef, found.intercept
-        self.ridge_, self.path_, self.chosen_by_ = found.ridge, found.path, found.chosen_by
-        self.n_iter_, self.objective_, self.converged_ = found.n_iter, found.objective, found.converged
+        (solution,) = solve(source, [self._job(source, held_out)], solver, held_out=held_out, progress=progress)
+        self.coef_, self.intercept_ = solution.coef, solution.intercept
+        self.ridge_, self.path_, self.chosen_by_ = solution.ridge, solution.path, solution.chosen_by
+        self.n_iter_, self.objective_, self.converged_ = solution.n_iter, solution.objective, solution.converged
         return self
 
     def _job(self, source: Source, held_out: Source | None) -> Job:
-        """All images, and the strengths to try."""
+        """Make the job of all images and the strengths to try."""
         if isinstance(self.ridge, str) and self.ridge != "auto":
             raise TedmError(f"ridge is {self.ridge!r}; it must be a number, several, or auto")
         if self.select not in ("cv", "val"):
@@ -203,7 +226,7 @@ class LogisticHead(Classifier):
 
 
 def class_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of shape (rows, classes) from logits of shape (rows, outputs): one output stands for two classes."""
+    """Return probabilities of shape (rows, classes) from logits of shape (rows, outputs): one output stands for two classes."""
     if logits.shape[1] == 1:
         positive = expit(logits[:, 0])
         return np.stack([1 - positive, positive], axis=1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.heads.linear.passes import Model, Sum, center_and_variance
+from tedm.heads.linear.passes import center_and_variance
+from tedm.heads.linear.stacks import Model, Sum
 from tedm.store import IGNORE
 from tedm.store.layout import Floats
 
@@ -35,9 +36,9 @@ class Scaled:
     spread far from one costs thousands of passes. Weak features take their scale from the penalty.
     """
 
-    def __init__(self, problem: Problem, of_image: Mapping[str, tuple[Floats, Floats, int]], standardize: bool) -> None:
+    def __init__(self, problem: Problem, moments: Mapping[str, tuple[Floats, Floats, int]], standardize: bool) -> None:
         self._problem = problem
-        self._center, variance, self.total = center_and_variance(of_image, problem.images)
+        self._center, variance, self.total = center_and_variance(moments, problem.images)
         scale = np.sqrt(variance if standardize else variance + problem.strength / self.total)
         self._scale = np.where(scale > 0, scale, 1.0)[:, None]
         self._strength = problem.strength if standardize else problem.strength / self._scale**2
@@ -46,13 +47,13 @@ class Scaled:
         self._position[problem.present] = np.arange(len(problem.present))
 
     def model(self, point: NDArray[np.float64]) -> Model:
-        """Weights and intercepts for features as they are."""
+        """Return weights and intercepts for features as they are."""
         weights = self._weights(point) / self._scale
         shift = point[-self._problem.outputs :] - self._center @ weights
         return Model(weights, shift, self._images, self._position, self._problem.row_weights)
 
     def objective(self, point: NDArray[np.float64], total: Sum) -> tuple[float, NDArray[np.float64]]:
-        """Value and gradient, divided by the number of rows, so that a tolerance means the same for one image and for many."""
+        """Return value and gradient for a mean row, so that a tolerance means the same for one image and for many."""
         weights = self._weights(point)
         gradient = (total.gradient - np.outer(self._center, total.offset)) / self._scale + self._strength * weights
         value = total.loss + 0.5 * float((self._strength * weights**2).sum())
@@ -63,7 +64,7 @@ class Scaled:
 
 
 def all_classes(coef: Floats, intercept: Floats, present: NDArray[np.intp], classes: int) -> tuple[Floats, Floats]:
-    """Weights for every class: those that no row shows get an intercept that leaves them nothing."""
+    """Return weights for every class: those that no row shows get an intercept that leaves them nothing."""
     if len(present) == classes:
         return coef, intercept
     if len(present) == 2:  # one column for the second class; as a softmax, the first has logit zero

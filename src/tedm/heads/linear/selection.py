@@ -6,68 +6,18 @@ taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
 from tedm.errors import TedmError
-from tedm.heads.data.dataset import TrainingData
-from tedm.heads.linear.passes import Effort, Model, Rows, Sum, losses
-from tedm.store import IGNORE
+from tedm.heads.linear.source import Source
 
 DEFAULT_RIDGE = 1.0
 FOLDS = 5
 
 Fold = tuple[Sequence[str], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Rows to learn from.
-
-    Parameters
-    ----------
-    rows : Rows
-    groups : mapping of str to str
-        Group of each image.
-    counts : mapping of str to array of shape (256,)
-        Labels of each image by class index.
-    """
-
-    rows: Rows
-    groups: Mapping[str, str]
-    counts: Mapping[str, NDArray[np.int64]]
-
-    @classmethod
-    def of(cls, data: TrainingData) -> Source:
-        """Images of some features."""
-        names = list(dict.fromkeys(data.names))
-        groups = dict(zip(names, data.features.labels.group_of(names), strict=True))
-        counts = {name: np.bincount(data.masks[name].ravel(), minlength=256) for name in names}
-        for of_image in counts.values():
-            of_image[IGNORE] = 0
-        return cls(data, groups, counts)
-
-    def present(self, images: Sequence[str]) -> NDArray[np.intp]:
-        """Class indices that some of the images show."""
-        return np.flatnonzero(np.sum([self.counts[name] for name in images], axis=0))
-
-    def sums(self, models: Sequence[Model], effort: Effort, *, gradients: bool = True) -> list[Sum]:
-        """One pass."""
-        wanted = frozenset().union(*(model.images for model in models))
-        names = [name for name in self.counts if name in wanted]
-        totals: list[Sum] | None = None
-        for part in self.rows.workers.over(losses, self.rows, names, models, effort, gradients):
-            if totals is None:
-                totals = part
-            else:
-                for total, more in zip(totals, part, strict=True):
-                    total.add(more)
-        assert totals is not None  # a problem has images
-        return totals
 
 
 @dataclass(frozen=True)
@@ -93,7 +43,7 @@ class Job:
 
     @classmethod
     def cross_validated(cls, source: Source, images: Sequence[str], strengths: Sequence[float], folds: int = FOLDS) -> Job:
-        """Strengths are tried on folds of whole groups; with fewer than three groups the default strength is taken."""
+        """Try strengths on folds of whole groups; with fewer than three groups the default strength is taken."""
         if len(strengths) == 1:
             return cls(tuple(images), tuple(strengths))
         groups = [source.groups[name] for name in images]

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, class_weights
 from tedm.heads.linear.lbfgs import minimise_together
 from tedm.heads.linear.objective import Problem, Scaled, all_classes
-from tedm.heads.linear.passes import Effort, Model, Sum, moments, working_bytes
-from tedm.heads.linear.selection import Job, Source
+from tedm.heads.linear.passes import Effort, moments, sums
+from tedm.heads.linear.selection import Job
+from tedm.heads.linear.source import Source
+from tedm.heads.linear.stacks import Model, Sum
 from tedm.heads.runtime.workers import HERE
 from tedm.store.layout import Floats
 
@@ -106,16 +107,16 @@ def solve(
 
 
 def _problems(source: Source, job: Job, solver: Solver) -> list[Problem]:
-    """All strengths on all images, then all strengths on each fold's images."""
-    found = []
+    """Return all strengths on all images, then all strengths on each fold's images."""
+    problems = []
     for images in (job.images, *(inside for inside, _ in job.folds)):
         counts = np.sum([source.counts[name] for name in images], axis=0)
         weights = np.ones(256)
         classes = len(solver.labels)
         weights[:classes] = class_weights(solver.class_weight, list(solver.labels), counts[:classes])
         present = source.present(images)
-        found += [Problem(tuple(images), strength, present, weights) for strength in job.strengths]
-    return found
+        problems += [Problem(tuple(images), strength, present, weights) for strength in job.strengths]
+    return problems
 
 
 def _solved(
@@ -130,23 +131,24 @@ def _solved(
     every = [problem for of_job in problems for problem in of_job]
     wanted = frozenset(name for job in jobs for name in job.images)
     names = [name for name in source.counts if name in wanted]
-    of_image: dict[str, tuple[Floats, Floats, int]] = {}
-    for name, sums, squares, total in source.rows.workers.over(moments, source.rows, names, effort):
-        of_image[name] = (sums, squares, total)
-    scaled = [Scaled(problem, of_image, solver.standardize) for problem in every]
+    moments_of: dict[str, tuple[Floats, Floats, int]] = {}
+    for name, first, second, total in source.rows.workers.over(moments, source.rows, names, effort):
+        moments_of[name] = (first, second, total)
+    scaled = [Scaled(problem, moments_of, solver.standardize) for problem in every]
     passes = 0
 
     def evaluate(points: Mapping[int, NDArray[np.float64]]) -> dict[int, tuple[float, NDArray[np.float64]]]:
         nonlocal passes
         models = [scaled[number].model(point) for number, point in points.items()]
-        sums = source.sums(models, effort)
-        found = {
-            number: scaled[number].objective(point, total) for (number, point), total in zip(points.items(), sums, strict=True)
+        totals = sums(source, models, effort)
+        values = {
+            number: scaled[number].objective(point, total)
+            for (number, point), total in zip(points.items(), totals, strict=True)
         }
         passes += 1
         if progress is not None:
-            progress(min(passes, solver.max_iter), solver.max_iter, next(iter(found.values()))[0])
-        return found
+            progress(min(passes, solver.max_iter), solver.max_iter, next(iter(values.values()))[0])
+        return values
 
     options: Any = {
         "maxiter": solver.max_iter,
@@ -156,30 +158,30 @@ def _solved(
     }
     starts = [np.zeros((solver.features + 1) * problem.outputs) for problem in every]
     results = minimise_together(evaluate, starts, options)
-    models = [one.model(found.x) for one, found in zip(scaled, results, strict=True)]
+    models = [one.model(result.x) for one, result in zip(scaled, results, strict=True)]
     means = _held_out_losses(source, jobs, models, held_out, effort)
     solutions = []
-    first = 0
+    start = 0
     for job, of_job, losses_of_job in zip(jobs, problems, means, strict=True):
         best = int(np.nanargmin(losses_of_job)) if losses_of_job else 0
-        at = first + best
-        found, model = results[at], models[at]
+        at = start + best
+        result, model = results[at], models[at]
         coef, intercept = all_classes(model.weights.T, model.shift, every[at].present, len(solver.labels))
         # Products in float32 can end in a line search that improves nothing, or in equal losses; what counts is the gradient.
-        converged = bool(np.abs(found.jac).max() <= CONVERGED * solver.tol)
+        converged = bool(np.abs(result.jac).max() <= CONVERGED * solver.tol)
         path = [{"ridge": s, "loss": loss} for s, loss in zip(job.strengths, losses_of_job, strict=bool(losses_of_job))]
-        objective = float(found.fun) * scaled[at].total
+        objective = float(result.fun) * scaled[at].total
         solutions.append(
-            Solution(coef, intercept, job.strengths[best], path, job.chosen_by, int(found.nit), objective, converged)
+            Solution(coef, intercept, job.strengths[best], path, job.chosen_by, int(result.nit), objective, converged)
         )
-        first += len(of_job)
+        start += len(of_job)
     return solutions
 
 
 def _held_out_losses(
     source: Source, jobs: Sequence[Job], models: Sequence[Model], held_out: Source | None, effort: Effort
 ) -> list[list[float]]:
-    """For each job and strength, the mean loss of what was fitted without the images that it is tested on; empty for one."""
+    """Return for each job and strength the mean loss on images that were not fitted on; nothing for a single strength."""
     tested: list[Model] = []
     of_val: list[Model] = []
     first = 0
@@ -192,36 +194,34 @@ def _held_out_losses(
                 start = first + fold * strengths
                 tested += [_on(model, frozenset(outside)) for model in models[start : start + strengths]]
         first += strengths * (1 + len(job.folds))
-    sums = iter(source.sums(tested, effort, gradients=False) if tested else [])
-    sums_of_val = iter(held_out.sums(of_val, effort, gradients=False) if held_out is not None and of_val else [])
+    totals = iter(sums(source, tested, effort, gradients=False) if tested else [])
+    totals_of_val = iter(sums(held_out, of_val, effort, gradients=False) if held_out is not None and of_val else [])
     means: list[list[float]] = []
     for job in jobs:
         strengths = len(job.strengths)
         if strengths == 1:
             means.append([])
         elif held_out is not None:
-            means.append([_mean([next(sums_of_val)]) for _ in range(strengths)])
+            means.append([_mean([next(totals_of_val)]) for _ in range(strengths)])
         else:
-            found = [next(sums) for _ in range(strengths * len(job.folds))]
-            means.append([_mean(found[number::strengths]) for number in range(strengths)])
+            of_folds = [next(totals) for _ in range(strengths * len(job.folds))]
+            means.append([_mean(of_folds[number::strengths]) for number in range(strengths)])
     return means
 
 
-def _mean(sums: Sequence[Sum]) -> float:
-    return sum(one.loss for one in sums) / sum(one.total for one in sums)
+def _mean(totals: Sequence[Sum]) -> float:
+    return sum(one.loss for one in totals) / sum(one.total for one in totals)
 
 
 def _fixed_bytes(source: Source, outputs: int, features: int) -> int:
-    """What does not depend on how a pass is cut, for problems of so many outputs in all."""
-    blocks = 0
-    if isinstance(source.rows, TrainingData):
-        blocks = 2 * source.rows.block_bytes + source.rows.reading_bytes
+    """Return what does not depend on how a pass is cut, for problems of so many outputs in all."""
+    blocks = 2 * source.rows.block_bytes + source.rows.reading_bytes
     return features * 8 * (outputs * SOLVER_COPIES + 4 * len(source.counts)) + blocks
 
 
 def _held_at_once(source: Source, problems: Sequence[Sequence[Problem]], features: int) -> int:
-    """Jobs whose problems a third of the budget's rest holds; the others are for what a pass takes."""
-    if not isinstance(source.rows, TrainingData):
+    """Count the jobs whose problems a third of the budget's rest holds; the others are for what a pass takes."""
+    if source.rows.budget is None:
         return len(problems)
     room = source.rows.budget.left() // 3
     outputs = np.cumsum([sum(problem.outputs for problem in of_job) for of_job in problems])
@@ -229,29 +229,29 @@ def _held_at_once(source: Source, problems: Sequence[Sequence[Problem]], feature
 
 
 def _effort(source: Source, problems: Sequence[Problem], solver: Solver) -> Effort:
-    """As many outputs and images at once as the budget and the threads allow."""
+    """Take as many outputs and images at once as the budget and the threads allow."""
     every, largest = sum(problem.outputs for problem in problems), max(problem.outputs for problem in problems)
-    if not isinstance(source.rows, TrainingData):
+    rows, budget = source.rows, source.rows.budget
+    if budget is None:
         return Effort(solver.dtype, every, 1)
-    data = source.rows
     fixed = _fixed_bytes(source, every, solver.features)
     gradient = solver.features * 8 * every
-    data.budget.require(
-        fixed + gradient + working_bytes(data, largest),
+    budget.require(
+        fixed + gradient + rows.design_bytes(largest),
         f"a logistic regression of {solver.features} features x {every} outputs",
     )
-    room = data.budget.left() - fixed
+    room = budget.left() - fixed
     columns, threads = largest, 1
-    while columns < every and room > gradient + working_bytes(data, 2 * columns):
+    while columns < every and room > gradient + rows.design_bytes(2 * columns):
         columns *= 2
-    each = gradient + working_bytes(data, min(columns, every))
+    each = gradient + rows.design_bytes(min(columns, every))
     # On a cluster every part is one thread of a worker.
-    most = torch.get_num_threads() if data.workers is HERE else 1
-    while threads < min(most, len(source.counts)) and room > (threads + 1) * (each + data.block_bytes):
+    most = torch.get_num_threads() if rows.workers is HERE else 1
+    while threads < min(most, len(source.counts)) and room > (threads + 1) * (each + rows.block_bytes):
         threads += 1
     return Effort(solver.dtype, min(columns, every), threads, threads * each)
 
 
 def _on(model: Model, images: frozenset[str]) -> Model:
-    """The same model on other images."""
+    """Return the same model on other images."""
     return Model(model.weights, model.shift, images, model.position, model.row_weights)

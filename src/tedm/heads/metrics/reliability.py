@@ -7,19 +7,13 @@ calibration error is the mean distance of the two, each bin weighted by its pixe
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.errors import TedmError
-from tedm.files import write_whole
-from tedm.heads.segmenter.held_out import FLOOR
+from tedm.heads.voting.temperature import FLOOR
 from tedm.store import IGNORE
 
 BINS = 15
@@ -107,74 +101,9 @@ class Reliability:
         return float(self.right.sum() / self.pixels.sum())
 
     def bins(self) -> list[Bin]:
-        """The diagram, from confidence 0 to 1."""
-        found = []
+        """Return the diagram, from confidence 0 to 1."""
+        bins = []
         for index, (pixels, right, confidence) in enumerate(zip(self.pixels, self.right, self.confidence, strict=True)):
             means = (float(confidence / pixels), float(right / pixels)) if pixels else (float("nan"), float("nan"))
-            found.append(Bin(index / BINS, (index + 1) / BINS, int(pixels), *means))
-        return found
-
-
-@dataclass(frozen=True)
-class HeadReliability:
-    """A head's reliability on a domain.
-
-    Parameters
-    ----------
-    head : str
-        Key of the head.
-    method, n, seed, labels_used
-        As in `tedm.heads.evaluation.records.Record`.
-    domain : str
-    images : int
-        Number of images.
-    temperature : float or None
-        The head's, if it is for this vote.
-    before : Reliability
-        Of the vote.
-    after : Reliability or None
-        At the temperature.
-    """
-
-    head: str
-    method: str
-    n: int
-    seed: int
-    labels_used: int
-    domain: str
-    images: int
-    temperature: float | None
-    before: Reliability
-    after: Reliability | None
-
-    def stages(self) -> list[tuple[str, float, Reliability]]:
-        """("before", 1, ...) and, if there is a temperature, ("after", T, ...)."""
-        first = [("before", 1.0, self.before)]
-        return first if self.after is None or self.temperature is None else [*first, ("after", self.temperature, self.after)]
-
-
-def write_reliability(found: Sequence[HeadReliability], folder: Path) -> None:
-    """Write ece.csv, one row for each head, domain and stage, and reliability.csv, one for each of their bins.
-
-    Raises
-    ------
-    TedmError
-        If they cannot be written.
-    """
-    who = ("head", "method", "n", "seed", "labels_used", "domain", "stage", "temperature")
-    errors: list[tuple[object, ...]] = [(*who, "images", "pixels", "ece", "cross_entropy", "accuracy")]
-    bins: list[tuple[object, ...]] = [(*who, *Bin._fields)]
-    for one in found:
-        for stage, temperature, counts in one.stages():
-            key = (one.head, one.method, one.n, one.seed, one.labels_used, one.domain, stage, temperature)
-            pixels = int(counts.pixels.sum())
-            errors.append((*key, one.images, pixels, counts.ece, counts.cross_entropy, counts.accuracy))
-            bins += [(*key, *each) for each in counts.bins()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TedmError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    for name, rows in (("ece.csv", errors), ("reliability.csv", bins)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        write_whole(folder / name, text.getvalue().encode(), what="the table", remedy="choose another folder")
+            bins.append(Bin(index / BINS, (index + 1) / BINS, int(pixels), *means))
+        return bins

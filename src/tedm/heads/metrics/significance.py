@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import PermutationMethod, rankdata, wilcoxon
 
 ROUNDING = 1e-12  # scores in [0, 1] that differ by less differ by the order of a sum
 
@@ -33,6 +32,8 @@ def paired_p_value(one: NDArray[np.float64], other: NDArray[np.float64]) -> floa
     >>> paired_p_value(np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]), np.array([0.8, 0.6, 0.4, 0.2, 0.0, 0.39]))
     0.03125
     """
+    from scipy.stats import PermutationMethod, rankdata, wilcoxon  # half a second, and only tables need it
+
     differences = (one - other)[~np.isnan(one - other)]
     differences = np.round(differences / ROUNDING) * ROUNDING
     differences = differences[differences != 0]

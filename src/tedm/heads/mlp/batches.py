@@ -1,12 +1,15 @@
-"""Images in memory that random pixels are drawn from.
+"""Which images and pixels a step of an MLP learns from.
 
-Where memory does not hold all images, those in the window take turns. Every draw is a function of the seed and of a number, so
-that what is drawn does not depend on where a fit was interrupted.
+Where memory does not hold all images that pixels are drawn from, those in the window take turns. Every draw is a function of
+the seed and of a number, so that what is drawn does not depend on where a fit was interrupted.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,10 +23,82 @@ from tedm.store import IGNORE
 
 # What is drawn: another stream of random numbers for each.
 ROWS, PIXELS, IMAGES = range(3)
+# Where memory holds some of the images, batches of pixels still meet each this often, at least.
+PASSES = 2
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How an MLP's batches are made; see the arguments of `MLPHead`."""
+
+    kind: Literal["pixels", "images"]
+    members: int
+    pixels_per_batch: int
+    images_per_batch: int
+    iterations: int
+    seed: int
+
+    def images_at_once(self, images: int) -> int:
+        """Return how many whole images a batch has, where there are so many in all."""
+        return min(self.images_per_batch, images)
+
+    def whole_images(self, data: TrainingData, names: Sequence[str], iteration: int) -> list[str]:
+        """Return a part of the epoch's permutation of all images, in the features' order."""
+        at_once = self.images_at_once(len(names))
+        epoch, batch = divmod(iteration, len(names) // at_once)
+        order = draw(self.seed, IMAGES, epoch).permutation(len(names))
+        chosen = [names[index] for index in order[batch * at_once : (batch + 1) * at_once]]
+        return sorted(chosen, key=data.features.labels.index)
+
+    def windows(self, data: TrainingData, names: Sequence[str], *, images: int, start: int, device: str) -> Generator[Window]:
+        """Yield the window of each iteration from `start` on: the same object, whose images change in place.
+
+        Parameters
+        ----------
+        data, names
+            Images to draw pixels from.
+        images : int
+            How many are in memory at a time.
+        start : int
+            The first iteration.
+        device : str
+            Where the cells are to be.
+        """
+        every = self._turn_every(data, names)
+        past = start // every if images < len(names) else 0
+        # Image p of the stream lies in slot p % images: the one that it replaces is the oldest.
+        window = Window(images, data, device)
+        working = images * data.block_bytes
+        for position, labelled in enumerate(data.read(self._stream(names, past, images), working=working, keep=False), past):
+            window.put(position % images, labelled)
+            del labelled
+        if images == len(names):
+            while True:
+                yield window
+        turns = (self.iterations - 1) // every
+        coming = data.read(self._stream(names, past + images, turns - past), keep=False)
+        with contextlib.closing(coming):  # type: ignore[type-var]
+            for iteration in range(start, self.iterations):
+                if iteration // every > past:
+                    window.put(past % images, next(coming))
+                    past += 1
+                yield window
+
+    def _stream(self, names: Sequence[str], start: int, count: int) -> list[str]:
+        """Return a part of the endless stream of permutations of the images."""
+        out: list[str] = []
+        for epoch in range(start // len(names), (start + max(count, 0) - 1) // len(names) + 1):
+            out += [names[index] for index in draw(self.seed, IMAGES, epoch).permutation(len(names))]
+        return out[start % len(names) :][: max(count, 0)]
+
+    def _turn_every(self, data: TrainingData, names: Sequence[str]) -> int:
+        """Return the iterations between two turns: a pass over the pixels is one over the images, or there are `PASSES`."""
+        pixels = sum(data.labelled_pixels(name) for name in names) // len(names)
+        return max(1, min(pixels // self.pixels_per_batch, self.iterations // (PASSES * len(names))))
 
 
 def draw(seed: int, what: int, number: int) -> np.random.Generator:
-    """Random numbers of an iteration or an epoch."""
+    """Return the random numbers of an iteration or an epoch."""
     return np.random.default_rng([seed % 2**64, what, number])
 
 
@@ -69,7 +144,7 @@ class Window:
             self._totals[slot] = self._cumulative[slot][-1]
 
     def draw(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """So many labelled pixels by their weights, with replacement: slots and positions in the flattened image."""
+        """Draw labelled pixels by their weights, with replacement: slots, and positions in the flattened image."""
         edges = np.cumsum(self._totals)
         if self._sampling == "uniform":
             drawn: NDArray[Any] = random.integers(int(edges[-1]), size=count)

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.heads.mlp.network import Committee
+from tedm.jsons import JsonValue
 
 # Points of the recorded loss curve.
 CURVE_POINTS = 100
@@ -126,11 +128,11 @@ class Checkpoint:
     ----------
     path : Path
         Written aside and renamed when whole.
-    identity : dict
+    identity : mapping
         Plain JSON values by name: those of the fit that made the file must be the same.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, JsonValue]) -> None:
         self._path = path
         self._identity = json.loads(json.dumps(identity, default=str))  # as it comes back
         self._last = time.monotonic()

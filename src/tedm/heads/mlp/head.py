@@ -11,7 +11,7 @@ import contextlib
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -22,26 +22,24 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
+from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.mlp.batches import IMAGES, PIXELS, ROWS, Window, draw
+from tedm.heads.mlp.batches import PIXELS, ROWS, Batches, draw
 from tedm.heads.mlp.checkpoint import Checkpoint, FitState
-from tedm.heads.mlp.layers import working_bytes
+from tedm.heads.mlp.loop import Loop
+from tedm.heads.mlp.memory import Memory
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
 from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
-from tedm.signals import deferred_signals
+from tedm.jsons import JsonValue
 from tedm.store import IGNORE, Block
 from tedm.threads import read_ahead
 
 WEIGHTS = "weights.safetensors"
-# Validation loss is looked at this often while stopping early.
-CHECKS = 50
 # Rows in memory that are predicted at once.
 ROWS_AT_ONCE = 2**14
-# Where memory holds some of the images, batches of pixels still meet each this often, at least.
-PASSES = 2
 
 
 class MLPHead(Classifier):
@@ -49,7 +47,7 @@ class MLPHead(Classifier):
 
     How well batches mix images: whole images are drawn by a new permutation of all of them each epoch, whatever the memory.
     Pixels are drawn from all images where an eighth of the memory budget holds them, and else from a window of K images
-    (`account`: `images_mixed`). Each turn, the image that has been there longest gives way to the next of an endless stream of
+    (`report`: `images_mixed`). Each turn, the image that has been there longest gives way to the next of an endless stream of
     permutations: all are met equally often, each time beside K - 1 others, and at least twice in a fit of as many iterations.
 
     Parameters
@@ -89,6 +87,22 @@ class MLPHead(Classifier):
     n_iter_ : int
         Iterations behind the weights that were kept.
     """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        options={
+            "iterations": "iterations",
+            "learning_rate": "learning_rate",
+            "batch": "batch",
+            "pixels_per_batch": "pixels_per_batch",
+            "images_per_batch": "images_per_batch",
+            "patience": "patience",
+            "class_weight": "class_weight",
+        },
+        from_method=frozenset({"members", "vote", "pixels_per_batch"}),
+        takes_seed=True,
+        takes_device=True,
+        resumes=True,
+    )
 
     def __init__(
         self,
@@ -131,14 +145,18 @@ class MLPHead(Classifier):
                 chosen = torch.from_numpy(drawn).to(self.device)
                 yield self._learn_rows(rows[chosen], labels[chosen])
 
-        self._train(lambda state: learn(), FitState(0), None, None, None)
+        self._train(lambda state: learn(), FitState(0))
         return self
+
+    def needs_validation(self) -> bool:
+        """Tell whether validation images decide when to stop."""
+        return self.patience is not None
 
     def fit_blocks(
         self,
         data: TrainingData,
         validation: TrainingData | None = None,
-        progress: Callable[[int, int, float], None] | None = None,
+        progress: Progress | None = None,
         checkpoint: Path | None = None,
     ) -> Self:
         """Fit on features.
@@ -171,10 +189,11 @@ class MLPHead(Classifier):
         saved = None
         if checkpoint is not None:
             saved = Checkpoint(Path(checkpoint), self._identity(data, names, validation))
-        state = (saved.read() if saved is not None else None) or FitState(self._window_images(data, names))
+        memory = Memory(self._batches(), data, names, self.network_)
+        state = (saved.read() if saved is not None else None) or FitState(memory.window_images())
         self.images_mixed_, self.images_in_all_ = state.window or len(names), len(names)
-        self._require(data, names, state.window)
-        held = self._taken(data, names, state.window)
+        memory.require(state.window)
+        held = memory.held(state.window)
         if not data.budget.keep(held):
             if state.window > 1:
                 raise TedmError(
@@ -184,13 +203,13 @@ class MLPHead(Classifier):
             held = 0  # one image is never too many: `data` has made sure
         learn = self._learn_images if self.batch == "images" else self._learn_pixels
         try:
-            self._train(lambda state: learn(data, names, state), state, validation, progress, saved)
+            self._train(lambda state: learn(memory, state), state, validation, progress, saved)
         finally:
             data.budget.give_back(held)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
-        """Probabilities of shape (rows, classes), the members merged by `vote`."""
+        """Return probabilities of shape (rows, classes), the members merged by `vote`."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype="float32", reset=False)
         network = self.network_.eval()
@@ -199,24 +218,25 @@ class MLPHead(Classifier):
         return vote(torch.cat(logits, dim=1).softmax(dim=-1).numpy(), rule=self.vote)
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
-        """Probabilities for a block's rows: shape (members, rows, classes)."""
+        """Return probabilities for a block's rows: shape (members, rows, classes)."""
         check_is_fitted(self)
         cells = [as_tensor(level).to(self.device) for level in block.cells]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
 
-    def account(self) -> dict[str, Any]:
-        """What came of the fit."""
-        return {
-            "iterations": self.n_iter_,
-            "loss_curve": self.loss_curve_,
-            "validation_curve": self.validation_curve_,
-            "images_mixed": getattr(self, "images_mixed_", None),
-            "images_in_all": getattr(self, "images_in_all_", None),
-            "relative_fall_of_the_loss_in_its_last_tenth": flatness(self.loss_curve_),
-            "device": self.device,
-            "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
-        }
+    def report(self) -> FitReport:
+        """Tell what came of the fit: losses, and how well batches mixed images."""
+        return FitReport(
+            iterations=self.n_iter_,
+            loss_curve=tuple(self.loss_curve_),
+            validation_curve=tuple(self.validation_curve_),
+            details={
+                "images_mixed": getattr(self, "images_mixed_", None),
+                "images_in_all": getattr(self, "images_in_all_", None),
+                "device": self.device,
+                "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
+            },
+        )
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
@@ -236,7 +256,7 @@ class MLPHead(Classifier):
     # -- training ----------------------------------------------------------------------------------------------------
 
     def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64]) -> None:
-        """Initial weights, after a look at the settings; `counts`: rows or pixels of each class."""
+        """Check the settings and draw initial weights; `counts`: rows or pixels of each class."""
         for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
             if getattr(self, what) < 1:
                 raise TedmError(f"{what} is {getattr(self, what)}; it must be at least 1")
@@ -260,74 +280,32 @@ class MLPHead(Classifier):
         self,
         learn: Callable[[FitState], Generator[Tensor]],
         state: FitState,
-        validation: TrainingData | None,
-        progress: Callable[[int, int, float], None] | None,
-        saved: Checkpoint | None,
+        validation: TrainingData | None = None,
+        progress: Progress | None = None,
+        saved: Checkpoint | None = None,
     ) -> None:
-        """Adam until the iterations are used up, or the validation loss has stopped falling.
-
-        `learn` starts at a state's iteration; each of its items is the mean loss of the next, whose gradients it has left in
-        the parameters.
-        """
-        network, optimiser = self.network_, self._optimiser
-        state.restore(network, optimiser, self.device)
-        look_every = max(1, self.iterations // CHECKS)
+        """Train the network, and keep what came of it."""
+        validation_loss = None if validation is None else lambda: self._loss_on(validation)
+        loop = Loop(self.network_, self._optimiser, self.iterations, self.patience, validation_loss, self.device)
         self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
-        statistics: dict[str, Tensor] = {}
-        try:
-            with contextlib.closing(learn(state)) as losses:
-                while not state.stopped(self.patience):
-                    if self.patience is not None and validation is not None and state.iteration // look_every > state.looks:
-                        loss = self._loss_on(validation)
-                        with deferred_signals():
-                            state.look(loss, network)
-                        continue
-                    if state.iteration == self.iterations:
-                        break
-                    network.train()
-                    if saved is not None:  # what an interrupted iteration has changed already
-                        statistics = {name: buffer.clone() for name, buffer in network.named_buffers()}
-                    each = next(losses)
-                    with deferred_signals():  # weights, Adam's state and the iteration's number change together or not at all
-                        optimiser.step()
-                        told = state.count(each, self.iterations)
-                        statistics = {}
-                    if told and not np.isfinite(state.loss_curve[-1]):
-                        raise TedmError(
-                            f"the loss is no longer finite after {state.iteration} iterations; lower the learning rate"
-                        )
-                    if told and progress is not None:
-                        progress(state.iteration, self.iterations, state.loss_curve[-1])
-                    if saved is not None and saved.due():
-                        saved.write(state, network, optimiser)
-        except (KeyboardInterrupt, SystemExit):
-            if saved is not None:
-                for name, buffer in statistics.items():
-                    network.get_buffer(name).copy_(buffer)
-                saved.write(state, network, optimiser)
-            raise
-        if saved is not None:  # until the head is saved
-            saved.write(state, network, optimiser)
-        self.n_iter_ = self.iterations
-        if state.best_weights is not None:
-            network.load_state_dict(state.best_weights)
-            self.n_iter_ = state.best_iteration
-        network.eval()
+        self.n_iter_ = loop.run(learn, state, progress, saved)
         del self._optimiser
 
     def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
-        """Gradients and mean loss from rows of shape (members, rows, features)."""
+        """Compute gradients and return the mean loss, from rows of shape (members, rows, features)."""
         self.network_.zero_grad(set_to_none=True)
         # The members share no weight: the sum of their mean losses trains each as if it were alone.
         losses = mean_losses(self.network_(rows), labels, self._class_weight)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach().mean()
 
-    def _learn_pixels(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Tensor]:
-        """Rows of random labelled pixels, each member its own."""
+    def _learn_pixels(self, memory: Memory, state: FitState) -> Generator[Tensor]:
+        """Learn from rows of random labelled pixels, each member from its own."""
+        data = memory.data
         settings = data.features.settings
         size = settings.image_size
-        with contextlib.closing(self._windows(data, names, state)) as windows:
+        made = memory.batches.windows(data, memory.names, images=state.window, start=state.iteration, device=self.device)
+        with contextlib.closing(made) as windows:
             for iteration, window in enumerate(windows, start=state.iteration):
                 random = draw(self.seed, PIXELS, iteration)
                 image, pixel = window.draw(random, self.members * self.pixels_per_batch)
@@ -338,51 +316,17 @@ class MLPHead(Classifier):
                 labels = labels.repeat_interleave(len(rows) // len(labels))
                 yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
 
-    def _windows(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Window]:
-        """The window of each iteration: the same object, whose images change in place."""
-        held = state.window
-        every = self._turn_every(data, names)
-        past = state.iteration // every if held < len(names) else 0
-        # Image p of the stream lies in slot p % held: the one that it replaces is the oldest.
-        window = Window(held, data, self.device)
-        working = held * data.block_bytes
-        for position, labelled in enumerate(data.read(self._stream(names, past, held), working=working, keep=False), past):
-            window.put(position % held, labelled)
-            del labelled
-        if held == len(names):
-            while True:
-                yield window
-        turns = (self.iterations - 1) // every
-        coming = data.read(self._stream(names, past + held, turns - past), keep=False)
-        with contextlib.closing(coming):  # type: ignore[type-var]
-            for iteration in range(state.iteration, self.iterations):
-                if iteration // every > past:
-                    window.put(past % held, next(coming))
-                    past += 1
-                yield window
-
-    def _stream(self, names: Sequence[str], start: int, count: int) -> list[str]:
-        """Part of the endless stream of permutations of the images."""
-        out: list[str] = []
-        for epoch in range(start // len(names), (start + max(count, 0) - 1) // len(names) + 1):
-            out += [names[index] for index in draw(self.seed, IMAGES, epoch).permutation(len(names))]
-        return out[start % len(names) :][: max(count, 0)]
-
-    def _turn_every(self, data: TrainingData, names: Sequence[str]) -> int:
-        """Iterations between two turns: a pass over the pixels is one over the images, or there are `PASSES` in all."""
-        pixels = sum(data.labelled_pixels(name) for name in names) // len(names)
-        return max(1, min(pixels // self.pixels_per_batch, self.iterations // (PASSES * len(names))))
-
-    def _learn_images(self, data: TrainingData, names: Sequence[str], state: FitState) -> Generator[Tensor]:
-        """Whole images, the same for all members, read once; what does not fill a batch is left out of its epoch."""
+    def _learn_images(self, memory: Memory, state: FitState) -> Generator[Tensor]:
+        """Learn from whole images, the same for all members, read once; what does not fill a batch is left out."""
+        data = memory.data
         settings = data.features.settings
-        at_once = min(self.images_per_batch, len(names))
-        need = self._images_need(data, names, at_once) + max(at_once, 2) * data.block_bytes
+        at_once = memory.batches.images_at_once(len(memory.names))
+        need = memory.images_need(at_once) + max(at_once, 2) * data.block_bytes
         ahead = max(1, at_once - 1) if need * SLACK <= data.budget.left() else 0
 
         def blocks() -> Iterator[Labelled]:
             for iteration in range(state.iteration, self.iterations):
-                for name in self._image_batch(data, names, iteration):
+                for name in memory.batches.whole_images(data, memory.names, iteration):
                     yield from data.read([name])
 
         with contextlib.closing(read_ahead(blocks(), ahead=ahead)) as coming:  # type: ignore[type-var]
@@ -402,67 +346,11 @@ class MLPHead(Classifier):
                 del cells, labels  # before the next batch comes: two in memory, not three
                 yield loss
 
-    def _image_batch(self, data: TrainingData, names: Sequence[str], iteration: int) -> list[str]:
-        """A part of the epoch's permutation of all images, in the features' order."""
-        at_once = min(self.images_per_batch, len(names))
-        epoch, batch = divmod(iteration, len(names) // at_once)
-        order = draw(self.seed, IMAGES, epoch).permutation(len(names))
-        chosen = [names[index] for index in order[batch * at_once : (batch + 1) * at_once]]
-        return sorted(chosen, key=data.features.labels.index)
+    def _batches(self) -> Batches:
+        return Batches(self.batch, self.members, self.pixels_per_batch, self.images_per_batch, self.iterations, self.seed)
 
-    # -- memory ------------------------------------------------------------------------------------------------------
-
-    def _window_images(self, data: TrainingData, names: Sequence[str]) -> int:
-        """Images of which batches of pixels are drawn at a time; 0 for batches of images."""
-        if self.batch == "images":
-            return 0
-        most, left = min(len(names), data.budget.keepable() // data.block_bytes), data.budget.left() / SLACK
-        return next((window for window in range(most, 1, -1) if self._pixels_need(data, window) <= left), 1)
-
-    def _taken(self, data: TrainingData, names: Sequence[str], window: int) -> int:
-        """Bytes that batches are made of; they come out of the part of the budget that keeps blocks between passes."""
-        if self.batch == "pixels":
-            return window * data.block_bytes
-        if len(names) * data.block_bytes <= data.budget.keepable():  # batches are made of what stays
-            return 0
-        return min(min(self.images_per_batch, len(names)) * data.block_bytes, data.budget.keepable())
-
-    def _images_need(self, data: TrainingData, names: Sequence[str], images: int) -> int:
-        """Bytes of steps on so many images, nothing read ahead."""
-        parameters = list(self.network_.parameters())
-        rows = data.features.settings.image_size**2 * data.rows_per_pixel
-        step = working_bytes(images, rows, [weight.shape[-1] for weight in self.network_.weights])
-        step += 2 * sum(parameter[0].nbytes for parameter in parameters)  # a member's gradients
-        kept = min(data.budget.keepable(), len(names) * data.block_bytes)  # between passes
-        cells = max(images * data.block_bytes, kept) + data.block_bytes + data.reading_bytes
-        return cells + step + _adam_bytes(parameters)
-
-    def _pixels_need(self, data: TrainingData, window: int) -> int:
-        """Bytes of steps on random pixels of so many images."""
-        rows = self.members * self.pixels_per_batch * data.rows_per_pixel
-        widths = sum(weight.shape[-1] for weight in self.network_.weights)
-        step = rows * (3 * data.n_features + 4 * widths) * 4  # gathered, side by side, in the product
-        pixels = data.features.settings.image_size**2 * 13  # a mask, positions, weights
-        cells = window * (data.block_bytes + pixels) + data.block_bytes + data.reading_bytes
-        return int(cells + step + _adam_bytes(list(self.network_.parameters())))
-
-    def _require(self, data: TrainingData, names: Sequence[str], window: int) -> None:
-        """Refuse a budget that does not hold a step."""
-        if self.batch == "images":
-            asked = min(self.images_per_batch, len(names))
-            left = data.budget.left() / SLACK
-            fits = [images for images in range(1, asked) if self._images_need(data, names, images) <= left]
-            remedy = f"--images-per-batch {fits[-1]} would fit" if fits else ""
-            data.budget.require(self._images_need(data, names, asked), f"batches of {asked} whole images", remedy)
-            return
-        data.budget.require(
-            self._pixels_need(data, window),
-            f"batches of {self.pixels_per_batch} pixels beside the activations of {window} images",
-            "a smaller --pixels-per-batch",
-        )
-
-    def _identity(self, data: TrainingData, names: Sequence[str], validation: TrainingData | None) -> dict[str, Any]:
-        """What a checkpoint must share with a fit that goes on from it, by the names that a message gives."""
+    def _identity(self, data: TrainingData, names: Sequence[str], validation: TrainingData | None) -> dict[str, JsonValue]:
+        """Return what a checkpoint must share with a fit that goes on from it, by the names that a message gives."""
         parameters = {name: value for name, value in self.get_params().items() if name not in ("device", "vote")}
         return {
             **{name.replace("_", " "): value for name, value in parameters.items()},
@@ -492,23 +380,8 @@ class MLPHead(Classifier):
 
 
 def _crc(data: TrainingData, names: Sequence[str]) -> int:
-    """Of the masks."""
+    """Return a checksum of the masks."""
     crc = 0
     for name in names:
         crc = zlib.crc32(data.masks[name].tobytes(), crc)
     return crc
-
-
-def _adam_bytes(parameters: Sequence[Tensor]) -> int:
-    """Of gradients and two moments."""
-    return 3 * sum(parameter.nbytes for parameter in parameters)
-
-
-def flatness(curve: Sequence[float]) -> float:
-    """How much the training loss still fell: its last tenth against the tenth before, relative; near zero when flat."""
-    tenth = max(1, len(curve) // 10)
-    last, before = (
-        float(np.mean(curve[-tenth:])),
-        float(np.mean(curve[-2 * tenth : -tenth] if len(curve) > tenth else curve[:1])),
-    )
-    return (before - last) / max(before, 1e-12)

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.design import BlockDesign
 from tedm.heads.linear.logistic import class_probabilities
-from tedm.heads.linear.selection import Job, Source
+from tedm.heads.linear.selection import Job
 from tedm.heads.linear.solver import Solver, solve
+from tedm.heads.linear.source import Source
 from tedm.heads.metrics.scores import score_each
 from tedm.heads.probing.plan import Plan, Probe
 from tedm.heads.runtime.memory import Budget

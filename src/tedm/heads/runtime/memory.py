@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tedm.errors import TedmError
+from tedm.text import gigabytes
 
 # This part of a budget may hold decoded activations between passes. It is bounded so that the peak does not follow the number
 # of images, and small because the other parts are what a computation stands on.
@@ -107,11 +108,6 @@ def free() -> int:
             if most.isdecimal():
                 available = min(available, max(0, int(most) - used))
     return available
-
-
-def gigabytes(nbytes: float) -> str:
-    """`3.2 GB`, in powers of ten as on a disk's label."""
-    return f"{nbytes / 1e9:.3g} GB"
 
 
 def _megabytes_up(nbytes: int) -> str:

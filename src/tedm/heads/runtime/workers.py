@@ -29,6 +29,10 @@ WORKER_SECONDS = 60
 class Workers(Protocol):
     """Where functions of images run."""
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The Dask cluster; None for this process."""
+
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
         """The results of `function(context, names, *args)`, in the order of the names.
 
@@ -38,7 +42,9 @@ class Workers(Protocol):
 
 
 class ThisProcess:
-    """No cluster."""
+    """This process computes by itself."""
+
+    cluster: None = None
 
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
         """One call for all names."""
@@ -61,6 +67,16 @@ class Cluster:
         self.client = client
         self._parts = PARTS_PER_THREAD * max(1, sum(client.nthreads().values()))
         self._sent: tuple[Any, Any] = (None, None)
+
+    @property
+    def cluster(self) -> Cluster:
+        """This one."""
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many workers there are now."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
         """A call for each part of the names; the parts are the same at every pass, so that sums are."""

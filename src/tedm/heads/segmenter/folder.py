@@ -7,25 +7,62 @@ nothing in them is executed, and no backbone is inside. A folder is written asid
 from __future__ import annotations
 
 import json
-import shutil
-from dataclasses import asdict
-from inspect import signature
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from safetensors import SafetensorError
 
 from tedm.errors import TedmError
-from tedm.files import require_new as require_new
-from tedm.heads.base.registry import KINDS, Head
+from tedm.files import new_folder
+from tedm.heads.base.registry import remake_head
 from tedm.heads.segmenter.methods import Method, require_name
+from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.temperature import Calibration
 from tedm.heads.voting.weights import VoterWeights
+from tedm.jsons import JsonValue
 from tedm.store import Arithmetic, FeatureSettings, Storage
 
 FORMAT = 1
 DESCRIPTION = "head.json"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `head.json` says, checked when it is read.
+
+    Parameters
+    ----------
+    format : int
+        1; what is added later has a default, so that older heads are read.
+    method, classes, settings, arithmetic, storage, weights, calibration, name
+        As in `Segmenter`.
+    estimator : str
+        Name of the head's class.
+    parameters : mapping
+        Arguments that make an unfitted head like this one.
+    features : int
+        Length of its rows.
+    provenance : mapping
+        What `Provenance.from_json` reads.
+    """
+
+    format: int
+    method: Method
+    classes: tuple[int, ...]
+    estimator: str
+    parameters: Mapping[str, Any]
+    features: int
+    settings: FeatureSettings
+    arithmetic: Arithmetic
+    storage: Storage
+    provenance: Mapping[str, Any]
+    weights: VoterWeights | None = None
+    calibration: Calibration | None = None
+    name: str = field(default="")
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -36,24 +73,19 @@ def save_head(head: Segmenter, folder: Path) -> None:
     TedmError
         If the folder exists and is not empty, or cannot be written.
     """
-    folder = Path(folder)
-    require_new(folder)
-    aside = folder.with_name(f".{folder.name}.partial")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with new_folder(Path(folder), what="the head", remedy="make room or name another folder, and save it again") as aside:
         head.estimator.save(aside)
-        (aside / DESCRIPTION).write_text(json.dumps(_description(head), indent=1) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        aside.rename(folder)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise TedmError(f"cannot write the head {folder}: {error.strerror or error}") from error
+        (aside / DESCRIPTION).write_text(json.dumps(_described(head), indent=1) + "\n", encoding="utf-8")
 
 
 def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
     """Read a head that `save_head` wrote; it predicts the same bits.
+
+    Parameters
+    ----------
+    folder : Path
+    device : str
+        Where it is to compute, if it can choose.
 
     Raises
     ------
@@ -65,34 +97,34 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
         what = "is no head (it has no head.json)" if folder.exists() else "does not exist"
         raise TedmError(f"{folder} {what}; make one with tedm-fit STORE {folder}")
     try:
-        about: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
+        written: Any = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if written["format"] != FORMAT:
             raise TedmError(f"the head {folder} has a format that this version of tedm does not know; install a newer tedm")
-        estimator = _estimator(about, device)
-        estimator.restore(folder, features=about["features"], classes=len(about["classes"]))
-        method = about["method"]
+        about = msgspec.convert(written, Description)
+        estimator = remake_head(about.method.head, about.estimator, about.parameters, device=device)
+        estimator.restore(folder, features=about.features, classes=len(about.classes))
         return Segmenter(
-            method=Method(**{**method, "timesteps": tuple(method["timesteps"])}),
+            method=about.method,
             estimator=estimator,
-            settings=FeatureSettings.from_json(about["settings"]),
-            arithmetic=Arithmetic(**about["arithmetic"]),
-            storage=Storage(**about["storage"]),
-            classes=tuple(about["classes"]),
-            provenance=about["provenance"],
-            weights=_weights(about.get("weights")),  # older heads have none, and no temperature
-            calibration=_calibration(about.get("calibration")),
-            name=_name(about.get("name", "")),
+            settings=about.settings,
+            arithmetic=about.arithmetic,
+            storage=about.storage,
+            classes=about.classes,
+            provenance=Provenance.from_json(about.provenance),
+            weights=about.weights,
+            calibration=about.calibration,
+            name=_checked_name(about.name),
         )
     except TedmError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         cause = (str(error) or repr(error)).splitlines()[0]
         raise TedmError(f"the head {folder} is damaged ({cause}); fit it again with tedm-fit") from error
 
 
-def _description(head: Segmenter) -> dict[str, Any]:
+def _described(head: Segmenter) -> dict[str, JsonValue]:
     estimator = head.estimator
-    return {
+    values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
         "method": asdict(head.method),
@@ -105,33 +137,14 @@ def _description(head: Segmenter) -> dict[str, Any]:
         "storage": head.storage.to_json(),
         **({"weights": asdict(head.weights)} if head.weights is not None else {}),
         **({"calibration": asdict(head.calibration)} if head.calibration is not None else {}),
-        "provenance": head.provenance,
+        "provenance": head.provenance.to_json(),
     }
+    return values
 
 
-def _name(name: Any) -> str:
+def _checked_name(name: str) -> str:
     """Return the name that the user gave; heads without one, and all older heads, have none."""
     try:
-        return require_name(name) if name != "" else ""
-    except (TedmError, AttributeError) as error:
+        return require_name(name) if name else ""
+    except TedmError as error:
         raise ValueError(f"its name is {name!r}") from error
-
-
-def _weights(about: dict[str, Any] | None) -> VoterWeights | None:
-    if about is None:
-        return None
-    return VoterWeights(tuple(about["timesteps"]), tuple(tuple(values) for values in about["values"]))
-
-
-def _calibration(about: dict[str, Any] | None) -> Calibration | None:
-    return None if about is None else Calibration(**{**about, "timesteps": tuple(about["timesteps"])})
-
-
-def _estimator(about: dict[str, Any], device: str) -> Head:
-    """Unfitted, of the class and with the arguments that the folder names."""
-    for kind in KINDS.values():
-        if kind.name == about["estimator"]:
-            cls = kind.load()
-            where = {"device": device} if "device" in signature(cls).parameters else {}
-            return cls(**{**about["parameters"], **where})
-    raise TedmError(f"there is no head of kind {about['estimator']!r} in this version of tedm; install a newer tedm")

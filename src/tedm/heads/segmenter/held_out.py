@@ -7,40 +7,36 @@ needs: those of the first images stay in memory as far as the budget allows, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.runtime.memory import Budget
+from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.heads.voting.ballot import Vote
 from tedm.store import IGNORE, Features
 
-if TYPE_CHECKING:
-    from tedm.heads.segmenter.segmenter import Segmenter
-
-# Less than this beside one is nothing in float32; a class that a voter excludes gets it, so that every logarithm is finite.
-FLOOR = float(np.finfo(np.float32).eps)
-
-OfImage = Callable[[NDArray[np.floating], NDArray[np.uint8]], NDArray[np.float64]]
+# From opinions of shape (voters, pixels, classes) and class indices of shape (pixels,) to what a fit needs of an image.
+PerImage = Callable[[NDArray[np.floating], NDArray[np.uint8]], NDArray[np.float64]]
 
 
-class Answers:
+class HeldOutOpinions:
     """An array for each of some labelled images; iterating makes one pass.
 
     Parameters
     ----------
     head : Segmenter
-        Who votes.
+        Whose voters they are.
     features : Features
         Like those that it was fitted on.
     names : sequence of str
         Labelled images.
-    of_image : callable (opinions, labels)
+    vote : Vote
+        Which timesteps are asked.
+    per_image : callable (opinions, labels)
         From the opinions on an image's labelled pixels, shape (voters, pixels, classes), and their class indices, shape
         (pixels,), to the array that is wanted; it is small beside the opinions.
-    timesteps : sequence of int or None
-        Those that vote; None takes the head's.
     memory : int or None
         Bytes that this process may have resident; None takes half of what is free.
 
@@ -55,28 +51,28 @@ class Answers:
         head: Segmenter,
         features: Features,
         names: Sequence[str],
-        of_image: OfImage,
+        vote: Vote,
+        per_image: PerImage,
         *,
-        timesteps: Sequence[int] | None = None,
         memory: int | None = None,
     ) -> None:
-        head.require(features, timesteps, what="the features of the validation images", rule="soft")  # nobody votes here
-        self._head, self._features, self._names, self._of_image = head, features, list(names), of_image
-        self._timesteps = head.timesteps(timesteps)
+        head.require(features, vote.timesteps, what="the features of the validation images")
+        self._head, self._features, self._names, self._per_image = head, features, list(names), per_image
+        self._timesteps = vote.timesteps
         self._budget = Budget(memory)
         self._kept: dict[str, NDArray[np.float64]] = {}
-        self._working = sum(block_bytes(features, len(self._timesteps))) + head.voting_bytes(features, timesteps)
+        self._working = sum(block_bytes(features, len(self._timesteps))) + head.voting_bytes(features, vote)
         self._budget.require(self._working, "a validation image and the votes on its pixels")
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
         blocks = self._features.blocks([name for name in self._names if name not in self._kept], self._timesteps)
         for name in self._names:
-            found = self._kept.get(name)
-            if found is None:
+            array = self._kept.get(name)
+            if array is None:
                 mask = self._features.mask(name).ravel()
                 labelled = mask != IGNORE
                 opinions = self._head.opinions(next(blocks), self._timesteps)
-                found = self._of_image(opinions[:, labelled], mask[labelled])
-                if self._budget.left() >= self._working + found.nbytes and self._budget.keep(found.nbytes):
-                    self._kept[name] = found
-            yield found
+                array = self._per_image(opinions[:, labelled], mask[labelled])
+                if self._budget.left() >= self._working + array.nbytes and self._budget.keep(array.nbytes):
+                    self._kept[name] = array
+            yield array

@@ -16,7 +16,6 @@ from inspect import Parameter, signature
 from itertools import pairwise
 
 from tedm.errors import TedmError
-from tedm.heads.base.registry import KINDS
 from tedm.heads.segmenter.methods import Method, method_named
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.segmenter import Segmenter
@@ -108,12 +107,11 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
         name = f"estimator {setting.name}" if setting.name in taken else setting.name
         taken.add(name)
         settings.append(Setting(name, setting.value, setting.usual))
-    pixels = about.get("pixels_per_image")
     settings += [
-        Setting("sampling", about.get("sampling") or "uniform", "uniform"),
-        Setting("pixels per image", "all" if pixels is None else _text(pixels), "all"),
-        Setting("training split", about.get("split") or "any", "train"),
-        Setting("training domain", about.get("domain") or "any", "any"),
+        Setting("sampling", about.sampling, "uniform"),
+        Setting("pixels per image", "all" if about.pixels_per_image is None else _text(about.pixels_per_image), "all"),
+        Setting("training split", about.split or "any", "train"),
+        Setting("training domain", about.domain or "any", "any"),
         Setting("draws of noise", _text(head.settings.draws), "1"),
         Setting("calibrated", _text(head.calibration is not None), "no"),
     ]
@@ -205,7 +203,7 @@ def require_told_apart(heads: Mapping[str, Segmenter], names: Mapping[str, str],
     """
     owners: dict[tuple[str, int, int], str] = {}
     for key, head in heads.items():
-        at = (names[key], len(head.provenance["images"]), head.provenance["seed"])
+        at = (names[key], len(head.provenance.images), head.provenance.seed)
         first = owners.setdefault(at, key)
         if first != key:
             raise TedmError(
@@ -301,8 +299,8 @@ def _method_values(method: Method) -> dict[str, str]:
 
 def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[Setting]:
     """Yield the arguments that decide the fit, by the names of the options that set them."""
-    kind, _, estimator = head.method.head.partition(":")
-    options = {argument: option for option, argument in KINDS[kind].options.items()} if kind in KINDS else {}
+    estimator = head.method.head.partition(":")[2]
+    options = {argument: option for option, argument in head.estimator.capabilities.options.items()}
     known = signature(type(head.estimator)).parameters
     arguments = head.estimator.constructor()
     for argument, value in arguments.items():

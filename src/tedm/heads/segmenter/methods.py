@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tedm.errors import TedmError
-from tedm.heads.base.registry import kind_of
+from tedm.heads.base.registry import head_class
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.voting.vote import VotingRule
 
@@ -67,7 +67,7 @@ def method_named(
     members: int | None = None,
     vote: VotingRule | None = None,
 ) -> Method:
-    """A published method, with changes.
+    """Return a published method, with changes.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def method_named(
             raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
         method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
     if head is not None and head != method.head:
-        kind_of(head)
+        head_class(head)  # refuses a head that does not exist
         method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
-    if method.head != "mlp" and members is not None and members > 1:
+    if members is not None and members > 1 and not head_class(method.head).capabilities.members:
         raise TedmError(f"{members} members of {method.head} would be equal; --members is for --head mlp")
     return replace(
         method,

@@ -1,4 +1,4 @@
-"""What each voter's opinion is worth, learned from labelled images that the classifier did not learn from.
+"""What each voter's opinion is worth, learned from what voters say of labelled pixels.
 
 The committee's probability of the true class is a mixture of the voters' probabilities of it. Its mean negative logarithm is
 convex in the weights, which are not negative and sum to one, and depends on the opinions only through one number for each voter
@@ -9,22 +9,14 @@ non-negative least-squares problem (the method of Kim et al. 2020, arXiv:1806.01
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
-from scipy.optimize import nnls
 
 from tedm.errors import TedmError
-from tedm.heads.segmenter.held_out import FLOOR, Answers
-from tedm.store import Features
-from tedm.store.fingerprints import fingerprints
-from tedm.store.splits import images_to_choose_on
-
-if TYPE_CHECKING:
-    from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.heads.voting.temperature import FLOOR
+from tedm.text import listed
 
 TOLERANCE = 1e-7  # nats of cross-entropy that better weights could still gain, at most
 PASSES = 200
@@ -45,15 +37,13 @@ class VoterWeights:
     timesteps: tuple[int, ...]
     values: tuple[tuple[float, ...], ...]
 
-    def of_voters(self, timesteps: Sequence[int], draws: int) -> NDArray[np.float64]:
-        """Weights in the order of `Segmenter.opinions`, with a sum of one.
+    def among(self, timesteps: Sequence[int]) -> tuple[float, ...]:
+        """Return the weights of the members at some timesteps, member by member, with a sum of one.
 
         Parameters
         ----------
         timesteps : sequence of int
             Those that are asked to vote; the others' weights go to them, in proportion.
-        draws : int
-            Draws of noise at each timestep.
 
         Raises
         ------
@@ -62,86 +52,26 @@ class VoterWeights:
         """
         values = np.array(self.values)
         if self.timesteps:
-            listed = ", ".join(map(str, self.timesteps))
             strange = [timestep for timestep in timesteps if timestep not in self.timesteps]
             if strange:
                 raise TedmError(
-                    f"this head has learned weights for the timesteps {listed}, and none for {', '.join(map(str, strange))}; "
-                    "leave it out, or choose another --vote"
+                    f"this head has learned weights for the timesteps {listed(self.timesteps)}, and none for "
+                    f"{listed(strange)}; leave it out, or choose another --vote"
                 )
             values = values[:, [self.timesteps.index(timestep) for timestep in timesteps]]
         if not values.sum() > 0:
-            raise TedmError(
-                f"the learned weights of the timesteps {', '.join(map(str, timesteps))} are all zero; choose another --vote"
-            )
-        return np.repeat(values.ravel() / values.sum() / draws, draws)
-
-
-def learn_weights(
-    head: Segmenter,
-    features: Features,
-    *,
-    split: str | None = "val",
-    domain: str | None = None,
-    memory: int | None = None,
-) -> Segmenter:
-    """Learn the weights of a head's voters, for the rule "learned".
-
-    Parameters
-    ----------
-    head : Segmenter
-        Fitted, by whatever rule it votes; it votes by "learned" afterwards.
-    features : Features
-        With labelled images that it has not learned from, nor from their groups; the images that it has learned from need
-        not be among them.
-    split, domain : str or None
-        Which of them; None takes all.
-    memory : int or None
-        Bytes that this process may have resident; None takes half of what is free.
-
-    Returns
-    -------
-    Segmenter
-        With `weights` that minimise the mean cross-entropy over all labelled pixels of these images. They count as used labels
-        (provenance: labels_used, validation_images), and the cross-entropy by equal and by learned weights is recorded.
-
-    Raises
-    ------
-    TedmError
-        If there is no such image, the head learned from one, or the budget is too small.
-    """
-    names = images_to_choose_on(features, head.learned_from, split=split, domain=domain, purpose="--vote learned")
-    shared, members = head.method.rows == "share", head.method.members
-    timesteps = head.method.timesteps if shared else ()
-    draws = features.settings.draws
-
-    def of_the_truth(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """What each member gives the true class at each timestep, the mean of its draws: shape (pixels, voters)."""
-        true = opinions[:, np.arange(len(labels)), labels].astype(np.float64)
-        return np.ascontiguousarray(true.reshape(-1, draws, len(labels)).mean(axis=1).T)
-
-    answers = Answers(head, features, names, of_the_truth, memory=memory)
-    values, equal, learned = mixture_weights(answers, members * max(1, len(timesteps)))
-    table = tuple(tuple(row) for row in values.reshape(members, -1).tolist())
-    account = {"learned_weights": {"cross_entropy_of_equal_weights": equal, "cross_entropy": learned}}
-    outdated = head.calibration is not None and head.calibration.rule == "learned"
-    return replace(
-        head,
-        method=replace(head.method, vote="learned"),
-        weights=VoterWeights(timesteps, table),
-        calibration=None if outdated else head.calibration,
-        provenance=head.having_used(fingerprints(features, names)) | account,
-    )
+            raise TedmError(f"the learned weights of the timesteps {listed(timesteps)} are all zero; choose another --vote")
+        return tuple((values.ravel() / values.sum()).tolist())
 
 
 def mixture_weights(pixels: Iterable[NDArray[np.float64]], voters: int) -> tuple[NDArray[np.float64], float, float]:
-    """Weights of a mixture that make what was seen most likely.
+    """Return the weights of a mixture that make what was seen most likely.
 
     Parameters
     ----------
     pixels : iterable of arrays of shape (pixels, voters)
         The probability that each voter gives to the true class. Iterated over some ten times, one array at a time; less than
-        `tedm.heads.segmenter.held_out.FLOOR` counts as that.
+        `tedm.heads.voting.temperature.FLOOR` counts as that.
     voters : int
 
     Returns
@@ -158,7 +88,7 @@ def mixture_weights(pixels: Iterable[NDArray[np.float64]], voters: int) -> tuple
     array([1., 0.])
     """
     weights = np.full(voters, 1 / voters)
-    here = _Quadratic.of(pixels, weights)
+    here = _Quadratic.around(pixels, weights)
     before, passes = here.value, 1
     # By Jensen's inequality no weights gain more than the logarithm of the largest slope.
     while np.log(np.max(-here.slope)) > TOLERANCE and passes < PASSES:
@@ -167,7 +97,7 @@ def mixture_weights(pixels: Iterable[NDArray[np.float64]], voters: int) -> tuple
         while passes < PASSES:
             trial = weights + part * towards
             trial /= trial.sum()
-            there = _Quadratic.of(pixels, trial)
+            there = _Quadratic.around(pixels, trial)
             passes += 1
             if there.value <= here.value + 1e-4 * part * gain:
                 break
@@ -185,8 +115,8 @@ class _Quadratic:
     curvature: NDArray[np.float64]
 
     @classmethod
-    def of(cls, pixels: Iterable[NDArray[np.float64]], weights: NDArray[np.float64]) -> _Quadratic:
-        """One pass."""
+    def around(cls, pixels: Iterable[NDArray[np.float64]], weights: NDArray[np.float64]) -> _Quadratic:
+        """Compute it in one pass over the pixels."""
         voters, count, value = len(weights), 0, 0.0
         slope, curvature = np.zeros(voters), np.zeros((voters, voters))
         for given in pixels:
@@ -200,7 +130,10 @@ class _Quadratic:
         return cls(value / count, slope / count, curvature / count)
 
     def lowest(self) -> NDArray[np.float64]:
-        """Weights that minimise the quadratic model plus their sum, which makes that sum one at the end."""
+        """Return the weights that minimise the quadratic model plus their sum, which makes that sum one at the end."""
+        from scipy.linalg import solve_triangular
+        from scipy.optimize import nnls
+
         voters = len(self.slope)
         tilted = self.curvature + 1e-10 * np.trace(self.curvature) / voters * np.eye(voters)  # of two equal voters, both
         lower = np.linalg.cholesky(tilted)

@@ -1,0 +1,160 @@
+"""The noise schedule: how much of an image is left at a timestep.
+
+A diffusion model sees x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise. The abar_t, `alphas_cumprod`, fall from almost one at
+t = 0 to almost zero at t = T - 1; they are all that extraction needs to know of the diffusion. (Ho et al. 2020,
+arXiv:2006.11239.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tedm.errors import TedmError
+
+NAMES = ("cosine", "linear")
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """How much of an image is left at each timestep.
+
+    Parameters
+    ----------
+    name : str
+        "cosine", "linear", or what a checkpoint calls it.
+    alphas_cumprod : array of shape (T,), float64
+        abar_t, the share of the image's variance at timestep t.
+    """
+
+    name: str
+    alphas_cumprod: NDArray[np.float64]
+
+    @property
+    def timesteps_total(self) -> int:
+        """T: timesteps run from 0 to T - 1."""
+        return len(self.alphas_cumprod)
+
+    @classmethod
+    def linear(cls, timesteps_total: int) -> Self:
+        """Return the schedule of Ho et al. (2020): betas from 1e-4 to 0.02 at T = 1000, scaled to end alike at any T.
+
+        Raises
+        ------
+        TedmError
+            If there are so few timesteps that a beta would reach one.
+        """
+        scale = 1000 / _at_least_two(timesteps_total)
+        if 0.02 * scale >= 1:
+            raise TedmError(
+                f"a linear schedule of {timesteps_total} timesteps would have betas of one or more; "
+                "ask for at least 21 timesteps, or for cosine"
+            )
+        return cls._of_betas("linear", np.linspace(1e-4 * scale, 0.02 * scale, timesteps_total, dtype=np.float64))
+
+    @classmethod
+    def cosine(cls, timesteps_total: int) -> Self:
+        """Return the schedule of Nichol and Dhariwal (2021, arXiv:2102.09672): s = 0.008, betas at most 0.999."""
+        s = 0.008
+        times = np.linspace(0, 1, _at_least_two(timesteps_total) + 1, dtype=np.float64)
+        left = np.cos((times + s) / (1 + s) * np.pi / 2) ** 2
+        return cls._of_betas("cosine", np.clip(1 - left[1:] / left[:-1], 0, 0.999))
+
+    @classmethod
+    def named(cls, name: str, timesteps_total: int) -> Self:
+        """Return the schedule called `name`, of T timesteps.
+
+        Raises
+        ------
+        TedmError
+            If there is no such schedule.
+        """
+        if name == "cosine":
+            return cls.cosine(timesteps_total)
+        if name == "linear":
+            return cls.linear(timesteps_total)
+        raise TedmError(f"there is no noise schedule {name!r}; the schedules are {', '.join(NAMES)}")
+
+    @classmethod
+    def without_noise(cls) -> Self:
+        """Return a schedule of one timestep, at which all of the image is left: for networks that are no diffusion models."""
+        return cls("without noise", np.ones(1))
+
+    @classmethod
+    def _of_betas(cls, name: str, betas: NDArray[np.floating]) -> Self:
+        alphas_cumprod = np.cumprod(1 - betas, dtype=np.float64)
+        alphas_cumprod.flags.writeable = False
+        return cls(name, alphas_cumprod)
+
+    def x_t(self, x_0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Return the noised images.
+
+        Parameters
+        ----------
+        x_0 : Tensor of shape (B, C, H, W)
+            Images in the backbone's input range.
+        noise : Tensor of shape (B, C, H, W)
+            Standard normal numbers (`tedm.extract.noise.draw_noise`).
+        timesteps : Tensor of shape (B,), int64
+            The timestep of each entry, 0 <= t < T.
+
+        Returns
+        -------
+        Tensor of shape (B, C, H, W)
+            sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise, in the type of `x_0`.
+
+        Raises
+        ------
+        TedmError
+            If a timestep is outside the schedule (a negative one would silently count from the end).
+
+        Examples
+        --------
+        >>> white = torch.ones(2, 1, 1, 1)
+        >>> Schedule.linear(1000).x_t(white, 0 * white, torch.tensor([0, 500])).flatten()
+        tensor([0.9999, 0.2789])
+        """
+        self._require_inside([int(timestep) for timestep in timesteps.tolist()])
+        image, rest = (
+            # the root in float64, the product in the images' own type: as the published code does it
+            torch.from_numpy(np.sqrt(share)).to(x_0.dtype).to(x_0.device)[timesteps.to(x_0.device)].view(-1, 1, 1, 1)
+            for share in (self.alphas_cumprod, 1 - self.alphas_cumprod)
+        )
+        return image * x_0 + rest * noise
+
+    def require(self, timesteps: Sequence[int]) -> None:
+        """Refuse timesteps that cannot be extracted.
+
+        Raises
+        ------
+        TedmError
+            If there is none, one is not 0 <= t < T, or one is there twice.
+        """
+        if not timesteps:
+            raise TedmError("no timesteps; name at least one, for example --timesteps 1,10,25")
+        self._require_inside(timesteps)
+        repeated = sorted({timestep for timestep in timesteps if list(timesteps).count(timestep) > 1})
+        if repeated:
+            raise TedmError(f"timesteps {', '.join(map(str, repeated))} repeated; name each timestep once")
+
+    def _require_inside(self, timesteps: Sequence[int]) -> None:
+        outside = [timestep for timestep in timesteps if not 0 <= timestep < self.timesteps_total]
+        if outside:
+            if self.timesteps_total == 1:
+                raise TedmError("a network that is no diffusion model has the one timestep 0; ask for --timesteps 0")
+            raise TedmError(
+                f"timesteps {', '.join(map(str, outside))} are outside the schedule of the checkpoint ({self.name}); "
+                f"name timesteps from 0 to {self.timesteps_total - 1}"
+            )
+
+
+def _at_least_two(timesteps_total: int) -> int:
+    if timesteps_total < 2:
+        raise TedmError(f"a noise schedule of {timesteps_total} timesteps cannot be made; ask for at least 2 (1000 is usual)")
+    return timesteps_total

@@ -1,0 +1,227 @@
+"""Checkpoints of the published TEDM.
+
+Rosnati et al. (arXiv:2311.07421) saved a whole diffusion object: the UNet's parameters under `model.`, the schedule's buffers
+beside them, and the settings as an `argparse.Namespace`. Its levels are the outputs of the attention of each decoder stage. Our
+own checkpoints of this UNet have the same names for the same things.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+
+from tedm.errors import TedmError
+from tedm.jsons import JsonValue
+from tedm.store.settings import Level
+
+from .backbone import Backbone
+from .family import Content, fit_tensors
+from .networks.tedm_unet import TedmUNet
+from .schedule import Schedule
+
+NAME = "tedm"
+LOOKED_FOR = "TEDM's UNet (model.init_conv.weight, model.ups.0.2.fn.fn.to_qkv.weight)"
+PREFIX = "model."  # the published file is a diffusion object that has the network as its `model`
+
+
+def recognises(content: Content) -> bool:
+    """Whether the checkpoint has this UNet's first convolution and its attention in the decoder."""
+    return {f"{PREFIX}init_conv.weight", f"{PREFIX}ups.0.2.fn.fn.to_qkv.weight"} <= content.tensors.keys()
+
+
+def build(content: Content) -> Backbone:
+    """Return the backbone of a published checkpoint, or of one of ours.
+
+    Raises
+    ------
+    TedmError
+        If a setting is missing or none of its kind, or the settings contradict the tensors.
+    """
+    width = _integer(content, "dim")
+    multipliers = _integers(content, "dim_mults")
+    image_channels = _integer(content, "channels")
+    schedule = _schedule(content)
+    objective = content.config.get("objective", "pred_noise")
+    if objective not in ("pred_noise", "pred_x0"):
+        raise TedmError(f"checkpoint {content.name} predicts {objective!r}; networks for pred_noise and pred_x0 can be used")
+    out_channels = _integer(content, "out_channels") if content.config.get("out_channels") else image_channels
+    try:
+        with torch.device("meta"):
+            network = TedmUNet(width=width, multipliers=multipliers, image_channels=image_channels, out_channels=out_channels)
+    except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
+        raise TedmError(
+            f"the settings of checkpoint {content.name} make no network: width {width}, multipliers {multipliers}, "
+            f"{image_channels} channels. Use the file as its training wrote it."
+        ) from error
+    fit_tensors(network, content.tensors, prefix=PREFIX, checkpoint=content.name)
+    return as_backbone(
+        network,
+        schedule=schedule,
+        image_size=_integer(content, "img_size"),
+        sha256=content.sha256,
+        step=content.step,
+        training_range=(-1.0, 1.0) if content.config.get("normalize", True) else (0.0, 1.0),
+        predicts="noise" if objective == "pred_noise" else "image",
+    )
+
+
+def content(backbone: Backbone) -> Content:
+    """Return the inverse of `build`: settings under the names of the published checkpoints."""
+    network = backbone.network
+    if not isinstance(network, TedmUNet):
+        raise TypeError(f"expected the network of a {NAME} backbone, got {type(network).__name__}")
+    return Content(
+        name="",
+        sha256=backbone.sha256,
+        tensors={
+            **{PREFIX + name: tensor.float() for name, tensor in network.state_dict().items()},
+            "alphas_cumprod": torch.tensor(backbone.schedule.alphas_cumprod),
+        },
+        config={
+            "family": NAME,
+            "dim": network.width,
+            "dim_mults": list(network.multipliers),
+            "channels": network.image_channels,
+            "out_channels": network.out_channels,
+            "img_size": backbone.image_size,
+            "timesteps": backbone.schedule.timesteps_total,
+            "beta_schedule": backbone.schedule.name,
+            "objective": "pred_noise" if backbone.predicts == "noise" else "pred_x0",
+            "normalize": backbone.training_range == (-1.0, 1.0),
+        },
+        step=backbone.step,
+    )
+
+
+def as_backbone(
+    network: TedmUNet,
+    *,
+    schedule: Schedule,
+    image_size: int,
+    sha256: str,
+    step: int | None,
+    training_range: tuple[float, float] = (-1.0, 1.0),
+    predicts: Literal["noise", "image"] = "noise",
+) -> Backbone:
+    """Return a network of this family with its levels: level0 is the coarsest, the last has the image's own resolution."""
+    stages = len(network.multipliers)
+    levels = tuple(
+        Level(f"level{index}", network.width * multiplier, 2 ** (stages - 1 - index))
+        for index, multiplier in enumerate(reversed(network.multipliers))
+    )
+    return Backbone(
+        family=NAME,
+        network=network,
+        schedule=schedule,
+        levels=levels,
+        taps=tuple(f"ups.{index}.2" for index in range(stages)),
+        image_size=image_size,
+        image_channels=network.image_channels,
+        size_multiple=2 ** (stages - 1),
+        sha256=sha256,
+        step=step,
+        training_range=training_range,
+        predicts=predicts,
+        presets={"tedm": tuple(level.name for level in levels)},
+    )
+
+
+def random_backbone(
+    *,
+    image_size: int = 16,
+    width: int = 8,
+    multipliers: Sequence[int] = (1, 2),
+    image_channels: int = 1,
+    seed: int = 0,
+    timesteps_total: int = 1000,
+    schedule: str = "cosine",
+) -> Backbone:
+    """Return an untrained backbone: for tests, benchmarks and dry runs.
+
+    Its SHA-256 is that of the file that `save_backbone` makes of it, so it is the same when saved and loaded.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of its images, a multiple of 2 ** (number of multipliers - 1).
+    width : int
+        Channels of the finest level, a multiple of 8.
+    multipliers : sequence of int
+        Channels of each stage in units of `width`, finest first; each stage after the first halves the image.
+    image_channels : int
+        1 for grey, 3 for RGB.
+    seed : int
+        Of its weights.
+    timesteps_total : int
+        T.
+    schedule : {"cosine", "linear"}
+        Its noise schedule.
+    """
+    network = random_network(width=width, multipliers=multipliers, image_channels=image_channels, seed=seed)
+    backbone = as_backbone(
+        network, schedule=Schedule.named(schedule, timesteps_total), image_size=image_size, sha256="", step=None
+    )
+    return dataclasses.replace(backbone, sha256=hashlib.sha256(content(backbone).to_bytes()).hexdigest())
+
+
+def random_network(*, width: int, multipliers: Sequence[int], image_channels: int, seed: int) -> TedmUNet:
+    """Return a UNet with torch's usual initial weights, a function of `seed`; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return TedmUNet(width=width, multipliers=multipliers, image_channels=image_channels)
+
+
+def _setting(content: Content, name: str) -> JsonValue:
+    if name not in content.config:
+        raise TedmError(
+            f"checkpoint {content.name} has the tensors of TEDM's UNet but not the setting {name!r}; "
+            "use a file that has its training's `config` in it, as the published code writes it"
+        )
+    return content.config[name]
+
+
+def _integer(content: Content, name: str) -> int:
+    value = _setting(content, name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise TedmError(f"the setting {name!r} of checkpoint {content.name} is {value!r}; expected a whole number above zero")
+    return value
+
+
+def _integers(content: Content, name: str) -> tuple[int, ...]:
+    value = _setting(content, name)
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(item, int) and item > 0 for item in value):
+        raise TedmError(f"the setting {name!r} of checkpoint {content.name} is {value!r}; expected whole numbers above zero")
+    return tuple(value)
+
+
+def _schedule(content: Content) -> Schedule:
+    """Return the schedule that the file holds; a file without one gets the schedule that its settings name.
+
+    The published code computed its schedules in float32, which moves x_t by 1e-5 at small timesteps: the file's own numbers
+    are the ones that the network was trained with.
+    """
+    named = Schedule.named(str(_setting(content, "beta_schedule")), _integer(content, "timesteps"))
+    if "alphas_cumprod" in content.tensors:
+        key = "alphas_cumprod"
+        alphas_cumprod = content.tensors[key].double()
+    elif "sqrt_alphas_cumprod" in content.tensors and "sqrt_one_minus_alphas_cumprod" in content.tensors:
+        key = "sqrt_alphas_cumprod"
+        image, rest = (content.tensors[name].double().square() for name in (key, "sqrt_one_minus_alphas_cumprod"))
+        alphas_cumprod = (
+            torch.where(image < 0.5, image, 1 - rest) if image.shape == rest.shape else image
+        )  # the smaller is exact
+    else:
+        return named
+    found = alphas_cumprod.numpy()
+    if found.shape != named.alphas_cumprod.shape or not np.allclose(found, named.alphas_cumprod, rtol=0, atol=1e-5):
+        raise TedmError(
+            f"the settings of checkpoint {content.name} contradict its tensors\n"
+            f"  {key}: the settings ask for a {named.name} schedule of shape {named.alphas_cumprod.shape}, "
+            f"the file has another, of shape {found.shape}\nUse the file as its training wrote it."
+        )
+    return Schedule(named.name, found)

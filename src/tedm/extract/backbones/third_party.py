@@ -1,0 +1,115 @@
+"""Networks whose code is another package's: found if it is installed, wrapped, and called as that package calls them.
+
+No file of the package is touched, and none of its readers is used: it gets settings and makes a network without memory, which
+takes the tensors that we have read.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tedm.errors import TedmError
+
+from . import config as settings
+from .backbone import Prediction
+from .family import Content
+from .schedule import Schedule
+
+T = TypeVar("T")
+PREDICTIONS: dict[str, Prediction] = {"epsilon": "noise", "sample": "image", "v_prediction": "velocity"}
+
+
+def package(module: str, extra: str, content: Content) -> ModuleType:
+    """Import a module of an optional package.
+
+    Raises
+    ------
+    TedmError
+        If it is not installed, or cannot be imported.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise TedmError(
+            f"checkpoint {content.name} needs a package that is not installed ({error.name}): pip install 'tedm[{extra}]'"
+        ) from error
+    except Exception as error:  # an installation can be broken in any way
+        first = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise TedmError(
+            f"checkpoint {content.name} needs {module.split('.')[0]}, which is installed but cannot be imported: {first}. "
+            f"Mend it with pip install 'tedm[{extra}]'"
+        ) from error
+
+
+def on_meta(make: Callable[[], T], content: Content) -> T:
+    """Make a network without memory: absurd settings cost nothing.
+
+    Raises
+    ------
+    TedmError
+        If the settings make no network.
+    """
+    try:
+        with torch.device("meta"):
+            return make()
+    except Exception as error:  # settings can be wrong in as many ways as there are settings
+        first = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise TedmError(f"the settings of checkpoint {content.name} make no network: {first}") from error
+
+
+def decoder_taps(blocks: nn.ModuleList, path: str) -> list[str]:
+    """Return a tap after each residual block of a decoder, and after its attention where it has one."""
+    taps = []
+    for at, block in enumerate(blocks):
+        residuals, attentions = block.get_submodule("resnets"), getattr(block, "attentions", None)
+        paired = isinstance(attentions, nn.ModuleList) and len(attentions) == len(list(residuals.children()))
+        inner = "attentions" if paired else "resnets"
+        taps += [f"{path}.{at}.{inner}.{index}" for index in range(len(list(residuals.children())))]
+    return taps
+
+
+def schedule_of(name: str, alphas_cumprod: Tensor, content: Content) -> Schedule:
+    """Return the numbers of a package's scheduler, checked."""
+    found = alphas_cumprod.double().numpy()
+    if found.ndim != 1 or len(found) < 2 or not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
+        raise TedmError(f"the noise schedule of checkpoint {content.name} is none: shape {found.shape}; correct its settings")
+    return Schedule(name, found)
+
+
+def training_range(content: Content) -> tuple[float, float]:
+    """Black and white in training: the setting `training_range`, or -1 and 1."""
+    value = content.config.get("training_range", [-1.0, 1.0])
+    ends = [float(each) for each in value if isinstance(each, (int, float))] if isinstance(value, (list, tuple)) else []
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or len(ends) != 2 or not ends[0] < ends[1]:
+        raise settings.wrong(content, "training_range", value, "two numbers, the lower first")
+    return ends[0], ends[1]
+
+
+class ThirdPartyNetwork(nn.Module):
+    """Another package's UNet, called with images and timesteps alone.
+
+    Parameters
+    ----------
+    unet : Module
+        The network.
+    label : int or None
+        The class that all images are said to be of.
+    """
+
+    def __init__(self, unet: nn.Module, label: int | None = None) -> None:
+        super().__init__()
+        self.unet, self.label = unet, label
+
+    def forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
+        """Map (B, C, H, W) and (B,) to (B, C, H, W)."""
+        labels = {} if self.label is None else {"class_labels": torch.full_like(timesteps, self.label)}
+        output = self.unet(x, timesteps, **labels)
+        result: Tensor = output if isinstance(output, Tensor) else output.sample
+        return result

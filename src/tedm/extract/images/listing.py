@@ -1,0 +1,177 @@
+"""What a CSV or a folder says about images, before any of them is opened.
+
+Both say it in the same rows. A name defaults to the file's stem, a group to the patient and then to the name, a domain to the
+folder's name. Without a `split` column, images with a mask are for training: that is what somebody who hands over masks without
+a word wants; an empty cell in a `split` column is no split.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tedm.errors import TedmError
+
+from .read import READERS, stem_of, suffix_of
+
+COLUMNS = ("name", "image", "mask", "split", "group", "patient", "domain")
+SPLITS = ("train", "val", "test", "")
+# Pictures and volumes that somebody may hope to have read; leaving them out in silence would be a surprise.
+OTHER_PICTURES = frozenset(
+    [
+        ".avif",
+        ".bmp",
+        ".dcm",
+        ".gif",
+        ".gz",
+        ".heic",
+        ".jp2",
+        ".jxl",
+        ".mha",
+        ".mhd",
+        ".nii",
+        ".npy",
+        ".nrrd",
+        ".pgm",
+        ".ppm",
+        ".webp",
+    ]
+)
+
+
+UNSAID = frozenset({"split", "group", "domain"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said about one image; `where` is the place that says it. See `tedm.extract.images.manifest.ManifestEntry`.
+
+    `unsaid` names those of "split", "group" and "domain" that are defaults, since nothing was said of them.
+    """
+
+    where: str
+    name: str
+    image: Path
+    mask: Path | None
+    split: str
+    group: str
+    patient: str
+    domain: str
+    unsaid: frozenset[str] = frozenset()
+
+
+def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
+    """Read a CSV; its rows in their order, and what is wrong with lines that are left out."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
+    except OSError as error:
+        raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
+    if not lines:
+        raise TedmError(f"{path}: an empty file; expected a CSV with a column `image`")
+    columns = [column.lower() for column in lines[0][1]]
+    if "image" not in columns:
+        hint = "; separate columns by commas" if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]) else ""
+        raise TedmError(f"{path}: no column `image` among {', '.join(columns)}{hint}")
+    known = [column for column in columns if column in COLUMNS]
+    if twice := sorted({column for column in known if known.count(column) > 1}):
+        raise TedmError(f"{path}: column {', '.join(twice)} is there twice")
+    folder, rows, problems = path.parent, [], []
+    for number, cells in lines[1:]:
+        where = f"line {number}"
+        if len(cells) != len(columns):
+            problems.append(f"{where}: {len(cells)} cells for {len(columns)} columns; put values with commas between quotes")
+            continue
+        row = dict(zip(columns, cells, strict=True))
+        if not row["image"]:
+            problems.append(f"{where}: no image")
+            continue
+        image, mask = folder / row["image"], folder / row["mask"] if row.get("mask") else None
+        name, patient = row.get("name") or stem_of(image), row.get("patient", "")
+        split = row.get("split", "train" if mask else "")
+        domain = row.get("domain") or folder.resolve().name
+        group = row.get("group") or patient
+        said = {"split": "split" in row, "group": bool(group), "domain": bool(row.get("domain"))}
+        unsaid = frozenset(column for column, is_said in said.items() if not is_said)
+        rows.append(Row(where, name, image, mask, split, group or name, patient, domain, unsaid))
+    return rows, problems
+
+
+def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
+    """List a folder with `images/` and perhaps `masks/`, or of images; sorted, and what is wrong with files left out."""
+    images = folder / "images" if (folder / "images").is_dir() else folder
+    masks = folder / "masks"
+    problems: list[str] = []
+    by_stem: dict[str, Path] = {}
+    if images != folder and masks.is_dir():
+        for path in _pictures(masks, problems):
+            if (other := by_stem.setdefault(stem_of(path), path)) != path:
+                problems.append(f"{path.relative_to(folder)}: the same stem as {other.name}; a mask is paired by its stem")
+    unpaired = dict(by_stem)
+    rows = []
+    for path in _pictures(images, problems):
+        name = stem_of(path)
+        mask = by_stem.get(name)
+        unpaired.pop(name, None)
+        where = str(path.relative_to(folder))
+        rows.append(Row(where, name, path, mask, "train" if mask else "", name, "", folder.resolve().name, UNSAID))
+    problems += [
+        f"{path.relative_to(folder)}: no image of this stem in images/; a mask is paired by its stem"
+        for path in unpaired.values()
+    ]
+    return rows, problems
+
+
+def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
+    """Yield files that we read, sorted; pictures that we do not read are problems, other files are nobody's business."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if suffix_of(path):
+            yield path
+        elif path.suffix.lower() in OTHER_PICTURES:
+            problems.append(f"{path.name}: files of this kind are not read; convert it to one of {', '.join(READERS)}")
+
+
+def problems_between(rows: Sequence[Row]) -> list[str]:
+    """Return what is wrong with names and splits, one line each."""
+    problems = []
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_name[row.name].append(row)
+        if row.split not in SPLITS:
+            problems.append(f"{row.where}: split {row.split!r}; expected train, val, test or nothing")
+        if row.name in (".", "..") or "/" in row.name or "\\" in row.name or not row.name.isprintable():
+            problems.append(f"{row.where}: name {row.name!r} cannot be a file's name, which it will become; write another")
+        elif len(os.fsencode(row.name)) > 200:
+            problems.append(
+                f"{row.where}: name {row.name[:20]!r}... is too long to become a file's name; write one up to 200 bytes"
+            )
+    for name, same in by_name.items():
+        if len(same) > 1:
+            where = ", ".join(row.where for row in same)
+            problems.append(f"{where}: {len(same)} images of the name {name}; give each its own in a column `name`")
+    keys: dict[str, Callable[[Row], str]] = {
+        "group": lambda row: row.group,
+        "patient": lambda row: row.patient,
+        "image": lambda row: str(row.image),
+    }
+    told: set[tuple[str, ...]] = set()
+    for kind, key in keys.items():
+        splits: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in rows:
+            if row.split in SPLITS and row.split and key(row):
+                splits[key(row)].setdefault(row.split, row.where)
+        for value, places in splits.items():
+            if len(places) > 1 and tuple(places.values()) not in told:
+                told.add(tuple(places.values()))
+                text = " and ".join(f"{split} ({where})" for split, where in places.items())
+                problems.append(f"{kind} {value} is in {text}; keep it in one split")
+    return problems

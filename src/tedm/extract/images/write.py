@@ -1,0 +1,121 @@
+"""Predicted masks back into files, at the images' own size and geometry.
+
+Files hold the mask values that the user's own masks have, not class indices. Each is written aside and renamed when whole.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tedm.files import write_whole
+from tedm.store.settings import Geometry
+
+from .geometry import from_square, from_square_probabilities
+
+REMEDY = "make room; what was written before is whole"
+
+
+class Cleaner(Protocol):
+    """What may be done to a mask before it is written: `tedm.heads.segmenter.postprocess.Cleaning`."""
+
+    def enlarged(self, pixels: float) -> Self:
+        """Return a cleaner for masks in which so many pixels stand for one at feature resolution."""
+
+    def __call__(self, mask: NDArray[np.uint8]) -> NDArray[Any]:
+        """Class indices, cleaned."""
+
+
+def write_prediction(
+    folder: Path,
+    name: str,
+    probabilities: NDArray[np.floating],
+    *,
+    original_size: tuple[int, int],
+    geometry: Geometry,
+    classes: Sequence[int],
+    keep_probabilities: bool = False,
+    cleaning: Cleaner | None = None,
+    uncalibrated: NDArray[np.floating] | None = None,
+) -> Path:
+    """Write one image's mask as PNG.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    name : str
+        The image: the file is `name.png`.
+    probabilities : array of shape (size, size, classes)
+        At feature resolution; interpolated before the most probable class is taken, so that edges are smooth.
+    original_size : tuple of int
+        Height and width of the image's file.
+    geometry : {"pad", "stretch"}
+        How the image had become a square.
+    classes : sequence of int
+        Mask value of each class; 8 bits if they fit, else 16.
+    keep_probabilities : bool
+        Also write `name.npy`: float32 of shape (height, width, classes).
+    cleaning : Cleaner or None
+        Applied to the mask at the image's own size.
+    uncalibrated : array of the shape of `probabilities`, or None
+        Probabilities that the mask is taken from, if not from those: a temperature is to change no mask.
+
+    Returns
+    -------
+    Path
+        The PNG.
+    """
+    original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
+    dtype = np.uint8 if max(classes) < 256 else np.uint16
+    decisive = original
+    if uncalibrated is not None:
+        decisive = from_square_probabilities(np.asarray(uncalibrated, np.float32), original_size, geometry)
+    mask = decisive.argmax(axis=-1).astype(np.uint8)
+    if cleaning is not None:
+        square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
+        mask = cleaning.enlarged(square / len(probabilities) ** 2)(mask)
+    values = np.array(classes, dtype)[mask]
+    picture = io.BytesIO()
+    Image.fromarray(values).save(picture, format="PNG")
+    path = folder / f"{name}.png"
+    write_whole(path, picture.getvalue(), remedy=REMEDY)
+    if keep_probabilities:
+        array = io.BytesIO()
+        np.save(array, original)
+        write_whole(folder / f"{name}.npy", array.getvalue(), remedy=REMEDY)
+    return path
+
+
+def write_uncertainty(
+    folder: Path,
+    name: str,
+    maps: Mapping[str, NDArray[np.floating]],
+    *,
+    original_size: tuple[int, int],
+    geometry: Geometry,
+) -> None:
+    """Write maps of one image as grey PNG files, `name-KIND.png` for each kind: black is 0, white is 1.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    name : str
+        The image.
+    maps : mapping of str to array of shape (size, size)
+        In [0, 1], at feature resolution.
+    original_size, geometry
+        See `write_prediction`.
+    """
+    planes = from_square(np.stack(list(maps.values()), axis=-1), original_size, geometry)
+    for at, kind in enumerate(maps):
+        picture = io.BytesIO()
+        Image.fromarray(np.rint(255 * planes[..., at].clip(0, 1)).astype(np.uint8)).save(picture, format="PNG")
+        write_whole(folder / f"{name}-{kind}.png", picture.getvalue(), remedy=REMEDY)

@@ -1,0 +1,255 @@
+"""Training a backbone of one's own on unlabelled images.
+
+The network learns to predict the noise in x_t, at timesteps drawn at random (Ho et al. 2020), with Adam and the mean absolute
+error (Rosnati et al. 2023); what is used in the end is the moving average of its weights. A run can be interrupted at any
+moment and goes on to the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError, raise_listed
+from tedm.extract.backbones import load_backbone
+from tedm.extract.backbones.backbone import Backbone, require_device, require_size
+from tedm.signals import deferred_signals
+from tedm.store.settings import Precision
+
+from .curve import LossCurve
+from .learner import Learner, PretrainSettings
+from .progress import Clock, Reporter, TrainingReport
+from .state import Format, numbered_path, read_state, state_path, write_checkpoint, write_state
+
+# an average over the last 2000 iterations or so; a short run's is warmed up to it
+EMA_DECAY = 0.9995
+
+
+def pretrain_diffusion(
+    images: NDArray[np.float32],
+    checkpoint: Path,
+    *,
+    width: int = 64,
+    multipliers: Sequence[int] = (1, 2, 4, 8),
+    schedule: str = "cosine",
+    timesteps_total: int = 1000,
+    iterations: int = 100_000,
+    batch_size: int = 4,
+    accumulate: int = 1,
+    learning_rate: float = 1e-4,
+    clip_gradient: float | None = None,
+    ema_decay: float = EMA_DECAY,
+    precision: Precision = "float32",
+    flip: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    held_out: NDArray[np.float32] | None = None,
+    resume: bool = False,
+    keep_state: bool = False,
+    state_every: int = 1000,
+    checkpoint_every: int = 0,
+    report_every: int = 1000,
+    samples: int = 0,
+    format: Format = "safetensors",
+    report: Callable[[TrainingReport], None] | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+    log: Callable[[str], None] | None = None,
+) -> Backbone:
+    """Train TEDM's UNet from random weights.
+
+    On a CPU the same arguments give the same weights, bit for bit, interrupted or not (one machine, one number of threads).
+
+    Parameters
+    ----------
+    images : array of shape (images, channels, side, side), float32
+        From 0, black, to 1, white. The side is the backbone's `image_size`.
+    checkpoint : Path
+        The file to write. The state for `resume` is written beside it, at `state_path(checkpoint)`; it can be used as a
+        checkpoint, too.
+    width, multipliers, schedule, timesteps_total
+        As `tedm.extract.backbones.tedm.random_backbone` has them; the defaults are the paper's.
+    iterations : int
+        Steps of the optimiser. A run can be resumed with more.
+    batch_size : int
+        Images in each iteration, drawn with replacement.
+    accumulate : int
+        Parts that a batch is computed in, one after the other: less memory, the same gradient up to rounding.
+    learning_rate : float
+        Adam's.
+    clip_gradient : float or None
+        Longest gradient; a longer one is shortened to it. None never shortens.
+    ema_decay : float
+        Of the moving average of the weights, at each iteration; 0 is no average. A short run's is less at first.
+    precision : {"float32", "bfloat16"}
+        Of the passes through the network; weights, average and Adam are in float32 always.
+    flip : bool
+        Turn every other image, by chance, left to right. Anatomy is not symmetric.
+    seed : int
+        Of the initial weights and of everything that is drawn.
+    device : str
+        "cpu", "cuda" or "cuda:N".
+    held_out : array like `images`, optional
+        Images for the validation loss.
+    resume : bool
+        Go on from the state beside the checkpoint.
+    keep_state : bool
+        Keep that state when finished, to go on with more iterations later.
+    state_every : int
+        Iterations between writes of the state. It is also written at Ctrl-C and SIGTERM.
+    checkpoint_every : int
+        Iterations between checkpoints on the way, which stay (`ddpm-500.safetensors` beside `ddpm.safetensors`); 0 is none.
+    report_every : int
+        Iterations between points of the loss curve, and reports; there is one before the first iteration.
+    samples : int
+        Images in a report, each of 20 passes.
+    format : {"safetensors", "published"}
+        Of the checkpoints (`tedm.extract.pretrain.state.write_checkpoint`).
+    report : callable, optional
+        Called with each `TrainingReport`.
+    progress : callable, optional
+        Called after each iteration with (iterations done, iterations, loss).
+    log : callable, optional
+        Called with lines that a person wants to see: among the first, how long the run will take.
+
+    Returns
+    -------
+    Backbone
+        As `load_backbone` reads it from the file.
+
+    Raises
+    ------
+    TedmError
+        If the images, a number or the device will not do; if a finished or an unfinished run is there and `resume` is not asked
+        for, or there is nothing to resume or it had other settings; if the training diverges.
+    """
+    _require_images(images, "to train on")
+    if held_out is not None:
+        _require_images(held_out, "held out")
+        if held_out.shape[1:] != images.shape[1:]:
+            raise TedmError(f"images held out are of shape {held_out.shape[1:]}, those to train on of {images.shape[1:]}")
+    _require_numbers(
+        {"iterations": iterations, "batch size": batch_size, "accumulate": accumulate}
+        | {"state every": state_every, "report every": report_every},
+        {"samples": samples, "checkpoint every": checkpoint_every},
+        {"learning rate": learning_rate} | ({} if clip_gradient is None else {"clip gradient": clip_gradient}),
+        ema_decay,
+    )
+    if batch_size % accumulate:
+        raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
+    if len(images) < batch_size:
+        raise TedmError(
+            f"{len(images)} images are too few for batches of {batch_size}; give more, or ask for a smaller batch size"
+        )
+    require_size(images.shape[2], 2 ** max(len(multipliers) - 1, 0))
+    _, image_channels, image_size, _ = images.shape
+    settings = PretrainSettings(
+        image_size=image_size,
+        image_channels=image_channels,
+        width=width,
+        multipliers=tuple(multipliers),
+        schedule=schedule,
+        timesteps_total=timesteps_total,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        clip_gradient=clip_gradient,
+        ema_decay=ema_decay,
+        precision=precision,
+        flip=flip,
+        seed=seed,
+        images=hashlib.sha256(np.ascontiguousarray(images).data).hexdigest(),
+    )
+    learner = Learner(settings, require_device(device))
+    curve = LossCurve()
+    state = state_path(checkpoint)
+    _require_clear_way(checkpoint, state, resume=resume)
+    say = log or (lambda line: None)
+    if resume:
+        curve, differences = read_state(learner, state)
+        say(f"resuming after {learner.iteration} iterations")
+        for line in differences:
+            say(f"note: {line}; the last bits may differ from those of an uninterrupted run")
+    if learner.iteration > iterations:
+        raise TedmError(f"{state} has seen {learner.iteration} iterations, this run asks for {iterations}; ask for more")
+
+    reporter = Reporter(learner, curve, held_out, samples, report)
+    clock = Clock(iterations - learner.iteration, report_every, reporter, say)
+    examples = torch.from_numpy(images)
+    with deferred_signals() as signals:
+        if not curve.points:
+            reporter()
+        while learner.iteration < iterations and not signals:
+            started = time.monotonic()
+            loss = learner.step(examples)
+            curve.add(loss)
+            clock(time.monotonic() - started)
+            due = learner.iteration % report_every == 0 or learner.iteration == iterations
+            try:
+                if progress is not None:
+                    progress(learner.iteration, iterations, loss)
+                if due:
+                    reporter()
+            except BaseException:  # whatever a callback raises, this iteration is whole
+                write_state(learner, curve, state)
+                raise
+            if checkpoint_every and learner.iteration % checkpoint_every == 0:
+                write_checkpoint(learner, numbered_path(checkpoint, learner.iteration), format=format)
+            if learner.iteration % state_every == 0 and learner.iteration < iterations:
+                write_state(learner, curve, state)
+        finished = learner.iteration == iterations
+        if keep_state or not finished:
+            write_state(learner, curve, state)
+            say(f"state after {learner.iteration} of {iterations} iterations written to {state}; --resume goes on from it")
+        if finished:
+            write_checkpoint(learner, checkpoint, format=format)
+            if not keep_state:
+                state.unlink(missing_ok=True)
+    if not finished:  # the signal's own handler came back and stopped nothing
+        raise TedmError(f"stopped after {learner.iteration} of {iterations} iterations; resume to go on")
+    return load_backbone(checkpoint)
+
+
+def _require_images(images: NDArray[np.float32], what: str) -> None:
+    if images.ndim != 4 or len(images) == 0 or images.shape[1] == 0:
+        raise TedmError(f"no images {what}: got an array of shape {images.shape}, expected (images, channels, side, side)")
+    if images.shape[2] != images.shape[3]:
+        raise TedmError(f"images of {images.shape[2]} x {images.shape[3]} pixels are not square; pad or stretch them first")
+    low, high = float(images.min()), float(images.max())
+    if images.dtype != np.float32 or not (0 <= low <= high <= 1):
+        raise TedmError(
+            f"images for training are float32 from 0, black, to 1, white; got {images.dtype} from {low:g} to {high:g}. "
+            "Divide by the file type's white."
+        )
+
+
+def _require_numbers(
+    at_least_one: dict[str, int], at_least_zero: dict[str, int], above_zero: dict[str, float], ema_decay: float
+) -> None:
+    problems = [f"{name} is {value}; use at least 1" for name, value in at_least_one.items() if value < 1]
+    problems += [f"{name} is {value}; use at least 0" for name, value in at_least_zero.items() if value < 0]
+    problems += [
+        f"{name} is {value:g}; use a number above zero, for example {'1e-4' if name == 'learning rate' else '1'}"
+        for name, value in above_zero.items()
+        if not (math.isfinite(value) and value > 0)
+    ]
+    if not 0 <= ema_decay < 1:
+        problems.append(f"ema decay is {ema_decay:g}; use a number from 0 to below 1, for example {EMA_DECAY:g}")
+    raise_listed("cannot train", problems)
+
+
+def _require_clear_way(checkpoint: Path, state: Path, *, resume: bool) -> None:
+    if not checkpoint.parent.is_dir():
+        raise TedmError(f"there is no folder {checkpoint.parent} for the checkpoint; make it first")
+    if resume and not state.exists():
+        raise TedmError(f"there is nothing to resume: no {state}; leave out --resume to start from random weights")
+    if not resume and state.exists():
+        raise TedmError(f"an unfinished run lies at {state}; ask to --resume it, or delete it to start again")
+    if not resume and checkpoint.exists():
+        raise TedmError(f"{checkpoint} is there already; delete it, or name another checkpoint")

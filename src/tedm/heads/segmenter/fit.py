@@ -1,0 +1,201 @@
+"""From features to a fitted head: what is learned from, what decides, and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from tedm.errors import TedmError
+from tedm.heads.base.head import HeadOptions, Progress
+from tedm.heads.base.registry import make_head
+from tedm.heads.data.dataset import TrainingData
+from tedm.heads.data.sampling import ClassWeight, Sampling
+from tedm.heads.data.subsets import first_images
+from tedm.heads.runtime.memory import Budget
+from tedm.heads.runtime.workers import HERE, Workers
+from tedm.heads.segmenter import tuning
+from tedm.heads.segmenter.methods import Method, require_name
+from tedm.heads.segmenter.provenance import Provenance
+from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.jsons import JsonValue
+from tedm.store import Features
+from tedm.store.fingerprints import fingerprints
+from tedm.store.splits import images_to_choose_on, images_to_learn_from
+from tedm.text import listed
+
+
+def fit(
+    features: Features,
+    method: Method,
+    *,
+    name: str | None = None,
+    split: str | None = "train",
+    domain: str | None = None,
+    images: int | None = None,
+    pixels_per_image: int | None = None,
+    sampling: Sampling = "uniform",
+    iterations: int | None = None,
+    learning_rate: float | None = None,
+    batch: Literal["pixels", "images"] | None = None,
+    pixels_per_batch: int | None = None,
+    images_per_batch: int | None = None,
+    ridge: float | Sequence[float] | Literal["auto"] | None = None,
+    select: Literal["cv", "val"] | None = None,
+    patience: int | None = None,
+    class_weight: ClassWeight = None,
+    params: Mapping[str, JsonValue] | None = None,
+    calibrate: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    memory: int | None = None,
+    workers: Workers = HERE,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Segmenter:
+    """Fit a method's head on labelled images of some features.
+
+    Parameters
+    ----------
+    features : Features
+        A store, say.
+    method : Method
+        See `method_named`.
+    name : str or None
+        What the head is called in tables; None calls it as the method is called.
+    split, domain : str or None
+        Where the images are taken from; None takes all.
+    images : int or None
+        Training images: the first of a permutation by `seed`, by group, so that larger subsets contain smaller ones.
+        None takes all.
+    pixels_per_image : int or None
+        Labelled pixels used of each image; None takes all.
+    sampling : {"uniform", "balanced", "boundary"}
+        How pixels are drawn, where pixels are drawn.
+    iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight
+        See `tedm.heads.base.head.HeadOptions`; None takes the method's or the head's own, and what a head does not take is
+        refused. Class weights are by mask value. Where something is chosen on validation images (with `patience`, or `select`
+        of "val"), these are the images of split "val" of the same domain, which must not be learned from, nor others of their
+        groups; their labels count as used.
+    params : mapping or None
+        Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
+    calibrate : bool
+        Afterwards fit a temperature on the labelled images of split "val" of the same domain (`calibrate`). Where the method
+        votes by "learned", its weights are learned on them first. Both count as used labels, and both are computed by this
+        process, whatever `workers` are.
+    seed : int
+        Of the subset, the weights and the batches.
+    device : str
+        Where a head that can choose is trained.
+    memory : int or None
+        Bytes that this process may have resident; None takes half of what is free.
+    workers : Workers
+        A cluster that computes image by image, or this process.
+    checkpoint : Path or None
+        File of a fit under way, for heads that resume: one that was stopped goes on from there. To be deleted when the head is
+        safe.
+    progress : callable (done, all, loss) or None
+
+    Returns
+    -------
+    Segmenter
+
+    Raises
+    ------
+    TedmError
+        If timesteps, images, labels or classes are not there, the head does not take an option, the name cannot stand in a
+        table, or the budget is too small.
+    """
+    label = "" if name is None else require_name(name)
+    _require_timesteps(method, features)
+    options = HeadOptions(
+        iterations,
+        learning_rate,
+        batch,
+        pixels_per_batch,
+        images_per_batch,
+        ridge,
+        select,
+        patience,
+        _by_index(class_weight, features.labels.classes),
+    )
+    plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
+    settled: dict[str, JsonValue] = {
+        "members": method.members,
+        "vote": plain,
+        "pixels_per_batch": method.pixels_per_batch,
+    }
+    head = make_head(method.head, options, params, seed=seed, device=device, of_method=settled)
+    candidates = images_to_learn_from(features.labels, split=split, domain=domain)
+    names = first_images(candidates, features.labels.group_of(candidates), images, seed)
+    learned_from = fingerprints(features, names)
+    decides = {
+        "--patience": patience is not None or head.needs_validation(),
+        "--select val": select == "val",
+    }
+    follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
+    purpose = next((option for option, wanted in (decides | follows).items() if wanted), None)
+    # Looked for before an hour of fitting, not after it.
+    val = []
+    if purpose is not None:
+        val = images_to_choose_on(features, learned_from, split="val", domain=domain, purpose=purpose)
+    chosen_on = val if any(decides.values()) else []
+    budget = Budget(memory)
+
+    def training_data(of: Sequence[str], pixels: int | None) -> TrainingData:
+        return TrainingData(
+            features,
+            of,
+            rows=method.rows,
+            timesteps=method.timesteps,
+            pixels_per_image=pixels,
+            sampling=sampling,
+            seed=seed,
+            memory=budget,
+            workers=workers,
+        )
+
+    data = training_data(names, pixels_per_image)
+    validation = training_data(chosen_on, None) if chosen_on else None
+    head.fit_blocks(data, validation, progress, checkpoint)
+    provenance = Provenance(
+        tedm=version("tedm"),
+        learned_from=tuple(learned_from),
+        split=split or "",
+        domain=domain or "",
+        seed=seed,
+        pixels_per_image=pixels_per_image,
+        sampling=sampling,
+        labels_used=len(names) + len(chosen_on),
+        chosen_on=tuple(fingerprints(features, chosen_on)),
+        report=head.report(),
+    )
+    made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
+    segmenter = Segmenter(method, head, *made_from, provenance, name=label)
+    del data, validation  # with the blocks that they have kept
+    if method.vote == "learned":
+        segmenter = tuning.learn_weights(segmenter, features, domain=domain, memory=memory)
+    return tuning.calibrate(segmenter, features, domain=domain, memory=memory) if calibrate else segmenter
+
+
+def _require_timesteps(method: Method, features: Features) -> None:
+    """Refuse a method that reads timesteps which the features do not have."""
+    absent = [timestep for timestep in method.timesteps if timestep not in features.settings.timesteps]
+    if absent:
+        raise TedmError(
+            f"{method.name} reads timesteps that are not there: {listed(absent)}; the features have "
+            f"{listed(features.settings.timesteps)}\n"
+            "Choose among these with --timesteps, or extract the others to a new store (a store's timesteps are fixed)."
+        )
+
+
+def _by_index(wanted: ClassWeight, classes: Sequence[int]) -> ClassWeight:
+    """Return class weights by mask value as weights by class index, which is what heads know."""
+    if not isinstance(wanted, Mapping):
+        return wanted
+    index = {str(value): str(position) for position, value in enumerate(classes)}
+    unknown = [value for value in wanted if str(value) not in index]
+    if unknown:
+        raise TedmError(f"--class-weight is for {unknown[0]}, which is no mask value here; these are {listed(classes)}")
+    return {index[str(value)]: weight for value, weight in wanted.items()}

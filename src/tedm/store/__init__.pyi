@@ -1,0 +1,26 @@
+from .arrays import DamagedError
+from .disk import FeatureStore
+from .features import Block, Features, OnLevels, Storage
+from .labelling import Registration
+from .labels import IGNORE, Labels
+from .place import Location
+from .settings import Arithmetic, FeatureSettings, Level
+from .verification import Damage, verify
+
+__all__ = [
+    "IGNORE",
+    "Arithmetic",
+    "Block",
+    "Damage",
+    "DamagedError",
+    "FeatureSettings",
+    "FeatureStore",
+    "Features",
+    "Labels",
+    "Level",
+    "Location",
+    "OnLevels",
+    "Registration",
+    "Storage",
+    "verify",
+]

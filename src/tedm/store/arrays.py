@@ -1,0 +1,186 @@
+"""The Zarr arrays of a store, one file an image: writing, reading and removing files, and what is said of damaged ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.core.sync import sync
+
+from tedm.errors import TedmError
+from tedm.store.about import write_again
+from tedm.store.place import Location, Place, cause, is_remote
+from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
+
+
+class DamagedError(TedmError):
+    """A file of one image that cannot be read as what it should be.
+
+    Parameters
+    ----------
+    text : str
+        The whole message.
+    image, array, cause : str
+        Whose file it is, and what is wrong with it.
+    """
+
+    def __init__(self, text: str, image: str, array: str, cause: str) -> None:
+        super().__init__(text)
+        self.image, self.array, self.cause = image, array, cause
+
+    def __reduce__(self) -> tuple[type[DamagedError], tuple[str, str, str, str]]:
+        """Tell pickle all four arguments, so that the error reaches those who asked a worker."""
+        return type(self), (str(self), self.image, self.array, self.cause)
+
+
+class Arrays:
+    """The arrays of an open store.
+
+    Parameters
+    ----------
+    where : Place
+        Where the store lies.
+    group : zarr.Group
+        The same, opened.
+    names : sequence of str
+        Names of the arrays.
+
+    Raises
+    ------
+    TedmError
+        If the metadata of an array are gone or unreadable.
+    """
+
+    def __init__(self, where: Place, group: zarr.Group, names: Sequence[str]) -> None:
+        self._place = where
+        self._arrays = {name: _writable(group, name, where.address) for name in names}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(self._arrays)
+
+    @property
+    def address(self) -> Location:
+        """Where the store lies, for messages."""
+        return self._place.address
+
+    def key(self, array: str, index: int) -> str:
+        """Return the file in which an array keeps an image, or a column a chunk of labels."""
+        return shard_key(array, index, self._arrays[array].ndim)
+
+    def has(self, array: str, indices: Sequence[int]) -> bool:
+        """Whether an array has a file that is not empty for any of these images."""
+        sizes = self._place.sizes(array)
+        return any(sizes.get(self.key(array, index)) for index in indices)
+
+    def enlarge(self, array: str, images: int) -> None:
+        """Make room for so many images in all."""
+        self._arrays[array].resize((images, *self._arrays[array].shape[1:]))
+
+    def put(self, array: str, index: int | slice, values: NDArray[Any]) -> None:
+        """Write one image's file, or those of several; begin anew where another process has removed a partial file."""
+
+        def put() -> None:
+            self._arrays[array][index] = values
+
+        write_again(put)
+
+    def put_column(self, column: str, start: int, values: Sequence[object]) -> None:
+        """Write labels of images that lie next to each other, from `start` on."""
+        array = self._arrays[column]
+        array[start : start + len(values)] = np.array(values, dtype=array.dtype)
+
+    def delete(self, array: str, index: int) -> None:
+        """Remove one image's file; nothing happens if there is none."""
+        self._place.delete(self.key(array, index))
+
+    def read(self, array: str, index: int, timesteps: Sequence[int] | None = None, *, image: str) -> NDArray[Any] | None:
+        """Read what an array holds of an image.
+
+        Parameters
+        ----------
+        array : str
+        index : int
+            Position of the image.
+        timesteps : sequence of int or None
+            Positions on the array's second axis; None reads all.
+        image : str
+            The image's name, for messages.
+
+        Returns
+        -------
+        array or None
+            None if there is no file.
+
+        Raises
+        ------
+        DamagedError
+            If the file cannot be decoded.
+        TedmError
+            If an object store refuses to answer.
+        """
+        stored = self._arrays[array]
+        try:
+            if not sync(stored.store.exists(self.key(array, index))):
+                return None
+            if timesteps is None or list(timesteps) == list(range(stored.shape[1])):
+                return np.asarray(stored[index])
+            return np.stack([np.asarray(stored[index, timestep]) for timestep in timesteps])
+        except MemoryError:
+            raise
+        except Exception as error:  # codecs raise this and that on bytes that are not theirs
+            if is_remote(error):
+                raise TedmError(f"image {image}: array {array} of {self.address} cannot be read: {cause(error)}") from error
+            raise self.damaged(array, image, cause(error)) from error
+
+    def read_column(self, column: str, count: int | None = None) -> NDArray[Any]:
+        """Read labels of the first images, None for all; Zarr alone would read a file that is gone as empty labels.
+
+        Raises
+        ------
+        TedmError
+            If a file of the column is gone or unreadable.
+        """
+        array = self._arrays[column]
+        for chunk in range(-(-(count or 0) // LABELS_PER_CHUNK)):
+            if not sync(array.store.exists(self.key(column, chunk))):
+                raise self.lost(column)
+        try:
+            return np.asarray(array[:count])
+        except Exception as error:  # codecs raise this and that on bytes that are not theirs
+            if isinstance(error, OSError) or is_remote(error):
+                raise
+            raise self.lost(column) from error
+
+    def damaged(self, array: str, image: str, what: str) -> DamagedError:
+        """Return the refusal of an image's file, with the way to mend it."""
+        mend = (
+            f"Run tedm-label {self.address} MANIFEST with a mask for this image: it is written anew."
+            if array == "mask"
+            else f"Run tedm-verify {self.address} --repair and then the same tedm-extract again: it recomputes that image."
+        )
+        text = f"image {image}: array {array} of the store {self.address} is damaged ({what})\n{mend}"
+        return DamagedError(text, image, array, what)
+
+    def lost(self, column: str) -> TedmError:
+        """Return the refusal of a store whose labels are gone."""
+        return TedmError(
+            f"the store {self.address} is damaged: the labels {column} of its images are gone or unreadable\n"
+            f"Bring the folder {column} back from a copy, or extract to a new path."
+        )
+
+
+def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any]:
+    """Return an array that writes chunks of nothing but the fill value too: an absent one would read as missing."""
+    try:
+        array: Any = group[name]
+    except (KeyError, ValueError, TypeError) as error:
+        raise TedmError(
+            f"the store {address} is damaged: the metadata of its array {name} are gone or unreadable "
+            f"({cause(error)})\nBring {name}/{ROOT} back from a copy, or extract to a new path."
+        ) from error
+    return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]

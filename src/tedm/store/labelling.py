@@ -1,0 +1,133 @@
+"""Labels and masks in the arrays of a store: read, appended when images are registered, and replaced.
+
+An image exists once its name does, so the names are the last that is written of new images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.store.arrays import Arrays
+from tedm.store.labels import IGNORE, Labels
+from tedm.store.skeleton import LABEL_ARRAYS
+
+# Masks that are handed to Zarr together when images are registered.
+MASKS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Registration:
+    """An image as it enters a store.
+
+    Parameters
+    ----------
+    name, split, group, domain : str
+        See `Labels`.
+    original_size : tuple of int
+        Height and width of the file.
+    mask : array of shape (size, size), or None
+        Class indices at feature resolution.
+    """
+
+    name: str
+    split: str
+    group: str
+    domain: str
+    original_size: tuple[int, int]
+    mask: NDArray[np.uint8] | None
+
+
+def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
+    """Read what is known of each image.
+
+    Raises
+    ------
+    TedmError
+        If a column is gone or unreadable.
+    """
+    names = [str(name) for name in arrays.read_column("name")]
+    count = names.index("") if "" in names else len(names)
+    if count < len(names) and arrays.has("image", range(count, len(names))):
+        raise arrays.lost("name")  # names come before activations: to register these images anew could mix them up
+    columns = {column: arrays.read_column(column, count) for column in LABEL_ARRAYS if column != "name"}
+    return Labels(
+        names=tuple(names[:count]),
+        splits=tuple(map(str, columns["split"])),
+        groups=tuple(map(str, columns["group"])),
+        domains=tuple(map(str, columns["domain"])),
+        original_sizes=tuple((int(height), int(width)) for height, width in columns["original_size"]),
+        labelled=tuple(map(int, columns["labelled"])),
+        classes=tuple(classes),
+    )
+
+
+def append_images(arrays: Arrays, there: int, new: Sequence[Registration], size: int, image_arrays: Sequence[str]) -> None:
+    """Write masks and labels of new images behind those that are there.
+
+    Parameters
+    ----------
+    arrays : Arrays
+    there : int
+        Images that are there already.
+    new : sequence of Registration
+    size : int
+        Side of the masks, in pixels.
+    image_arrays : sequence of str
+        The arrays that get room for the new images.
+    """
+    for array in image_arrays:
+        arrays.enlarge(array, there + len(new))
+    for at in range(0, len(new), MASKS_AT_ONCE):
+        _write_masks(arrays, there + at, [image.mask for image in new[at : at + MASKS_AT_ONCE]], size)
+    columns: dict[str, Sequence[object]] = {
+        "split": [image.split for image in new],
+        "group": [image.group for image in new],
+        "domain": [image.domain for image in new],
+        "original_size": [image.original_size for image in new],
+        "labelled": [_labelled_pixels(image.mask) for image in new],
+        "name": [image.name for image in new],  # the last: an image exists once its name does
+    }
+    for column, values in columns.items():
+        arrays.enlarge(column, there + len(new))
+        arrays.put_column(column, there, values)
+
+
+def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration], size: int) -> None:
+    """Write masks, splits, groups and domains of images anew; a mask of None and empty text keep what is there.
+
+    Parameters
+    ----------
+    arrays : Arrays
+    labels : Labels
+        What is there.
+    images : sequence of Registration
+        Images that are there.
+    size : int
+        Side of the masks, in pixels.
+    """
+    labelled = list(labels.labelled)
+    columns = {"split": list(labels.splits), "group": list(labels.groups), "domain": list(labels.domains)}
+    for image in images:
+        index = labels.index(image.name)
+        if image.mask is not None:
+            _write_masks(arrays, index, [image.mask], size)
+            labelled[index] = _labelled_pixels(image.mask)
+        for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
+            columns[column][index] = value or columns[column][index]
+    arrays.put_column("labelled", 0, labelled)
+    for column, values in columns.items():
+        arrays.put_column(column, 0, values)
+
+
+def _write_masks(arrays: Arrays, start: int, masks: Sequence[NDArray[np.uint8] | None], size: int) -> None:
+    unlabelled = np.full((size, size), IGNORE, np.uint8)
+    values = np.stack([unlabelled if mask is None else mask for mask in masks])
+    arrays.put("mask", slice(start, start + len(masks)), values)
+
+
+def _labelled_pixels(mask: NDArray[np.uint8] | None) -> int:
+    return 0 if mask is None else int((mask != IGNORE).sum())

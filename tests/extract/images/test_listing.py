@@ -1,0 +1,74 @@
+"""What a CSV or a folder says, before any image is opened: none of these files needs to be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.extract.images.listing import UNSAID, problems_between, rows_of_csv, rows_of_folder
+
+
+def csv(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "clinic" / "list.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_what_is_not_said_is_a_default_and_known_as_one(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "image,mask,patient", "a.png,m.png,p7", "b.tif,,"))
+    assert problems == []
+    first, second = rows
+    assert (first.name, first.split, first.group, first.domain) == ("a", "train", "p7", "clinic")
+    assert first.mask == tmp_path / "clinic" / "m.png"
+    assert first.unsaid == {"split", "domain"}
+    assert (second.name, second.split, second.group, second.mask) == ("b", "", "b", None)
+    assert second.unsaid == UNSAID
+
+
+def test_lines_that_are_wrong_are_left_out_and_told(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "image,split", "a.png,train,extra", ",test", "b.png,val"))
+    assert [row.name for row in rows] == ["b"]
+    assert problems == [
+        "line 2: 3 cells for 2 columns; put values with commas between quotes",
+        "line 3: no image",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (["picture", "a.png"], "no column `image` among picture"),
+        (["image;mask", "a.png;b.png"], "separate columns by commas"),
+        (["image,split,split", "a.png,train,val"], "column split is there twice"),
+        ([""], "an empty file"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused(tmp_path, lines, text):
+    with pytest.raises(TedmError, match=text):
+        rows_of_csv(csv(tmp_path, *lines))
+
+
+def test_a_folder_is_paired_by_stem_and_what_is_left_is_told(tmp_path):
+    for name in ("images/b.png", "images/a.jpg", "images/c.dcm", "images/notes.txt", "masks/b.tif", "masks/z.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rows, problems = rows_of_folder(tmp_path)
+    assert [(row.name, row.split, row.mask) for row in rows] == [
+        ("a", "", None),
+        ("b", "train", tmp_path / "masks" / "b.tif"),
+    ]
+    assert [problem.split(":")[0] for problem in problems] == ["c.dcm", "masks/z.png"]
+
+
+def test_a_patient_in_two_splits_and_a_name_used_twice_are_told_with_their_places(tmp_path):
+    rows, _ = rows_of_csv(
+        csv(tmp_path, "name,image,split,patient", "a,1.png,train,p1", "a,2.png,test,p1", "../b,3.png,validation,p2")
+    )
+    problems = problems_between(rows)
+    assert "line 4: split 'validation'; expected train, val, test or nothing" in problems
+    assert "line 2, line 3: 2 images of the name a; give each its own in a column `name`" in problems
+    assert "group p1 is in train (line 2) and test (line 3); keep it in one split" in problems
+    assert any("cannot be a file's name" in problem for problem in problems)

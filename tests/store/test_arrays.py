@@ -1,0 +1,66 @@
+"""The files of a store's arrays, one an image."""
+
+from __future__ import annotations
+
+import pickle
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from tedm.errors import TedmError
+from tedm.store import DamagedError
+from tedm.store.arrays import Arrays
+from tedm.store.place import place
+
+SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    SMALL["filled"](tmp_path / "s")
+    return Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level0", "mask", "name", "labelled"])
+
+
+def test_what_is_put_is_read_whole_or_at_some_timesteps(arrays):
+    values = np.random.default_rng(6).normal(size=(2, 1, 2, 2, 3)).astype(np.float16)
+    arrays.put("level0", 1, values)
+    assert np.array_equal(arrays.read("level0", 1, image="b"), values)
+    assert np.array_equal(arrays.read("level0", 1, [1], image="b"), values[1:])
+
+
+def test_an_empty_chunk_is_there_and_a_deleted_file_is_not(arrays):
+    arrays.put("level0", 0, np.zeros((2, 1, 2, 2, 3), np.float16))
+    assert arrays.has("level0", [0])
+    assert not arrays.read("level0", 0, image="a").any()
+    arrays.delete("level0", 0)
+    arrays.delete("level0", 0)
+    assert not arrays.has("level0", [0])
+    assert arrays.has("level0", range(3))
+    assert arrays.read("level0", 0, image="a") is None
+
+
+def test_a_file_that_cannot_be_decoded_is_named_with_its_image(arrays, tmp_path):
+    (tmp_path / "s" / arrays.key("level0", 2)).write_bytes(b"nonsense")
+    with pytest.raises(DamagedError, match="image c: array level0 of the store .* is damaged") as refused:
+        arrays.read("level0", 2, image="c")
+    again = pickle.loads(pickle.dumps(refused.value))
+    assert (again.image, again.array, str(again)) == ("c", "level0", str(refused.value))
+
+
+def test_columns_grow_and_a_column_that_is_gone_is_refused(arrays, tmp_path):
+    arrays.enlarge("labelled", 5)
+    arrays.put_column("labelled", 3, [7, 9])
+    assert arrays.read_column("labelled", 5)[3:].tolist() == [7, 9]
+    (tmp_path / "s" / arrays.key("name", 0)).unlink()
+    with pytest.raises(TedmError, match="the labels name of its images are gone or unreadable"):
+        arrays.read_column("name", 3)
+
+
+def test_an_array_without_metadata_is_refused(tmp_path):
+    SMALL["filled"](tmp_path / "s")
+    (tmp_path / "s" / "level1" / "zarr.json").unlink()
+    with pytest.raises(TedmError, match="the metadata of its array level1 are gone or unreadable"):
+        Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level1"])
