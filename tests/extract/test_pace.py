@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tedm.extract.pace import duration, pace
+from tedm.extract.pace import pace
 from tedm.extract.stages import Waited
 
 
@@ -17,10 +17,3 @@ def test_the_pace_says_who_waits_for_whom():
 @pytest.mark.parametrize(("done", "rate"), [(5, "0.50"), (123, "12.3"), (4567, "457")])
 def test_a_rate_has_three_digits(done, rate):
     assert pace(done, 1, 10.0, Waited()).startswith(f"{rate} images/s, ")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(59.6, "1 min 0 s"), (3599, "59 min 59 s"), (86399, "23 h 59 min"), (86400, "1 d 0 h")]
-)
-def test_a_duration_goes_over_into_the_next_unit(seconds, text):
-    assert duration(seconds) == text

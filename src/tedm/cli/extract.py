@@ -125,7 +125,7 @@ def _say_estimate(
 ) -> None:
     from tedm.extract import extract
     from tedm.extract.estimate import estimate
-    from tedm.extract.pace import duration
+    from tedm.text import duration
 
     if repair:
         raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")

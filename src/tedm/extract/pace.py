@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tedm.extract.stages import Waited
+from tedm.text import duration
 
 
 def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
@@ -29,21 +30,6 @@ def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
     return (
         f"{text}, the device waits for {whom} {share} % of the time" if share >= 5 else f"{text}, the disk waits for the device"
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the two units that matter.
-
-    Examples
-    --------
-    >>> duration(42), duration(61), duration(7300), duration(200000)
-    ('42 s', '1 min 1 s', '2 h 1 min', '2 d 7 h')
-    """
-    whole = round(seconds)
-    for unit, size, below, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // part} {below}"
-    return f"{whole} s"
 
 
 def _three_digits(rate: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
+from tedm.text import listed
 
 Layout = Literal["upsampled", "native"]
 Upsampling = Literal["nearest", "bilinear"]
@@ -220,7 +221,7 @@ def require_same_features(head: FeatureSettings, features: FeatureSettings, time
     problems = differences(head, features, MUST_MATCH, us="the head", them=what)
     absent = [timestep for timestep in timesteps if timestep not in features.timesteps]
     if absent:
-        problems.append(f"timesteps: {_listed(absent)} not in {what}, which has {_listed(features.timesteps)}")
+        problems.append(f"timesteps: {listed(absent)} not in {what}, which has {listed(features.timesteps)}")
     if problems:
         raise TedmError(
             "the head was made for other features\n  "
@@ -232,9 +233,5 @@ def require_same_features(head: FeatureSettings, features: FeatureSettings, time
 def _short(value: object) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], Level):
         return ", ".join(f"{level.name} ({level.channels} x 1/{level.stride})" for level in value)
-    text = _listed(value) if isinstance(value, tuple) else str(value)
+    text = listed(value) if isinstance(value, tuple) else str(value)
     return text if len(text) <= 40 else text[:12] + "..."
-
-
-def _listed(values: object) -> str:
-    return ", ".join(str(value) for value in values) if isinstance(values, (tuple, list)) else str(values)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tedm.errors import TedmError
+from tedm.text import listed
 
 NAMES = ("cosine", "linear")
 
@@ -141,7 +142,7 @@ class Schedule:
         self._require_inside(timesteps)
         repeated = sorted({timestep for timestep in timesteps if list(timesteps).count(timestep) > 1})
         if repeated:
-            raise TedmError(f"timesteps {', '.join(map(str, repeated))} repeated; name each timestep once")
+            raise TedmError(f"timesteps {listed(repeated)} repeated; name each timestep once")
 
     def _require_inside(self, timesteps: Sequence[int]) -> None:
         outside = [timestep for timestep in timesteps if not 0 <= timestep < self.timesteps_total]
@@ -149,7 +150,7 @@ class Schedule:
             if self.timesteps_total == 1:
                 raise TedmError("a network that is no diffusion model has the one timestep 0; ask for --timesteps 0")
             raise TedmError(
-                f"timesteps {', '.join(map(str, outside))} are outside the schedule of the checkpoint ({self.name}); "
+                f"timesteps {listed(outside)} are outside the schedule of the checkpoint ({self.name}); "
                 f"name timesteps from 0 to {self.timesteps_total - 1}"
             )
 

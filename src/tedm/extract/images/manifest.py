@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.store import IGNORE, Labels
+from tedm.text import listed
 
 from .listing import Row, problems_between, rows_of_csv, rows_of_folder
 from .read import READERS, intensity_problem, read_header, read_mask
@@ -251,10 +252,8 @@ def _mask_problem(
     if classes is not None:
         strange = [value for value in values if value not in classes and value != ignore]
         if strange:
-            some = ", ".join(map(str, strange[:5])) + (", ..." if len(strange) > 5 else "")
-            return (
-                f"values {some} are none of the classes {', '.join(map(str, classes))}; change --classes, or --ignore one value"
-            )
+            some = listed(strange, most=5)
+            return f"values {some} are none of the classes {listed(classes)}; change --classes, or --ignore one value"
     elif len(values) > MOST_CLASSES:
         return f"{len(values)} different values; is it a photograph, or was it saved as JPEG? (--classes tells what is a class)"
     return None
@@ -268,7 +267,7 @@ def _values(mask: NDArray[np.int32]) -> list[int]:
 
 def _require_classes(classes: Sequence[int], ignore: int | None) -> None:
     if len(set(classes)) != len(classes):
-        raise TedmError(f"classes {', '.join(map(str, classes))}: each value once")
+        raise TedmError(f"classes {listed(classes)}: each value once")
     if not 1 <= len(classes) <= IGNORE:
         raise TedmError(f"{len(classes)} classes; expected 1 to {IGNORE}")
     if ignore in classes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.pace import duration
+from tedm.text import duration
 
 from .curve import LossCurve, Point
 from .ddim import sample, sample_noise

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.text import listed
 
 GROUPS = 8
 HEADS, HEAD_CHANNELS = 4, 32
@@ -53,7 +54,7 @@ class TedmUNet(nn.Module):
             raise TedmError(f"a width of {width} channels cannot be normalised in {GROUPS} groups; use a multiple of {GROUPS}")
         if not multipliers or min(multipliers) < 1 or image_channels < 1:
             raise TedmError(
-                f"multipliers {', '.join(map(str, multipliers))} and {image_channels} image channels make no network; "
+                f"multipliers {listed(multipliers)} and {image_channels} image channels make no network; "
                 "use whole numbers of at least one, for example multipliers 1,2,4,8"
             )
         self.width, self.multipliers, self.image_channels = width, tuple(multipliers), image_channels

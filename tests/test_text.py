@@ -1,0 +1,40 @@
+"""Values as text: the same words for the same value everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from tedm.text import columns, counted, duration, gigabytes, listed, size
+
+
+def test_a_list_is_cut_only_where_it_is_longer_than_asked_for():
+    assert listed([1, 2, 3]) == listed([1, 2, 3], most=3) == "1, 2, 3"
+    assert listed([1, 2, 3, 4], most=3) == "1, 2, 3, ..."
+    assert listed([]) == ""
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 images"), (1, "1 image"), (2, "2 images")])
+def test_one_is_one_and_everything_else_is_many(number, text):
+    assert counted(number, "image") == text
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"), [(999, "0.000999 MB"), (2.5e6, "2.5 MB"), (999e6, "999 MB"), (1e9, "1 GB"), (1.234e10, "12.3 GB")]
+)
+def test_a_size_has_three_digits_in_powers_of_ten(nbytes, text):
+    assert size(nbytes) == text
+    assert gigabytes(nbytes).endswith(" GB")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.6, "1 min 0 s"), (3599, "59 min 59 s"), (86399, "23 h 59 min"), (86400, "1 d 0 h")]
+)
+def test_a_duration_goes_over_into_the_next_unit(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_columns_are_as_wide_as_their_widest_entry_and_lines_end_where_their_text_ends():
+    rows = [["name", "note", "n"], ["a", "longer than that", "10"], ["bcdef", "", "1"]]
+    lines = columns(rows, left=2)
+    assert lines == ["name   note               n", "a      longer than that  10", "bcdef                     1"]
+    assert columns([["a", ""], ["b", ""]]) == ["a", "b"]

@@ -1,0 +1,55 @@
+"""Reading ahead changes when things are made, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tedm.threads import read_ahead
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_items_come_in_order_whoever_makes_them(ahead):
+    assert list(read_ahead(iter(range(20)), ahead=ahead)) == list(range(20))
+
+
+def test_no_more_items_exist_than_were_asked_for():
+    alive, most, turn = 0, 0, threading.Lock()
+
+    class Item:
+        def __init__(self) -> None:
+            nonlocal alive, most
+            with turn:
+                alive += 1
+                most = max(most, alive)
+
+        def __del__(self) -> None:
+            nonlocal alive
+            with turn:
+                alive -= 1
+
+    for item in read_ahead((Item() for _ in range(30)), ahead=2):
+        time.sleep(0.002)
+        del item
+    assert 2 <= most <= 4
+
+
+def test_an_error_comes_where_it_occurred():
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    coming = read_ahead(items())
+    assert next(coming) == 1
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(coming)
+
+
+def test_a_caller_that_stops_early_stops_the_thread():
+    coming = read_ahead(iter(range(10**9)), ahead=1)
+    assert next(coming) == 0
+    coming.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name == "tedm-read-ahead"]
