@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tedm.errors import TedmError
 from tedm.store import Labels
-from tedm.store.fingerprints import Fingerprint, Pictures, digest, fingerprints, recorded
+from tedm.store.fingerprints import Fingerprint, Pictures, digest
 
 
 def picture(number: int) -> np.ndarray:
@@ -166,35 +166,3 @@ def test_an_absent_image_of_the_group_is_compared_by_its_name():
         pictures.matches(["s1"], [Image("t", "t", "a", 9).print])
     with pytest.raises(TedmError, match="there is no image nobody"):
         pictures.matches(["nobody"], [])
-
-
-def test_provenance_gives_back_the_fingerprints_and_names_without_one():
-    images = [Image("s0", "anna", "a", 1), Image("s1", "", "", 0)]
-    kept = fingerprints(Collection(images), ["s0", "s1"])
-    assert kept == [image.print for image in images]
-    entries = [one.to_json() for one in kept]
-    provenance = {"images": ["s0", "s1"], "domain": "", "fingerprints": {"images": entries}}
-    assert recorded(provenance, "images") == tuple(kept)
-    assert recorded(provenance, "validation_images") == ()
-    older = {"images": ["s0"], "domain": "a", "validation_images": ["s2"]}
-    assert recorded(older, "images") == (Fingerprint("s0", domain="a"),)
-    assert recorded(older, "validation_images") == (Fingerprint("s2"),)
-    added = provenance | {"images": ["s1", "s9"]}
-    assert recorded(added, "images") == (kept[1], Fingerprint("s9"))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        {"images": "s0"},
-        {"images": [3]},
-        {"fingerprints": []},
-        {"fingerprints": {"images": 3}},
-        {"fingerprints": {"images": ["s0"]}},
-        {"fingerprints": {"images": [{"name": "s0"}]}},
-        {"fingerprints": {"images": [{"name": "s0", "group": "", "domain": "", "digest": 3}]}},
-    ],
-)
-def test_damaged_provenance_is_said(damage):
-    with pytest.raises(TedmError, match=r"its images (is|are) damaged; fit it again"):
-        recorded({"images": ["s0"], "domain": ""} | damage, "images")

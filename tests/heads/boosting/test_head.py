@@ -19,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from tedm.errors import TedmError
-from tedm.heads.base import classifier
+from tedm.heads.base import predictor
+from tedm.heads.boosting import cluster as on_cluster
 from tedm.heads.boosting import external_memory as pages
 from tedm.heads.boosting import head as boosting
 from tedm.heads.boosting.head import XGBoostHead, feature_importance
@@ -92,10 +93,10 @@ def test_many_pages_equal_one(make_store, monkeypatch):
     monkeypatch.setattr(pages, "LEAST_PAGE", 13)
     monkeypatch.setattr(pages, "LARGEST_PAGE", 1)
     many = XGBoostHead(4).fit_blocks(data)
-    assert many.account()["page_rows"] < 20 < one.account()["page_rows"]
-    assert many.account()["cache_bytes"] > one.account()["cache_bytes"]
+    assert many.report().details["page_rows"] < 20 < one.report().details["page_rows"]
+    assert many.report().details["cache_bytes"] > one.report().details["cache_bytes"]
     assert trees(many.booster_) == trees(one.booster_)
-    monkeypatch.setattr(classifier, "PART_BYTES", 1)
+    monkeypatch.setattr(predictor, "PART_BYTES", 1)
     block = data.features.block("one")
     assert np.array_equal(many.opinions(block, "share"), one.opinions(block, "share"))
 
@@ -106,7 +107,7 @@ def test_cuts_from_some_rows_serve_all(make_store, monkeypatch):
     all_rows = XGBoostHead(5).fit_blocks(data)
     monkeypatch.setattr(pages, "CUT_ROWS", (40, 10))
     few = XGBoostHead(5).fit_blocks(data)
-    assert few.account()["cut_rows"] == 40
+    assert few.report().details["cut_rows"] == 40
     assert few.loss_curve_[-1] == pytest.approx(all_rows.loss_curve_[-1], rel=0.2)
     assert trees(few.booster_) != trees(all_rows.booster_)
     rows = pages.some_rows(data, 40, 0, threading.Event())
@@ -168,7 +169,7 @@ def test_importance_names_the_level_and_timestep_that_tell(make_store):
         data = TrainingData(store, store.labels.names, rows=rows)
         head = XGBoostHead(10, max_depth=2).fit_blocks(data)
         found = feature_importance(head, store.settings, rows, data.timesteps)
-        assert found == head.account()["feature_importance"]
+        assert found == head.report().details["feature_importance"]
         assert sum(each["gain"] for each in found) == pytest.approx(1)
         best = max(found, key=lambda each: each["gain"])
         # level1 has a cell a pixel, and the smallest timestep the most of the mask.
@@ -315,7 +316,7 @@ def test_a_cluster_equals_one_machine(make_store, tmp_path):
         training.workers = Cluster(client)
         there = clone(head).fit_blocks(training, validation, lambda *report: seen.append(report))
     assert there.n_iter_ == here.n_iter_
-    assert there.account()["workers"] == 2
+    assert there.report().details["workers"] == 2
     assert seen == [(there.n_iter_, 8, there.loss_curve_[-1])]
     block = store.block("one")
     # Workers see their own weighted rows when they choose bins.
@@ -330,9 +331,9 @@ def test_workers_that_cannot_hold_the_rows_are_refused_before_work(make_store):
         def scheduler_info(self, n_workers):
             return {"workers": {"a": {"memory_limit": limit}, "b": {"memory_limit": None}}}
 
-    needed = boosting.HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / 2
+    needed = on_cluster.HELD_ON_WORKERS * 4 * data.n_rows * data.n_features / 2
     limit = int(needed) + 1
-    assert boosting._require_workers(Client(), data) == 2
+    on_cluster.require_workers(Client(), data)
     limit = int(needed) - 1
     with pytest.raises(TedmError, match="on each of 2 workers, and one may have .* --memory-limit"):
-        boosting._require_workers(Client(), data)
+        on_cluster.require_workers(Client(), data)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+import torch
 
 from tedm.errors import TedmError
-from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, row_labels
+from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, gather_rows, row_labels
 from tedm.store import OnLevels, Registration
 
 LAYOUTS = ["share", "concatenate"]
@@ -92,3 +93,22 @@ def test_reading_a_level_of_an_upsampled_store_takes_the_bytes_of_all(make_store
 def test_a_level_that_is_not_there_is_named(make_store):
     with pytest.raises(TedmError, match="there is no level level7; the features have level0, level1"):
         OnLevels(make_store(), ["level7"])
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("rows", LAYOUTS)
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_gathered_rows_are_the_dense_rows_of_these_pixels(make_store, rows, upsampling, layout):
+    store = make_store(upsampling=upsampling, layout=layout, draws=2)
+    blocks = list(store.blocks(["one", "two", "three"]))
+    cells = [torch.from_numpy(np.stack(level)) for level in zip(*(block.cells for block in blocks), strict=True)]
+    image, y, x = torch.tensor([[2, 0, 1, 2, 0, 0], [0, 7, 3, 5, 0, 7], [1, 0, 6, 7, 0, 7]])
+    ours = gather_rows(cells, (image, y, x), 8, upsampling, rows).numpy()
+    lead = (3, 2) if rows == "share" else (2,)
+    whole = np.stack([dense_rows(block, rows).reshape(*lead, 8, 8, -1) for block in blocks])
+    expected = np.concatenate(
+        [whole[i][..., j, k, :].reshape(-1, whole.shape[-1]) for i, j, k in zip(image, y, x, strict=True)]
+    )
+    if upsampling == "nearest":
+        assert ours.tobytes() == expected.tobytes()
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)

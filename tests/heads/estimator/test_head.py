@@ -69,11 +69,11 @@ def test_every_estimator_learns_in_every_layout_and_comes_back_with_the_same_bit
     np.testing.assert_allclose(opinions.sum(axis=2), 1, rtol=0, atol=1e-5)
     assert np.array_equal(opinions[0], head.predict_proba(dense_rows(block, rows)))
     assert (head.predict(x) == y).mean() > max(np.bincount(y)) / len(y)
-    account = head.account()
-    assert account["fitted"] == ("streamed" if kind == "sgd" else "all")
-    assert account["rows_there"] == len(x)
-    assert account["rows_seen"] == (2 * len(x) if kind == "sgd" else len(x))
-    assert account["opinions"] == "probabilities"
+    details = head.report().details
+    assert details["fitted"] == ("streamed" if kind == "sgd" else "all")
+    assert details["rows_there"] == len(x)
+    assert details["rows_seen"] == (2 * len(x) if kind == "sgd" else len(x))
+    assert details["opinions"] == "probabilities"
     head.save(tmp_path)
     again = EstimatorHead(**head.constructor())
     again.restore(tmp_path, features=data.n_features, classes=3)
@@ -85,7 +85,7 @@ def test_opinions_do_not_depend_on_the_size_of_a_part(make_store, monkeypatch):
     store = make_store(draws=2)
     head = clone(FOREST).fit_blocks(TrainingData(store, store.labels.names, rows="share"))
     whole = head.opinions(store.block("one"), "share")
-    monkeypatch.setattr("tedm.heads.base.classifier.PART_BYTES", 7 * 6 * 5 * 4)
+    monkeypatch.setattr("tedm.heads.base.predictor.PART_BYTES", 7 * 6 * 5 * 4)
     assert np.array_equal(head.opinions(store.block("one"), "share"), whole)
 
 
@@ -153,7 +153,7 @@ def test_a_sample_has_every_class_of_every_image(make_store, tight):
     np.testing.assert_allclose(shares, there, atol=0.05)
     tight(61 * 3 + 2)
     head = clone(FOREST).fit_blocks(data)
-    assert head.account()["fitted"] == "sampled"
+    assert head.report().details["fitted"] == "sampled"
     assert head.rows_seen_ == 61 * 3
     assert head.rows_there_ == data.class_counts().sum() * 3
 
@@ -253,7 +253,7 @@ def test_without_probabilities_the_labels_vote(make_store, tmp_path):
     opinions = head.opinions(store.block("one"), "share")
     assert set(np.unique(opinions)) == {0, 1}
     assert np.array_equal(opinions[0].argmax(axis=1), head.predict(dense_rows(store.block("one"), "share")))
-    assert head.account()["opinions"] == "votes"
+    assert head.report().details["opinions"] == "votes"
     assert not hasattr(head, "predict_proba")
     assert head.decision_function(dense(store, data)[0]).shape[1] == 3
 
@@ -454,7 +454,7 @@ def test_a_forest_goes_all_the_way(make_store, tmp_path, rows):
     store = make_store(values=(0, 255))
     method = method_named("tedm", timesteps=[1, 50], rows=rows, head="sklearn:ensemble.RandomForestClassifier")
     head = fit(store, method, params={"n_estimators": 5}, class_weight={"255": 2.0}, seed=3)
-    assert head.provenance["fitted"] == "all"
+    assert head.provenance.report.details["fitted"] == "all"
     assert head.estimator.estimator_.random_state == 3
     save_head(head, tmp_path / "head")
     block = store.block("three")

@@ -232,7 +232,7 @@ def test_the_strength_is_the_one_with_the_smallest_loss_on_held_out_groups(make_
     assert head.chosen_by_ == "a cross-validation of 4 folds by group"
     alone = LogisticHead(head.ridge_, dtype="float64", tol=1e-10).fit_blocks(data)
     np.testing.assert_allclose(head.coef_, alone.coef_, rtol=1e-9, atol=1e-12)
-    assert head.account()["ridge"] == head.ridge_
+    assert head.report().details["ridge"] == head.ridge_
 
 
 def test_strengths_and_folds_share_their_passes(make_store):
@@ -270,7 +270,7 @@ def test_with_fewer_than_three_groups_the_default_is_used_and_said(make_store):
     head = LogisticHead("auto").fit_blocks(data)
     assert head.ridge_ == 1.0
     assert head.chosen_by_ == "default: 2 groups are too few for a cross-validation"
-    assert head.account()["ridge_chosen_by"] == head.chosen_by_
+    assert head.report().details["ridge_chosen_by"] == head.chosen_by_
 
 
 def test_arrays_choose_by_their_groups(rng):

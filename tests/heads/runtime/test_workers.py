@@ -62,7 +62,7 @@ def test_a_cluster_predicts_and_scores_the_same_bits(make_store, address):
         "a": fit(store, method_named("tedm", timesteps=TIMESTEPS), images=1, iterations=20),
         "b": fit(store, method_named("timestep:50"), images=1),
     }
-    others = [name for name in store.labels.names if name not in heads["a"].provenance["images"]]
+    others = [name for name in store.labels.names if name not in heads["a"].provenance.images]
     with connect(address) as workers:
         pairs = zip(predict(store, heads, others), predict(store, heads, others, workers=workers), strict=True)
         for here, there in pairs:

@@ -85,7 +85,7 @@ def test_its_name_and_whether_anything_is_asked_for():
 def test_an_evaluation_reports_plain_and_cleaned_beside_each_other(make_store):
     store = make_store()
     head = fit(store, method_named("timestep:50"), images=2, seed=1)
-    rest = [name for name in store.labels.names if name not in head.provenance["images"]]
+    rest = [name for name in store.labels.names if name not in head.provenance.images]
     store = make_store(own=True)
     from tedm.store import Registration
 

@@ -18,6 +18,7 @@ from tedm.heads import evaluate, fit, load_head, method_named, predict, save_hea
 from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.network import Committee, hidden_sizes
 from tedm.store import FeatureStore, Registration
+from tedm.store.fingerprints import Fingerprint
 
 TIMESTEPS = (1, 10, 50)
 QUICK = {"iterations": 30}
@@ -116,15 +117,15 @@ def test_voters_are_members_timesteps_and_draws(heads, store):
 
 
 def test_training_subsets_are_nested_and_recorded(store):
-    chosen = [fit(store, method_named("timestep:1"), images=n, seed=3).provenance["images"] for n in (1, 2, 4)]
+    chosen = [fit(store, method_named("timestep:1"), images=n, seed=3).provenance.images for n in (1, 2, 4)]
     assert chosen[0] == chosen[2][:1]
     assert chosen[1] == chosen[2][:2]
-    assert fit(store, method_named("timestep:1"), images=2, seed=3).provenance["labels_used"] == 2
+    assert fit(store, method_named("timestep:1"), images=2, seed=3).provenance.labels_used == 2
 
 
 def test_labels_that_stop_a_fit_early_are_counted(store, dataset, tmp_path):
     head = fit(store, method_named("tedm", timesteps=TIMESTEPS), images=2, **QUICK)
-    assert head.provenance["labels_used"] == 2
+    assert head.provenance.labels_used == 2
     with pytest.raises(TedmError, match="--patience needs labelled images of split 'val', and there are none"):
         fit(store, method_named("tedm", timesteps=TIMESTEPS), patience=3, **QUICK)
 
@@ -160,7 +161,7 @@ def test_one_timestep_may_vote_alone(heads, store):
 def test_nothing_is_scored_that_was_learned_from(heads, store):
     with pytest.raises(TedmError, match="would mean nothing"):
         evaluate(store, heads, split="train")
-    stopped = {**heads["tedm"].provenance, "validation_images": ["scan 5"]}
+    stopped = dataclasses.replace(heads["tedm"].provenance, chosen_on=(Fingerprint("scan 5"),))
     with pytest.raises(TedmError, match=r"1 of these images .*\(the first: scan 5\)"):
         evaluate(store, {"h": dataclasses.replace(heads["tedm"], provenance=stopped)})
 
@@ -170,8 +171,8 @@ def test_the_images_that_stop_a_fit_are_recorded(store, dataset, tmp_path):
     copy = FeatureStore.open(tmp_path / "store")
     copy.relabel([Registration("scan 3", "val", "", "", (0, 0), None)], copy.labels.classes)
     head = fit(copy, method_named("tedm", timesteps=TIMESTEPS), images=2, patience=3, **QUICK)
-    assert head.provenance["validation_images"] == ["scan 3"]
-    assert head.provenance["labels_used"] == 3
+    assert head.provenance.validation_images == ["scan 3"]
+    assert head.provenance.labels_used == 3
     with pytest.raises(TedmError, match="would mean nothing"):
         evaluate(copy, {"h": head}, split="val")
 

@@ -131,8 +131,9 @@ def fit(
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
     learned_from = fingerprints(features, names)
     decides = {
-        "--patience": patience is not None or head.needs_validation(),
+        "--patience": patience is not None,
         "--select val": select == "val",
+        f"--head {method.head}": head.needs_validation(),
     }
     follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
     purpose = next((option for option, wanted in (decides | follows).items() if wanted), None)

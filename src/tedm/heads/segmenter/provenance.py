@@ -113,13 +113,14 @@ class Provenance:
         """
         given = dict(values)
         given["report"] = given.pop("fit") if "fit" in given else _report_of_before(given)
-        marks = given.pop("fingerprints", {})
+        images = msgspec.convert({each.name: given.pop(each.name) for each in fields(_Images) if each.name in given}, _Images)
         domain = given.get("domain", "")
-        for role, place, known in (("images", "learned_from", domain), ("validation_images", "chosen_on", "")):
-            given[place] = _fingerprints(given.pop(role, []), marks.get(role, []), known)
+        given["learned_from"] = _fingerprints(images.images, images.fingerprints.images, domain)
+        given["chosen_on"] = _fingerprints(images.validation_images, images.fingerprints.validation_images, "")
         for what, names in _CROSS_ENTROPIES_OF_BEFORE.items():
-            if what in given and names[0] in given[what]:
-                given[what] = {"before": given[what][names[0]], "after": given[what][names[1]]}
+            earlier = given.get(what)
+            if isinstance(earlier, Mapping) and set(names) <= set(earlier):
+                given[what] = {"before": earlier[names[0]], "after": earlier[names[1]]}
         return msgspec.convert(given, cls)
 
 
@@ -130,12 +131,39 @@ _CROSS_ENTROPIES_OF_BEFORE = {
 }
 
 
-def _fingerprints(names: Sequence[str], kept: Sequence[Mapping[str, str]], domain: str) -> list[Mapping[str, str]]:
+@dataclass(frozen=True)
+class _Recorded:
+    """A fingerprint as it is written: with all of its parts."""
+
+    name: str
+    group: str
+    domain: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """Fingerprints by what the images were for."""
+
+    images: tuple[_Recorded, ...] = ()
+    validation_images: tuple[_Recorded, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What is written of images: their names, and fingerprints of those that have one."""
+
+    images: tuple[str, ...] = ()
+    validation_images: tuple[str, ...] = ()
+    fingerprints: _Roles = field(default_factory=_Roles)
+
+
+def _fingerprints(names: Sequence[str], recorded: Sequence[_Recorded], domain: str) -> list[dict[str, str]]:
     """Return a fingerprint for each name: heads of before know names, and the domain if they were fitted on one alone."""
-    known = {mark["name"] for mark in kept}
+    known = {image.name for image in recorded}
     return [
-        *(mark for mark in kept if mark["name"] in names),
-        *({"name": n, "domain": domain} for n in names if n not in known),
+        *(asdict(image) for image in recorded if image.name in names),
+        *({"name": name, "domain": domain} for name in names if name not in known),
     ]
 
 

@@ -1,0 +1,48 @@
+"""The network of an ensemble: each member is torch's own layers, and starts alike in ensembles of all sizes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tedm.heads.mlp.network import Committee, hidden_sizes
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_member_is_linear_relu_batch_norm_of_torch(committee, references, mode):
+    network = committee(2, 5)
+    rows = torch.randn(2, 40, 5, generator=torch.Generator().manual_seed(1)) * 2 + 1
+    members = references(network)
+    for module in (network, *members):
+        module.train(mode == "train")
+    for _ in range(3):
+        ours = network(rows)
+        for member, reference in enumerate(members):
+            torch.testing.assert_close(ours[member], reference(rows[member]), rtol=0, atol=1e-5)
+    for member, reference in enumerate(members):
+        for layer in (0, 1):
+            norm = reference[3 * layer + 2]
+            torch.testing.assert_close(network.get_buffer(f"mean_{layer}")[member, 0], norm.running_mean)
+            torch.testing.assert_close(network.get_buffer(f"variance_{layer}")[member, 0], norm.running_var)
+    labels = torch.arange(40) % 3
+    nn.functional.cross_entropy(network(rows).transpose(1, 2), labels.expand(2, -1), reduction="sum").backward()
+    for member, reference in enumerate(members):
+        nn.functional.cross_entropy(reference(rows[member]), labels, reduction="sum").backward()
+        torch.testing.assert_close(network.weights[0].grad[member], reference[0].weight.grad.T, rtol=1e-4, atol=1e-4)
+
+
+def test_initial_weights_are_within_torchs_bound_and_fill_it():
+    network = Committee(3, 50, (128, 32), 2, torch.Generator().manual_seed(0))
+    for tensors_of, fan_in in ((network.weights, (50, 128, 32)), (network.biases, (50, 128, 32))):
+        for tensor, fan in zip(tensors_of, fan_in, strict=True):
+            assert 0.5 * fan**-0.5 < tensor.abs().max() <= fan**-0.5
+    assert hidden_sizes(29) == (128, 32)
+    assert hidden_sizes(30) == (256, 128)
+
+
+def test_a_member_starts_alike_in_ensembles_of_all_sizes():
+    three, five = (Committee(n, 7, (6, 4), 3, torch.Generator().manual_seed(9)) for n in (3, 5))
+    for ours, theirs in zip(three.parameters(), five.parameters(), strict=True):
+        assert torch.equal(ours, theirs[:3])
+    assert not torch.equal(five.weights[0][0], five.weights[0][1])
