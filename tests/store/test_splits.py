@@ -58,7 +58,8 @@ def seen(store: FeatureStore) -> list[Fingerprint]:
 
 def test_each_question_has_its_images(store):
     assert images_to_learn_from(store.labels, split="train", domain=None) == ["a", "b"]
-    assert images_to_choose_on(store, seen(store), split="val", domain="here", purpose="--calibrate") == ["d"]
+    chosen = images_to_choose_on(store, seen(store), split="val", domain="here", purpose="--calibrate")
+    assert chosen == fingerprints(store, ["d"])
     assert images_to_score_on(store, {"h": seen(store), "g": ()}, split="test", domain=None) == ["e", "f"]
     assert labelled_images(store.labels, split=None, domain=None) == ["a", "b", "d", "e", "f"]
     assert labelled_images(store.labels, split="val", domain="there") == []

@@ -7,6 +7,7 @@ is worth something only on images that were not learned from. `tedm.store.finger
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 from tedm.errors import TedmError, raise_listed
@@ -26,9 +27,41 @@ def images_to_learn_from(labels: Labels, *, split: str | None, domain: str | Non
     return labels.select(split=split, domain=domain, labelled=True)
 
 
+@dataclass(frozen=True)
+class ImagesOfFit:
+    """What a head is fitted with: images to learn from, and images that something is chosen on; nobody is in both."""
+
+    learned_from: tuple[Fingerprint, ...]
+    chosen_on: tuple[Fingerprint, ...]
+
+
+def images_of_fit(features: Features, names: Sequence[str], *, domain: str | None, purpose: str | None) -> ImagesOfFit:
+    """Return the images of a fit; each is read once.
+
+    Parameters
+    ----------
+    features : Features
+    names : sequence of str
+        What the head learns from.
+    domain : str or None
+        Where images of the split "val" are taken from; None takes all.
+    purpose : str or None
+        What these are for, as the beginning of "... needs labelled images"; None takes none.
+
+    Raises
+    ------
+    TedmError
+        As `images_to_choose_on` does.
+    """
+    pictures = Pictures(features)
+    learned_from = pictures.fingerprints(names)
+    chosen_on = [] if purpose is None else _chosen(pictures, features, learned_from, "val", domain, purpose)
+    return ImagesOfFit(tuple(learned_from), tuple(chosen_on))
+
+
 def images_to_choose_on(
     features: Features, learned: Sequence[Fingerprint], *, split: str | None, domain: str | None, purpose: str
-) -> list[str]:
+) -> list[Fingerprint]:
     """Return labelled images to stop by, to choose by, or to fit a vote or a temperature on.
 
     Parameters
@@ -46,19 +79,30 @@ def images_to_choose_on(
     TedmError
         If there is none, or one of them counts as seen; see `Pictures.matches`.
     """
+    return _chosen(Pictures(features), features, learned, split, domain, purpose)
+
+
+def _chosen(
+    pictures: Pictures,
+    features: Features,
+    learned: Sequence[Fingerprint],
+    split: str | None,
+    domain: str | None,
+    purpose: str,
+) -> list[Fingerprint]:
     place = f" of split {split!r}" * (split is not None) + f" of domain {domain!r}" * (domain is not None)
     names = labelled_images(features.labels, split=split, domain=domain)
     if not names:
         raise TedmError(
             f"{purpose} needs labelled images{place}, and there are none; add some with tedm-label, or leave it out"
         )
-    matches = Pictures(features).matches(names, learned)
+    matches = pictures.matches(names, learned)
     if matches:
         raise TedmError(
             f"{purpose} needs images{place} that the head does not learn from; it learns from {_counted(matches)}; "
             "learn from another split, or move images or whole groups to one split with tedm-label"
         )
-    return names
+    return pictures.fingerprints(names)
 
 
 def images_to_score_on(

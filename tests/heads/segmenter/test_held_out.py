@@ -8,18 +8,19 @@ from tedm.errors import TedmError
 from tedm.heads import calibrate, learn_weights
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.segmenter.held_out import HeldOutOpinions
+from tedm.heads.segmenter.predict import Ballots
 from tedm.store import IGNORE
 
 
 def test_passes_give_the_same_whether_memory_keeps_them_or_not(voters):
     store, head = voters
-    vote = head.vote("soft")
+    ballots = Ballots.settled(store, {"head": head}, rule="soft", timesteps=None, memory=None, what="the store")
 
     def weighted(opinions, labels):
         return opinions.sum(axis=0, dtype=float) * labels[:, None]
 
     def passes(kept):
-        answers = HeldOutOpinions(head, store, ["d", "e"], vote, weighted)
+        answers = HeldOutOpinions(ballots, ["d", "e"], weighted)
         answers._budget = Budget(kept=kept)
         return answers, [[array.copy() for array in answers] for _ in range(2)]
 

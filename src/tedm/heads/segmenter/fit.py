@@ -15,14 +15,13 @@ from tedm.heads.data.sampling import ClassWeight, Sampling
 from tedm.heads.data.subsets import first_images
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
-from tedm.heads.segmenter import tuning
 from tedm.heads.segmenter.methods import Method, require_name
 from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
 from tedm.store import Features
-from tedm.store.fingerprints import fingerprints
-from tedm.store.splits import images_to_choose_on, images_to_learn_from
+from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import listed
 
 
@@ -129,7 +128,6 @@ def fit(
     head = make_head(method.head, options, params, seed=seed, device=device, of_method=settled)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
-    learned_from = fingerprints(features, names)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",
@@ -138,10 +136,8 @@ def fit(
     follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
     purpose = next((option for option, wanted in (decides | follows).items() if wanted), None)
     # Looked for before an hour of fitting, not after it.
-    val = []
-    if purpose is not None:
-        val = images_to_choose_on(features, learned_from, split="val", domain=domain, purpose=purpose)
-    chosen_on = val if any(decides.values()) else []
+    chosen = images_of_fit(features, names, domain=domain, purpose=purpose)
+    deciding = chosen.chosen_on if any(decides.values()) else ()
     budget = Budget(memory)
 
     def training_data(of: Sequence[str], pixels: int | None) -> TrainingData:
@@ -158,26 +154,26 @@ def fit(
         )
 
     data = training_data(names, pixels_per_image)
-    validation = training_data(chosen_on, None) if chosen_on else None
+    validation = training_data([image.name for image in deciding], None) if deciding else None
     head.fit_blocks(data, validation, progress, checkpoint)
     provenance = Provenance(
         tedm=version("tedm"),
-        learned_from=tuple(learned_from),
+        learned_from=chosen.learned_from,
         split=split or "",
         domain=domain or "",
         seed=seed,
         pixels_per_image=pixels_per_image,
         sampling=sampling,
-        labels_used=len(names) + len(chosen_on),
-        chosen_on=tuple(fingerprints(features, chosen_on)),
+        labels_used=len(names) + len(deciding),
+        chosen_on=deciding,
         report=head.report(),
     )
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
     segmenter = Segmenter(method, head, *made_from, provenance, name=label)
     del data, validation  # with the blocks that they have kept
     if method.vote == "learned":
-        segmenter = tuning.learn_weights(segmenter, features, domain=domain, memory=memory)
-    return tuning.calibrate(segmenter, features, domain=domain, memory=memory) if calibrate else segmenter
+        segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)
+    return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
 
 
 def _require_timesteps(method: Method, features: Features) -> None:

@@ -80,21 +80,22 @@ class Ballots:
         timesteps: Sequence[int] | None,
         memory: int | None,
         what: str,
+        image: str = "an image",
     ) -> Ballots:
         """Settle every head's vote, and refuse what cannot be done before anything is read.
+
+        `what` and `image` are what messages call the features and an image of them.
 
         Raises
         ------
         TedmError
-            If a head is for other features (by the name `what` in the message) or cannot vote so, or the budget does not hold
-            an image and its votes.
+            If a head is for other features or cannot vote so, or the budget does not hold an image and its votes.
         """
         votes = {key: head.vote(rule, timesteps) for key, head in heads.items()}
         for key, head in heads.items():
             head.require(features, votes[key].timesteps, what=what)
         ballots = cls(features, dict(heads), votes, memory)
-        needed = sum(block_bytes(features, len(ballots.timesteps))) + ballots.voting_bytes
-        Budget(memory).require(needed, "an image and the votes on its pixels")
+        Budget(memory).require(ballots.working_bytes, f"{image} and the votes on its pixels")
         return ballots
 
     @property
@@ -107,6 +108,11 @@ class Ballots:
     def voting_bytes(self) -> int:
         """What the opinions of the head with most voters take in memory, and merging them."""
         return max((head.voting_bytes(self.features, self.votes[key]) for key, head in self.heads.items()), default=0)
+
+    @property
+    def working_bytes(self) -> int:
+        """What an image's activations take in memory, reading them, and the votes on it."""
+        return sum(block_bytes(self.features, len(self.timesteps))) + self.voting_bytes
 
     def blocks(self, names: Sequence[str]) -> Iterator[Block]:
         """Yield the blocks of some images; the next is read while this one is voted on, where that pays and fits."""

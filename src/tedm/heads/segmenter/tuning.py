@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.heads.segmenter.held_out import HeldOutOpinions
+from tedm.heads.segmenter.predict import Ballots
 from tedm.heads.segmenter.provenance import CrossEntropies
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.temperature import FLOOR, Calibration, best_temperature, cross_entropy
 from tedm.heads.voting.vote import VotingRule
 from tedm.heads.voting.weights import VoterWeights, mixture_weights
 from tedm.store import Features
-from tedm.store.fingerprints import fingerprints
+from tedm.store.fingerprints import Fingerprint
 from tedm.store.splits import images_to_choose_on
 
 
@@ -56,28 +57,8 @@ def learn_weights(
         If there is no such image, the head learned from one, or the budget is too small.
     """
     learned_from = head.provenance.learned_from
-    names = images_to_choose_on(features, learned_from, split=split, domain=domain, purpose="--vote learned")
-    shared, members = head.method.rows == "share", head.method.members
-    timesteps = head.method.timesteps if shared else ()
-    draws = features.settings.draws
-
-    def true_class(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return what each member gives the true class at each timestep, the mean of its draws: shape (pixels, voters)."""
-        true = opinions[:, np.arange(len(labels)), labels].astype(np.float64)
-        return np.ascontiguousarray(true.reshape(-1, draws, len(labels)).mean(axis=1).T)
-
-    pixels = HeldOutOpinions(head, features, names, head.vote("soft"), true_class, memory=memory)  # nobody votes here
-    values, equal, learned = mixture_weights(pixels, members * max(1, len(timesteps)))
-    table = tuple(tuple(row) for row in values.reshape(members, -1).tolist())
-    outdated = head.calibration is not None and head.calibration.rule == "learned"
-    provenance = head.provenance.having_chosen_on(fingerprints(features, names))
-    return replace(
-        head,
-        method=replace(head.method, vote="learned"),
-        weights=VoterWeights(timesteps, table),
-        calibration=None if outdated else head.calibration,
-        provenance=replace(provenance, learned_weights=CrossEntropies(equal, learned)),
-    )
+    images = images_to_choose_on(features, learned_from, split=split, domain=domain, purpose="--vote learned")
+    return with_weights(head, features, images, memory=memory)
 
 
 def calibrate(
@@ -118,8 +99,48 @@ def calibrate(
         If there is no such image, the head learned from one, or the budget is too small.
     """
     learned_from = head.provenance.learned_from
-    names = images_to_choose_on(features, learned_from, split=split, domain=domain, purpose="--calibrate")
-    vote = head.vote(rule, timesteps).uncalibrated()
+    images = images_to_choose_on(features, learned_from, split=split, domain=domain, purpose="--calibrate")
+    return with_temperature(head, features, images, rule=rule, timesteps=timesteps, memory=memory)
+
+
+def with_weights(head: Segmenter, features: Features, images: Sequence[Fingerprint], *, memory: int | None = None) -> Segmenter:
+    """Learn the weights of a head's voters on images of which it has learned nothing; see `learn_weights`."""
+    shared, members = head.method.rows == "share", head.method.members
+    timesteps = head.method.timesteps if shared else ()
+    draws = features.settings.draws
+
+    def true_class(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return what each member gives the true class at each timestep, the mean of its draws: shape (pixels, voters)."""
+        true = opinions[:, np.arange(len(labels)), labels].astype(np.float64)
+        return np.ascontiguousarray(true.reshape(-1, draws, len(labels)).mean(axis=1).T)
+
+    ballots = _ballots(head, features, "soft", None, memory)  # nobody votes here
+    pixels = HeldOutOpinions(ballots, [image.name for image in images], true_class)
+    values, equal, learned = mixture_weights(pixels, members * max(1, len(timesteps)))
+    table = tuple(tuple(row) for row in values.reshape(members, -1).tolist())
+    outdated = head.calibration is not None and head.calibration.rule == "learned"
+    provenance = head.provenance.having_chosen_on(images)
+    return replace(
+        head,
+        method=replace(head.method, vote="learned"),
+        weights=VoterWeights(timesteps, table),
+        calibration=None if outdated else head.calibration,
+        provenance=replace(provenance, learned_weights=CrossEntropies(equal, learned)),
+    )
+
+
+def with_temperature(
+    head: Segmenter,
+    features: Features,
+    images: Sequence[Fingerprint],
+    *,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Segmenter:
+    """Fit a head's temperature on images of which it has learned nothing; see `calibrate`."""
+    ballots = _ballots(head, features, rule, timesteps, memory)
+    vote = ballots.votes[""].uncalibrated()
 
     def logarithms(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return those of the committee's probabilities, shape (pixels, classes), the true class first."""
@@ -128,12 +149,26 @@ def calibrate(
         logs[rows, labels], logs[:, 0] = logs[:, 0].copy(), logs[rows, labels]
         return logs
 
-    pixels = HeldOutOpinions(head, features, names, vote, logarithms, memory=memory)
+    pixels = HeldOutOpinions(ballots, [image.name for image in images], logarithms)
     temperature = best_temperature(pixels)
     before, after = (cross_entropy(pixels, each) for each in (1.0, temperature))
-    provenance = head.provenance.having_chosen_on(fingerprints(features, names))
+    provenance = head.provenance.having_chosen_on(images)
     return replace(
         head,
         calibration=Calibration(temperature, vote.rule, vote.timesteps),
         provenance=replace(provenance, calibration=CrossEntropies(before, after)),
+    )
+
+
+def _ballots(
+    head: Segmenter, features: Features, rule: VotingRule | None, timesteps: Sequence[int] | None, memory: int | None
+) -> Ballots:
+    return Ballots.settled(
+        features,
+        {"": head},
+        rule=rule,
+        timesteps=timesteps,
+        memory=memory,
+        what="the features of the validation images",
+        image="a validation image",
     )
