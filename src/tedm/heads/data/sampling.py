@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from tedm.errors import TedmError
 from tedm.store import IGNORE
@@ -50,6 +49,8 @@ def pixel_weights(mask: NDArray[np.uint8], sampling: Sampling, counts: NDArray[n
             counts = np.bincount(mask[labelled], minlength=256)
         weights[labelled] /= np.maximum(counts, 1)[mask[labelled]]
     elif sampling == "boundary":
+        from scipy.ndimage import distance_transform_edt  # half a second to import, for one way of sampling
+
         present = np.unique(mask[labelled])
         for index in present[: len(present) if len(present) > 1 else 0]:
             own = mask == index

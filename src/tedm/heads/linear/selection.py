@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sklearn.model_selection import GroupKFold
-
 from tedm.errors import TedmError
 from tedm.heads.linear.source import Source
 
@@ -50,6 +48,8 @@ class Job:
         cuts: list[Fold] = []
         dropped = 0
         if len(set(groups)) >= 3:
+            from sklearn.model_selection import GroupKFold  # half a second to import, for those who choose a penalty
+
             parts = GroupKFold(min(folds, len(set(groups)))).split(images, groups=groups)
             cuts = [([images[n] for n in inside], [images[n] for n in outside]) for inside, outside in parts]
             whole = len(cuts)
