@@ -76,6 +76,10 @@ class Provenance:
         """Every image that took part, which nothing may be scored on."""
         return (*self.learned_from, *self.chosen_on)
 
+    def __getitem__(self, name: str) -> JsonValue:
+        """Return a value by the name that it had while a provenance was a dictionary."""
+        return self.to_json()[name]
+
     def having_chosen_on(self, images: Sequence[Fingerprint]) -> Self:
         """Return the provenance of a head that was chosen on these images as well; labels that were used before count once."""
         new = [image for image in images if not any(image.same_image(other) for other in self.chosen_on)]
