@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,12 @@ def test_every_module_has_a_test_module_of_its_name(package):
 
 
 # What `tedm.heads` exported before it had rooms.
-HEADS_BEFORE = """METHODS Calibration ComponentMaps EstimatorHead Findings HeadReliability LogisticHead MLPHead Method Prediction
+HEADS_BEFORE = """
+METHODS Calibration ComponentMaps EstimatorHead Findings HeadReliability LogisticHead MLPHead Method Prediction
 PrincipalComponents Ranked Record Reliability Segmenter Similarity VoterWeights XGBoostHead advice calibrate candidates
-component_maps dask_rows evaluate feature_importance first_images fit learn_weights linear_cka load_head method_named predict probe
-rank read_records reliability save_head score summarise vote write_records write_reliability"""
+component_maps dask_rows evaluate feature_importance first_images fit learn_weights linear_cka load_head method_named
+predict probe rank read_records reliability save_head score summarise vote write_records write_reliability
+"""
 
 
 @pytest.mark.parametrize("name", HEADS_BEFORE.split())
@@ -60,6 +63,7 @@ def test_exported_names_exist_and_are_sorted(name):
         assert list(exported) == sorted(exported, key=lambda each: (not each.isupper(), not each[0].isupper(), each))
 
 
+HEAVY = {"torch", "zarr", "dask", "sklearn", "numpy", "xgboost", "scipy.stats", "skops"}
 LAZY = [path.parent for path in sorted((ROOT / "src" / "tedm").rglob("__init__.pyi"))]
 
 
@@ -85,8 +89,20 @@ def test_a_lazy_package_offers_what_its_stub_says(folder):
     "package", ["tedm.extract", "tedm.extract.images", "tedm.extract.backbones", "tedm.heads", "tedm.store"]
 )
 def test_importing_a_package_loads_no_torch_and_no_zarr(package):
-    code = f"import {package}, sys; print(sorted({{'torch', 'zarr', 'dask', 'sklearn', 'numpy', 'xgboost', 'scipy.stats', 'skops'}} & set(sys.modules)))"
+    code = f"import {package}, sys; print(sorted({HEAVY} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_fitting_a_probe_loads_no_trees_and_no_files_of_estimators(tmp_path):
+    """`tedm-fit --method timestep:1` needs neither XGBoost nor skops, which take seconds to import."""
+    with zipfile.ZipFile(ROOT / "tests" / "data" / "before" / "unreleased.zip") as archive:
+        archive.extractall(tmp_path)
+    code = """import sys
+from tedm.cli.fit import main
+main(["native", "head", "--method", "timestep:1"], standalone_mode=False)
+print(sorted({"xgboost", "skops", "dask", "distributed", "matplotlib"} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_reading_a_manifest_loads_no_torch():
