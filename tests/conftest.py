@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.register_assert_rewrite("backbone_suite")
+pytest.register_assert_rewrite("backbone_suite", "head_suite")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

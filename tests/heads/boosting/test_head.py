@@ -11,15 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xgboost
+from head_suite import HeadSuite
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
 
 from tedm.errors import TedmError
 from tedm.heads.base import predictor
+from tedm.heads.base.head import HeadOptions
 from tedm.heads.boosting import cluster as on_cluster
 from tedm.heads.boosting import external_memory as pages
 from tedm.heads.boosting import head as boosting
@@ -41,6 +42,12 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     yield folder
     assert list(folder.glob("tedm*")) == []
+
+
+class TestXGBoostHead(HeadSuite):
+    head = "xgboost"
+    options = HeadOptions(iterations=5)
+    validated = HeadOptions(iterations=5, patience=2)
 
 
 def labelled_rows(data):
@@ -293,12 +300,6 @@ def test_scikit_learns_tools_take_it():
     search = GridSearchCV(make_pipeline(PCA(3), head), {"xgboosthead__max_depth": [1, 2]}, cv=GroupKFold(3))
     assert search.fit(x, y, groups=groups).best_score_ > 0.9
     assert set(search.predict(x)) == set(y)
-
-
-@pytest.mark.slow
-def test_check_estimator_passes():
-    failed = [r for r in check_estimator(XGBoostHead(5), on_skip=None, on_fail=None) if r["status"] == "failed"]
-    assert [(result["check_name"], str(result["exception"])) for result in failed] == []
 
 
 @pytest.mark.slow

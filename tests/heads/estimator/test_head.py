@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import warnings
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from head_suite import HeadSuite
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -16,11 +17,11 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 from skops import io
 
 from tedm.errors import TedmError
 from tedm.heads import fit, load_head, method_named, save_head
+from tedm.heads.base.head import HeadOptions
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import dense_rows, row_labels
 from tedm.heads.estimator.head import FILE, EstimatorHead
@@ -42,6 +43,23 @@ ESTIMATORS = {
 }
 LAYOUTS = [("share", (1, 50, 400)), ("concatenate", (1, 50, 400)), ("share", (50,))]
 FOREST = EstimatorHead("ensemble.RandomForestClassifier", {"n_estimators": 5})
+
+
+class TestForest(HeadSuite):
+    head = "sklearn:ensemble.RandomForestClassifier"
+    params: ClassVar = {"n_estimators": 5}
+
+
+class TestDiscriminantAnalysis(HeadSuite):
+    head = "sklearn:discriminant_analysis.LinearDiscriminantAnalysis"
+    expected_failed_checks: ClassVar = {
+        "check_class_weight_classifiers": "linear discriminant analysis takes no weights, and the head says so"
+    }
+
+
+class TestStreamed(HeadSuite):
+    head = "sklearn:naive_bayes.GaussianNB"
+    options = HeadOptions(iterations=2)
 
 
 def dense(store, data):
@@ -472,13 +490,3 @@ def test_it_takes_part_in_searches_and_pipelines():
     assert search.fit(x, names, groups=groups).best_estimator_.estimator_.n_estimators in (1, 4)
     inner = GridSearchCV(EstimatorHead(LinearDiscriminantAnalysis()), {"estimator__solver": ["svd", "lsqr"]}, cv=GroupKFold(3))
     assert inner.fit(x, names, groups=groups).best_score_ > 0.9
-
-
-def test_scikit_learns_contract_holds():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # LDA's own, of the checks' tiny data
-        refused = {"check_class_weight_classifiers": "linear discriminant analysis takes no weights, and the head says so"}
-        for head, expected in ((FOREST, {}), (EstimatorHead(LDA["class"]), refused)):
-            results = check_estimator(clone(head), expected_failed_checks=expected, on_skip=None, on_fail=None)
-            failed = [result for result in results if result["status"] == "failed"]
-            assert not failed, [(result["check_name"], result["exception"]) for result in failed]

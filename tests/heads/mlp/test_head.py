@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
-from sklearn.utils.estimator_checks import check_estimator
+from head_suite import HeadSuite
 from torch import nn
 
 from tedm.errors import TedmError
+from tedm.heads.base.head import HeadOptions
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import dense_rows, row_labels
 from tedm.heads.mlp.checkpoint import FitState
@@ -24,6 +26,22 @@ LAYOUTS = ["share", "concatenate"]
 UPSAMPLINGS = ["nearest", "bilinear"]
 NAMES = ("one", "two", "three", "four")
 SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
+
+
+class TestMLPHead(HeadSuite):
+    head = "mlp"
+    options = HeadOptions(iterations=60, learning_rate=1e-2)
+    params: ClassVar = {"hidden": [16, 8]}
+    validated = HeadOptions(iterations=60, patience=3)
+    checked_params: ClassVar = {"iterations": 150, "pixels_per_batch": 16}
+
+    @pytest.mark.slow
+    def test_scikit_learns_contract_holds(self):
+        super().test_scikit_learns_contract_holds()
+
+
+class TestEnsemble(TestMLPHead):
+    members = 3
 
 
 def state(head):
@@ -309,10 +327,3 @@ def test_rows_in_memory_with_any_labels(rng):
     np.testing.assert_allclose(head.predict_proba(x).sum(axis=1), 1, atol=1e-6)
     with pytest.raises(ValueError, match="255 classes at most, got 300"):
         MLPHead(iterations=1).fit(np.repeat(x, 2, axis=0), np.repeat(np.arange(300), 2))
-
-
-@pytest.mark.slow
-def test_scikit_learns_contract_holds():
-    head = MLPHead(hidden=(16, 8), pixels_per_batch=16, iterations=150, learning_rate=1e-2)
-    failed = [r for r in check_estimator(head, on_skip=None, on_fail=None) if r["status"] == "failed"]
-    assert not failed, [(r["check_name"], r["exception"]) for r in failed]

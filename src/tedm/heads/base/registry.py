@@ -7,14 +7,14 @@ A package joins with an entry point of the group `tedm.heads`: its name is what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
 from typing import Any, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import Head, HeadOptions
+from tedm.heads.base.head import Capabilities, Head, HeadOptions
 from tedm.jsons import JsonValue
 from tedm.text import listed
 
@@ -25,6 +25,7 @@ BUILT_IN = {
     "xgboost": "tedm.heads.boosting.head:XGBoostHead",
     "sklearn": "tedm.heads.estimator.head:EstimatorHead",
 }
+MEMBERS = ("fit_blocks", "opinions", "needs_validation", "report", "remarks", "constructor", "save", "restore")
 
 
 def head_class(head: str) -> type[Head]:
@@ -41,9 +42,9 @@ def head_class(head: str) -> type[Head]:
         If there is no such head, or its package cannot be imported.
     """
     kind, colon, rest = head.partition(":")
-    where = BUILT_IN.get(kind) or _entry_points().get(kind)
-    if where is not None:
-        cls = _imported(kind, where)
+    registered = _registered().get(kind)
+    if registered is not None:
+        cls = registered.load()
         if bool(colon and rest) == (cls.capabilities.named_by is not None):
             return cls
     raise TedmError(
@@ -54,7 +55,7 @@ def head_class(head: str) -> type[Head]:
 
 def known_heads() -> list[str]:
     """Return the names of all heads: those of this package, then those that others bring."""
-    return list(dict.fromkeys([*BUILT_IN, *_entry_points()]))
+    return list(_registered())
 
 
 def make_head(
@@ -64,7 +65,7 @@ def make_head(
     *,
     seed: int = 0,
     device: str = "cpu",
-    of_method: Mapping[str, JsonValue] | None = None,
+    from_method: Mapping[str, JsonValue] | None = None,
 ) -> Head:
     """Make an unfitted head.
 
@@ -78,7 +79,7 @@ def make_head(
         Arguments of the class by their own names; of the estimator, for "sklearn:...".
     seed, device
         For those that draw numbers, or can compute elsewhere.
-    of_method : mapping or None
+    from_method : mapping or None
         What the method decides ("members", "vote", "pixels_per_batch"), for heads that take it.
 
     Raises
@@ -89,12 +90,11 @@ def make_head(
     cls = head_class(head)
     able = cls.capabilities
     given = {option: value for option, value in asdict(options or HeadOptions()).items() if value is not None}
-    arguments: dict[str, Any] = {name: value for name, value in (of_method or {}).items() if name in able.from_method}
+    arguments: dict[str, Any] = {name: value for name, value in (from_method or {}).items() if name in able.from_method}
     for option, value in given.items():
         if option not in able.options:
-            takers = [name for name in known_heads() if option in _capabilities_named(name).options]
             raise TedmError(
-                f"--{option.replace('_', '-')} is for --head {' or '.join(takers)}, not for {head.partition(':')[0]}"
+                f"--{option.replace('_', '-')} is for --head {' or '.join(_taking(option))}, not for {head.partition(':')[0]}"
             )
         arguments[able.options[option]] = value
     if able.takes_seed:
@@ -132,34 +132,80 @@ def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], 
     TedmError
         If no registered head is of that class.
     """
+    registered = _registered()
     kind = head.partition(":")[0]
-    for name in dict.fromkeys([kind, *known_heads()]):
-        if (name in BUILT_IN or name in _entry_points()) and _bears(name, class_name):
-            cls = _imported(name, BUILT_IN.get(name) or _entry_points()[name])
+    for name in dict.fromkeys([kind, *registered]):
+        if name in registered and registered[name].class_name == class_name:
+            cls = registered[name].load()
             where = {"device": device} if cls.capabilities.takes_device else {}
             return cls(**{**arguments, **where})
     raise TedmError(f"there is no head of kind {class_name!r} here; install the package that it is from, or a newer tedm")
 
 
-def _bears(name: str, class_name: str) -> bool:
-    """Tell from the registration alone whether a head's class has this name: nothing is imported to find out."""
-    return (BUILT_IN.get(name) or _entry_points()[name]).rpartition(":")[2].rpartition(".")[2] == class_name
+@dataclass(frozen=True)
+class _Registered:
+    """Where a head's class is found.
+
+    Parameters
+    ----------
+    name : str
+        What `--head` takes.
+    where : str
+        Module and class, as an entry point has them.
+    package : str or None
+        The package that brings it by entry point, "" if that has no name; None for this one.
+    """
+
+    name: str
+    where: str
+    package: str | None = None
+
+    @property
+    def class_name(self) -> str:
+        """Return the class's name, without importing anything."""
+        return self.where.rpartition(":")[2].rpartition(".")[2]
+
+    def load(self) -> type[Head]:
+        """Import the class; a `TedmError` of one line if that fails, or if it is no head."""
+        module, _, attribute = self.where.partition(":")
+        try:
+            cls = getattr(import_module(module), attribute)
+        except Exception as error:  # the code of others can fail in any way
+            if self.package is None and not isinstance(error, (ImportError, AttributeError)):
+                raise
+            first = next(iter(str(error).splitlines()), "")
+            raise self._broken(f"import failed with {type(error).__name__}{f': {first}' if first else ''}") from error
+        if not isinstance(getattr(cls, "capabilities", None), Capabilities):
+            raise self._broken(f"{self.where} states no capabilities")
+        absent = [member for member in MEMBERS if not hasattr(cls, member)]
+        if absent:
+            raise self._broken(f"{self.where} has no {listed(absent)}")
+        return cast(type[Head], cls)
+
+    def _broken(self, cause: str) -> TedmError:
+        if self.package is None:
+            return TedmError(f"the head {self.name} cannot be used: {cause}; install or repair its package")
+        package = f" of the package {self.package}" if self.package else ""
+        remedy = "mend or uninstall that package"
+        return TedmError(f"the entry point {self.name!r}{package} in {GROUP} cannot be used: {cause}; {remedy}")
 
 
-def _capabilities_named(name: str) -> Any:
-    return _imported(name, BUILT_IN.get(name) or _entry_points()[name]).capabilities
+def _registered() -> dict[str, _Registered]:
+    """Return all heads by their names; one of this package comes before an entry point of the same name."""
+    heads = {name: _Registered(name, where) for name, where in BUILT_IN.items()}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = entry.dist.name if entry.dist is not None else ""
+        heads.setdefault(entry.name, _Registered(entry.name, entry.value, package))
+    return heads
 
 
-def _entry_points() -> dict[str, str]:
-    return {each.name: each.value for each in entry_points(group=GROUP) if each.name not in BUILT_IN}
-
-
-def _imported(name: str, where: str) -> type[Head]:
-    module, _, attribute = where.partition(":")
-    try:
-        cls = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise TedmError(f"the head {name} ({where}) cannot be imported: {error}; install or repair its package") from error
-    if not hasattr(cls, "capabilities"):
-        raise TedmError(f"the head {name} ({where}) states no capabilities; see 'Add a head' in CONTRIBUTING.md")
-    return cast(type[Head], cls)
+def _taking(option: str) -> list[str]:
+    """Return the names of the heads that take an option, as far as they can be imported."""
+    names = []
+    for name, registered in _registered().items():
+        try:
+            if option in registered.load().capabilities.options:
+                names.append(name)
+        except TedmError:  # what is wrong with it is said to whoever asks for it
+            continue
+    return names

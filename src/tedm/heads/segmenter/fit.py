@@ -125,7 +125,7 @@ def fit(
         "vote": plain,
         "pixels_per_batch": method.pixels_per_batch,
     }
-    head = make_head(method.head, options, params, seed=seed, device=device, of_method=settled)
+    head = make_head(method.head, options, params, seed=seed, device=device, from_method=settled)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     names = first_images(candidates, features.labels.group_of(candidates), images, seed)
     decides = {
