@@ -1,7 +1,8 @@
-"""What a value looks like as text: lists, counts, sizes, times and columns, the same in every message and table."""
+"""What a value looks like as text: lists, counts, sizes, times, columns and order, the same in every message and table."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -94,3 +95,34 @@ def columns(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def table_of_numbers(values: Iterable[Iterable[float]], rows: Sequence[str], titles: Sequence[str]) -> str:
+    """Lay out numbers of two digits with the names of their rows and columns.
+
+    Parameters
+    ----------
+    values : iterable of iterables of float
+        Row by row.
+    rows, titles : sequence of str
+        The names of the rows and of the columns.
+
+    Examples
+    --------
+    >>> print(table_of_numbers([[1.0, 0.5]], ["t = 1"], ["t = 1", "t = 50"]))
+           t = 1  t = 50
+    t = 1   1.00    0.50
+    """
+    lines = [[name, *(f"{value:.2f}" for value in line)] for name, line in zip(rows, values, strict=True)]
+    return "\n".join(columns([["", *titles], *lines]))
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts texts by the numbers in them, so that timestep:2 comes before timestep:10.
+
+    Examples
+    --------
+    >>> sorted(["t10", "t2"], key=natural)
+    ['t2', 't10']
+    """
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

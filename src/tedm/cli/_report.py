@@ -13,17 +13,19 @@ from pathlib import Path
 from tedm.errors import TedmError
 from tedm.files import write_whole
 from tedm.heads import summarise
+from tedm.heads.evaluation.cells import Cell
 from tedm.heads.evaluation.examples import Example
 from tedm.heads.evaluation.folder import CHOICE, EMPTY_TRUTH, Evaluation, read_evaluation, told_apart
 from tedm.heads.evaluation.intervals import Key, image_scores, mean_intervals
-from tedm.heads.evaluation.render import Grid, natural
-from tedm.heads.evaluation.table import Cell
+from tedm.heads.evaluation.render import Grid
 from tedm.heads.metrics.bootstrap import DRAWS
-from tedm.heads.metrics.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth, Metric
+from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth
 from tedm.results import MAKERS, ResultFolder, read_result
 from tedm.show.figures import png
 from tedm.show.report import GENERATOR, IGNORE, Picture, Section, Sheet, Tile, report_html, tile_figure
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
+from tedm.text import natural
 
 PNG = b"\x89PNG\r\n\x1a\n"
 # Rows of a table that belongs to no figure; the numbers of a figure are always shown whole.

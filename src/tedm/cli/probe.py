@@ -69,7 +69,7 @@ def main(
 
     from tedm.files import require_new
     from tedm.heads import advice, probe
-    from tedm.heads.probing.fits import STRENGTHS
+    from tedm.heads.probing.plan import STRENGTHS
     from tedm.store import FeatureStore
 
     kept, cores = None, torch.get_num_threads()
@@ -105,8 +105,8 @@ def main(
 
 def _text(findings: Findings) -> str:
     """The Dice of every probe on test images, a block for each domain, a column for each size."""
-    from tedm.heads.evaluation.render import laid_out
-    from tedm.heads.metrics.summary import images_in_words
+    from tedm.heads.evaluation.render import images_in_words
+    from tedm.text import columns
 
     sizes = findings.plan.sizes
     blocks = []
@@ -120,10 +120,9 @@ def _text(findings: Findings) -> str:
                 point.n: f"{point.mean:.1f} [{point.low:.1f}, {point.high:.1f}]" for point in points if point.probe == name
             }
             rows.append([name, *(of_size[n] for n in sizes)])
-        lines, _ = laid_out(rows)
         absent = findings.without_class(domain, split)
         images = images_in_words(points[0].images, points[0].left_out, absent, 0, findings.empty)
-        blocks.append("\n".join([f"{domain or 'all'} ({split}), {images}", *lines]))
+        blocks.append("\n".join([f"{domain or 'all'} ({split}), {images}", *columns(rows)]))
     return "\n\n".join(blocks)
 
 

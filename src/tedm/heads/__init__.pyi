@@ -1,5 +1,5 @@
+from .active.candidates import candidates as candidates
 from .active.rank import Ranked as Ranked
-from .active.rank import candidates as candidates
 from .active.rank import rank as rank
 from .base.head import Capabilities as Capabilities
 from .base.head import FitReport as FitReport

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tedm.heads.active.coverage import Cover, described
+from tedm.heads.active.coverage import Cover
 
 
 def twins_and_an_oddity() -> tuple[np.ndarray, list[str]]:
@@ -19,12 +19,6 @@ def twins_and_an_oddity() -> tuple[np.ndarray, list[str]]:
 
 def standardised(points: np.ndarray) -> np.ndarray:
     return (points - points.mean(axis=0)) / points.std(axis=0) / np.sqrt(points.shape[1])
-
-
-def test_a_descriptor_is_the_mean_over_all_pixels(make_store):
-    block = make_store(draws=2).block("one")
-    everything = block.at_image_resolution()
-    np.testing.assert_allclose(described(block), everything.mean(axis=(0, 1, 2, 3)), rtol=1e-5)
 
 
 def test_distances_and_gains_are_those_of_the_definition(rng):

@@ -22,7 +22,7 @@ def head(make_store):
 
 
 def rest(head) -> list[str]:
-    return [name for name in NAMES if name not in head.provenance["images"]]
+    return [name for name in NAMES if name not in head.provenance.images]
 
 
 def test_scores_are_those_of_the_pixels(make_store, head):
@@ -99,31 +99,9 @@ def test_what_the_head_guesses_at_is_first_and_its_twin_is_not_second(make_store
     assert len(set(diverse[:2]) & set(twins)) == 1
 
 
-def test_images_with_masks_those_of_val_and_test_and_their_groups_are_left_out(make_store, head):
-    store = make_store(own=True, names=NAMES)
-    a, b, c, d = rest(head)
-    changes = [(a, "train", "p"), (b, "", "q"), (c, "test", "t"), (d, "", "t")]
-    masks = {name: store.mask(name) for name in NAMES}
-
-    def relabel(without):
-        blank = np.full((8, 8), IGNORE, np.uint8)
-        rows = [(n, split, group, blank if n in without else masks[n]) for n, split, group in changes]
-        store.relabel([Registration(n, split, group, "here", (10, 12), mask) for n, split, group, mask in rows], (0, 255))
-
-    relabel(without=(b, c, d))
-    assert candidates(store, head) == [b]
-    assert candidates(store, head, labelled=True) == [a, b]
-    assert candidates(store, head, split="test") == [c]
-    relabel(without=())
-    with pytest.raises(TedmError, match=r"of 6, 2 were learned from, 6 have masks .*, 2 or their groups are of val or test"):
-        candidates(store, head)
-    with pytest.raises(TedmError, match="no image of domain 'there'"):
-        candidates(store, head, domain="there")
-
-
 def test_the_same_picture_under_another_name_is_not_ranked_and_another_one_of_the_same_name_is(make_store, head):
     """Another store has the pictures of the first four images under other names, and other pictures under theirs."""
-    learned = head.provenance["images"]
+    learned = head.provenance.images
     renamed = make_store(names=tuple("uvwxyz"), own=True)
     copies = {"uvwxyz"[NAMES.index(name)] for name in learned}
     assert {each.name for each in rank(renamed, head, list("uvwxyz"))} == set("uvwxyz") - copies
@@ -134,21 +112,10 @@ def test_the_same_picture_under_another_name_is_not_ranked_and_another_one_of_th
     assert np.isnan(ranking[0].distance)  # none of them was learned from
 
 
-def test_another_slice_of_a_patient_is_ranked_unless_something_was_chosen_on_it(make_store, head):
-    store = make_store(own=True, names=NAMES)
-    one, two, *_ = rest(head)
-    rows = [(head.provenance["images"][0], "p"), (one, "p"), (two, "q")]
-    store.relabel([Registration(name, "train", group, "here", (10, 12), store.mask(name)) for name, group in rows], (0, 255))
-    assert one in candidates(store, head, labelled=True)
-    chosen = replace(head, provenance=head.having_used([Fingerprint("x", "q", "here", "ab" * 32)]))
-    assert two in candidates(store, head, labelled=True)
-    assert two not in candidates(store, chosen, labelled=True)
-
-
 def test_what_cannot_be_ranked_is_refused_in_a_line(make_store, head):
     store = make_store(names=NAMES)
     for arguments, said in (
-        ({"names": head.provenance["images"]}, "has learned from all of the 2 images"),
+        ({"names": head.provenance.images}, "has learned from all of the 2 images"),
         ({"names": ["nobody"]}, "no image nobody"),
         ({}, "no image to annotate next"),
         ({"names": rest(head), "top": 5}, "the first 5 of 4 images"),
@@ -158,7 +125,7 @@ def test_what_cannot_be_ranked_is_refused_in_a_line(make_store, head):
     ):
         with pytest.raises(TedmError, match=said):
             rank(store, head, **arguments)
-    elsewhere = replace(head, provenance={**head.provenance, "images": ["another"]})
+    elsewhere = replace(head, provenance=replace(head.provenance, learned_from=(Fingerprint("another"),)))
     with pytest.raises(TedmError, match="rank by another score"):
         rank(store, elsewhere, list(NAMES), by="distance")
     assert np.isnan(rank(store, elsewhere, list(NAMES))[0].distance)
@@ -177,5 +144,5 @@ def test_a_mask_is_all_that_is_between_the_list_and_the_next_head(make_store, he
     mask = make_store(names=NAMES).mask(first.name)
     store.relabel([Registration(first.name, "train", "", "", (10, 12), mask)], (0, 255))
     next_head = fit(store, head.method)
-    assert set(next_head.provenance["images"]) == {*head.provenance["images"], first.name}
+    assert set(next_head.provenance.images) == {*head.provenance.images, first.name}
     assert {each.name for each in rank(store, next_head)} == {each.name for each in others}

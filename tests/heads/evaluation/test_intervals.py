@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tedm.heads.evaluation.intervals import image_scores, mean_intervals
-from tedm.heads.evaluation.table import Record, summarise
+from tedm.heads.evaluation.records import Record
+from tedm.heads.evaluation.table import summarise
 
 RNG = np.random.default_rng(11)
 KEY = ("here", 3, "tedm")

@@ -1,8 +1,10 @@
+"""Means, tests and marks of a table are those that its records give by hand."""
+
 from __future__ import annotations
 
-import csv
-import io
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
 from tedm.errors import TedmError
-from tedm.heads.evaluation.table import Cell, Record, Table, read_records, summarise, write_records
+from tedm.heads.evaluation.cells import Cell
+from tedm.heads.evaluation.records import Record
+from tedm.heads.evaluation.table import Table, summarise
 
 
 def record(method: str = "tedm", image: str = "a", dice: float = 0.5, **changes: Any) -> Record:
@@ -138,63 +142,6 @@ def test_a_table_without_any_score_has_no_best() -> None:
     assert not summarise([record(dice=math.nan)]).cells[0].marked
 
 
-def test_all_renderings_print_the_same_cells() -> None:
-    table = summarise(study(tedm=0.1, ledm_2=0.0))
-    numbers = {f"{c.mean:.1f}" for c in table.cells}
-    for rendering in (table.to_text(), table.to_markdown(), table.to_latex()):
-        assert all(number in rendering for number in numbers)
-    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
-    assert [(row["method"], float(row["mean"])) for row in rows] == [(c.method, c.mean) for c in table.cells]
-    assert {row["resolution"] for row in rows} == {"feature"}
-
-
-def test_grids_hold_what_the_text_shows() -> None:
-    table = summarise([*study(tedm=0.1, ledm=0.0), record("probe *", "z", n=9)])
-    for grid, block in zip(table.grids(), table.to_text().split("\n\n"), strict=False):
-        assert block.startswith(grid.caption)
-        lines = [line for line in block.splitlines()[4:] if "─" not in line]
-        assert block.splitlines()[2].split() == " ".join(grid.titles).split()
-        for row, line in zip(grid.rows, lines, strict=True):
-            assert " ".join(f"{text} *" if marked else text for text, marked in row) == " ".join(line.split())
-    assert {grid.domain for grid in table.grids()} == {"shenzhen", "montgomery"}
-    assert table.to_text().endswith("\n".join(table.notes("*")) + "\n")
-
-
-def test_text_columns_are_aligned() -> None:
-    table = summarise(study(tedm=0.1, ledm=-0.45))
-    block = table.to_text().split("\n\n")[0].splitlines()[2:]
-    assert len({line.index("±") for line in block if "±" in line}) == 1
-    assert len({line.rindex("±") for line in block if "±" in line}) == 1
-
-
-def test_the_note_states_labels_seeds_resolution_and_the_convention_for_empty_truths() -> None:
-    note = summarise(study(tedm=0.1, ledm=0.0)).to_text()
-    assert "labels used, val included: 3 (n = 1), 5 (n = 3)" in note
-    assert "scored at feature resolution" in note
-    assert "2 seeds" in note
-    assert "no score of a class that its truth does not show" in note
-    assert "(empty truth: leave-out)" in note
-    assert "Wilcoxon" in note
-
-
-def test_methods_with_other_labels_are_named() -> None:
-    rows = [record("tedm", labels_used=1), record("ledm", labels_used=13)]
-    assert "13 by ledm, 1 by tedm (n = 1)" in summarise(rows).to_text()
-
-
-def test_latex_escapes_names() -> None:
-    rendering = summarise([record("a_b & 50% #1", domain="x_y{z}")]).to_latex()
-    assert r"a\_b \& 50\% \#1" in rendering
-    assert r"x\_y\{z\}" in rendering
-    assert "\\toprule" in rendering
-
-
-def test_slices_of_one_patient_are_said_to_be_dependent() -> None:
-    rows = [record(image=name, group="p") for name in "ab"]
-    assert "as if they were independent" in summarise(rows).to_text()
-    assert "as if they were independent" not in summarise([record(image=name) for name in "ab"]).to_text()
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -218,36 +165,7 @@ def test_an_unknown_metric_and_a_strange_alpha_are_refused() -> None:
         summarise([record()], alpha=0)
 
 
-def test_records_come_back_with_every_digit(tmp_path: Any) -> None:
-    rows = [*study(images=2, tedm=1 / 3), record(image='ü, "x"\ny', group="", dice=math.nan)]
-    write_records(rows, tmp_path / "scores.csv")
-    assert [str(row) for row in read_records(tmp_path / "scores.csv")] == [str(row) for row in rows]
-    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
-
-
-def test_a_failed_write_leaves_the_old_records(tmp_path: Any) -> None:
-    write_records([record()], tmp_path / "scores.csv")
-
-    def interrupted() -> Any:
-        yield record("ledm")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_records(interrupted(), tmp_path / "scores.csv")
-    assert read_records(tmp_path / "scores.csv") == [record()]
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_files_that_hold_no_records_are_refused(tmp_path: Any) -> None:
-    path = tmp_path / "scores.csv"
-    with pytest.raises(TedmError, match="cannot read the records"):
-        read_records(path)
-    path.write_text("method,n\ntedm,1\n")
-    with pytest.raises(TedmError, match="has no column seed"):
-        read_records(path)
-    write_records([record(), record()], path)
-    path.write_text(path.read_text().replace("tedm,1,", "tedm,one,", 1) + "ledm,2\n")
-    with pytest.raises(TedmError, match=r"(?s)line 2: n should be int, got 'one'.*line 4: seed is missing"):
-        read_records(path)
-    with pytest.raises(TedmError, match="cannot write"):
-        write_records([], tmp_path / "missing" / "scores.csv")
+def test_a_table_is_imported_with_numpy_alone() -> None:
+    heavy = "{'scipy', 'sklearn', 'torch', 'zarr', 'dask'}"
+    code = f"import sys, tedm.heads.evaluation.table; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

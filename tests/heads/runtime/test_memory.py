@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import psutil
@@ -9,7 +10,7 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
-from tedm.heads.runtime.memory import Budget, free, resident
+from tedm.heads.runtime.memory import Budget, BudgetError, free, resident
 
 
 def test_a_budget_counts_what_the_process_has():
@@ -25,6 +26,13 @@ def test_an_impossible_budget_is_refused_with_the_least_that_would_do():
         Budget(10**8).require(3 * 10**8, "a large thing", "or else".removeprefix("or "))
     least = int(re.search(r"--memory (\d+)MB", str(met.value))[1]) * 10**6
     Budget(least).require(3 * 10**8, "a large thing")
+
+
+def test_a_refusal_is_told_from_other_mistakes_by_its_class_also_where_another_process_raised_it():
+    with pytest.raises(BudgetError) as met:
+        Budget(10**8).require(3 * 10**8, "a large thing")
+    again = pickle.loads(pickle.dumps(met.value))
+    assert (type(again), str(again)) == (BudgetError, str(met.value))
 
 
 def test_the_default_is_half_of_what_is_free():

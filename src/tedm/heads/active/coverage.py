@@ -16,15 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.store import Block
-
 TOGETHER = 256  # images whose distances to all others are in memory at once
 AGAIN = 32  # images whose gains are computed anew together: one product of matrices costs little more than one of vectors
-
-
-def described(block: Block) -> NDArray[np.float32]:
-    """Mean activation of each channel over the image, the timesteps and the draws; shape (channels,)."""
-    return np.concatenate([level.mean(axis=(0, 1, 2, 3), dtype=np.float32) for level in block.cells])
 
 
 class Cover:
@@ -66,7 +59,7 @@ class Cover:
 
     @staticmethod
     def needed(images: int, channels: int) -> int:
-        """Bytes that so many images take."""
+        """Return the bytes that so many images take."""
         return images * channels * (4 + 8 + 8 + 8) + TOGETHER * images * 8 * 3
 
     def chosen(self, weights: NDArray[np.float64], groups: Sequence[str], known_groups: Sequence[str], top: int) -> list[int]:
@@ -85,7 +78,7 @@ class Cover:
         Returns
         -------
         list of int
-            Indices, in the order of choice.
+            Their positions, in the order of choice.
         """
         whose = [group or f"\0{index}" for index, group in enumerate(groups)]
         turns = Counter(group for group in known_groups if group)
@@ -112,7 +105,7 @@ class Cover:
     def _gains(
         self, indices: NDArray[np.int64], nearest: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """What each of some images would gain; `nearest` is how near every image is to one that is known or chosen."""
+        """Return what some images would gain; `nearest` is how near every image is to one that is known or chosen."""
         parts = [
             np.maximum(nearest - self._distances(indices[at : at + TOGETHER]), 0) @ weights
             for at in range(0, len(indices), TOGETHER)
@@ -120,6 +113,6 @@ class Cover:
         return np.concatenate(parts)
 
     def _distances(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of some images to all of them: shape (indices, images)."""
+        """Return the distances of some images to all of them, of shape (indices, images)."""
         squares = self._squares[indices, None] + self._squares - 2 * (self._points[indices] @ self._points.T)
         return np.asarray(np.sqrt(np.maximum(squares, 0)))

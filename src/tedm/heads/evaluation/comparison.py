@@ -15,15 +15,9 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.evaluation.records import Record
-from tedm.heads.metrics.summary import (
-    LEAVE_OUT,
-    METRICS,
-    EmptyTruth,
-    Metric,
-    by_convention,
-    mean_of_present,
-    require_convention,
-)
+from tedm.heads.metrics.measures import METRICS, Metric
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_of_present, require_convention
+from tedm.text import listed
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Comparison:
     unmatched: int
 
 
-def foreground_of(records: Sequence[Record]) -> tuple[int, ...]:
+def foreground_values(records: Sequence[Record]) -> tuple[int, ...]:
     """Return the class values that are averaged: all but the smallest, which is the background where there are several."""
     classes = sorted({record.class_value for record in records})
     return tuple(classes[1:] or classes)
@@ -87,13 +81,13 @@ def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: Em
         score comes twice, or if there is no such metric or convention.
     """
     if metric not in METRICS:
-        raise TedmError(f"no metric {metric!r}; the metrics are {', '.join(METRICS)}")
+        raise TedmError(f"no metric {metric!r}; the metrics are {listed(METRICS)}")
     require_convention(empty)
-    foreground = foreground_of(records)
-    of_place: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    foreground = foreground_values(records)
+    places: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        of_place[record.domain, record.n][record.method].append(record)
-    return [_comparison(*place, of_place[place], foreground, metric, empty) for place in sorted(of_place)]
+        places[record.domain, record.n][record.method].append(record)
+    return [_comparison(*place, places[place], foreground, metric, empty) for place in sorted(places)]
 
 
 def _comparison(
@@ -108,25 +102,25 @@ def _comparison(
     _require_same_images(where, methods)
     first = next(iter(methods.values()))
     images = sorted({record.image for record in first})
-    group_of = {record.image: record.group for records in methods.values() for record in records}
-    ratios = {method: _ratios(of_method, images, foreground) for method, of_method in methods.items()}
+    groups = {record.image: record.group for records in methods.values() for record in records}
+    ratios = {method: _ratios(records, images, foreground) for method, records in methods.items()}
     absent = _require_same_truths(where, methods, ratios, images, foreground)
     number = METRICS.index(metric)
     scores = {
-        method: mean_of_present(by_convention(of_method, METRICS, empty)[..., number], -1)
-        for method, of_method in ratios.items()
+        method: mean_of_present(by_convention(method_ratios, METRICS, empty)[..., number], -1)
+        for method, method_ratios in ratios.items()
     }
-    unscored = {method: np.isnan(of_method).all(axis=1) for method, of_method in scores.items()}
-    with_any = [of_method for of_method in unscored.values() if not of_method.all()]
-    unmatched = np.any(with_any, axis=0) & ~np.all(with_any, axis=0) if with_any else np.zeros(len(images), bool)
-    for of_method in scores.values():
-        of_method[unmatched] = np.nan
+    unscored = [np.isnan(image_scores).all(axis=1) for image_scores in scores.values()]
+    compared = [images_without for images_without in unscored if not images_without.all()]
+    unmatched = np.any(compared, axis=0) & ~np.all(compared, axis=0) if compared else np.zeros(len(images), bool)
+    for image_scores in scores.values():
+        image_scores[unmatched] = np.nan
     return Comparison(
         domain,
         n,
         tuple(images),
-        tuple(group_of[image] for image in images),
-        {method: np.ascontiguousarray(of_method.T) for method, of_method in scores.items()},
+        tuple(groups[image] for image in images),
+        {method: np.ascontiguousarray(image_scores.T) for method, image_scores in scores.items()},
         {method: max(record.labels_used for record in records) for method, records in methods.items()},
         int(absent.all(axis=1).sum()),
         int(unmatched.sum()),
@@ -141,7 +135,7 @@ def _ratios(records: Sequence[Record], images: Sequence[str], foreground: Sequen
     for record in records:
         if record.class_value in at_class:
             place = at_image[record.image], at_seed[record.seed], at_class[record.class_value]
-            ratios[place] = record.dice, record.precision, record.recall, record.iou
+            ratios[place] = [getattr(record, metric) for metric in METRICS]
     return ratios
 
 
@@ -174,12 +168,12 @@ def _require_same_truths(
     images: Sequence[str],
     foreground: Sequence[int],
 ) -> NDArray[np.bool_]:
-    """Refuse scores against different masks; return which images show which class not, of shape (images, classes)."""
+    """Refuse scores against different masks; return which image lacks which class, of shape (images, classes)."""
     reference, *_ = ratios
     recall = METRICS.index("recall")
     absent: NDArray[np.bool_] = np.isnan(ratios[reference][:, 0, :, recall])
-    for method, of_method in ratios.items():
-        differing = np.argwhere(np.isnan(of_method[..., recall]) != absent[:, None])
+    for method, method_ratios in ratios.items():
+        differing = np.argwhere(np.isnan(method_ratios[..., recall]) != absent[:, None])
         if len(differing):
             image, row, value = (int(number) for number in differing[0])
             seeds = [sorted({record.seed for record in methods[name]}) for name in (reference, method)]

@@ -1,12 +1,15 @@
-"""Scoring heads on labelled images that they have not seen."""
+"""Heads are scored on labelled images that they have not seen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tedm.errors import TedmError
 from tedm.heads.evaluation.records import Record
-from tedm.heads.metrics.scores import Scores, score
+from tedm.heads.metrics.measures import Metric, measure
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.identity import names_in_records, require_told_apart
 from tedm.heads.segmenter.postprocess import Cleaning
@@ -15,6 +18,8 @@ from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
 from tedm.store import Features
 from tedm.store.splits import images_to_score_on
+
+Measures = dict[Metric, NDArray[np.float64]]  # by name, a number for each class
 
 
 def evaluate(
@@ -63,9 +68,9 @@ def evaluate(
     ballots = Ballots.settled(features, heads, rule=rule, timesteps=timesteps, memory=memory, what=what)
     labels = features.labels
     records: list[Record] = []
-    for done, (name, scored) in enumerate(workers.over(_scores, ballots, names, cleaning), 1):
+    for done, (name, scored) in enumerate(workers.over(_measured, ballots, names, cleaning), 1):
         at = labels.index(name)
-        for key, cleaned, scores in scored:
+        for key, cleaned, measures in scored:
             head = heads[key]
             for index, value in enumerate(head.classes):
                 records.append(
@@ -78,12 +83,9 @@ def evaluate(
                         image=name,
                         group=labels.groups[at],
                         class_value=value,
-                        dice=float(scores.dice[index]),
-                        precision=float(scores.precision[index]),
-                        recall=float(scores.recall[index]),
-                        iou=float(scores.iou[index]),
                         labels_used=head.provenance.labels_used,
                         resolution="feature",
+                        **{metric: float(values[index]) for metric, values in measures.items()},
                     )
                 )
         if progress is not None:
@@ -104,16 +106,16 @@ def unseen_images(features: Features, heads: Mapping[str, Segmenter], *, split: 
     return images_to_score_on(features, seen, split=split, domain=domain)
 
 
-def _scores(
+def _measured(
     ballots: Ballots, names: Sequence[str], cleaning: Cleaning | None
-) -> Iterator[tuple[str, list[tuple[str, str, Scores]]]]:
-    """Yield for each image the scores of each head, plain and cleaned; its mask is read once for all of them."""
+) -> Iterator[tuple[str, list[tuple[str, str, Measures]]]]:
+    """Yield for each image the measures of each head, plain and cleaned; its mask is read once for all of them."""
     for block in ballots.blocks(names):
         truth, scored = ballots.features.mask(block.name), []
         for key, head in ballots.heads.items():
             vote, classes = ballots.votes[key], len(head.classes)
             mask = vote.merge(head.opinions(block, vote.timesteps)).argmax(axis=-1).astype("uint8").reshape(truth.shape)
-            scored.append((key, "", score(truth, mask, classes)))
+            scored.append((key, "", measure(truth, mask, classes)))
             if cleaning:
-                scored.append((key, f"+{cleaning}", score(truth, cleaning(mask), classes)))
+                scored.append((key, f"+{cleaning}", measure(truth, cleaning(mask), classes)))
         yield block.name, scored

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from tedm.heads.evaluation.intervals import image_scores
 from tedm.heads.evaluation.records import Record
-from tedm.heads.evaluation.render import natural
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
 from tedm.heads.segmenter.identity import names_in_records
 from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.text import natural
 
 COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
 # Predictions side by side that are still looked at.

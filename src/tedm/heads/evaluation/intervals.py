@@ -13,9 +13,10 @@ import numpy as np
 
 from tedm.heads.evaluation.comparison import Comparison, comparisons
 from tedm.heads.evaluation.records import Record
-from tedm.heads.evaluation.render import natural
 from tedm.heads.metrics.bootstrap import interval
-from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, Metric, mean_over_repeats
+from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, mean_over_repeats
+from tedm.text import natural
 
 Key = tuple[str, int, str]  # domain, n, method
 
@@ -82,13 +83,13 @@ def mean_intervals(
     ends = {}
     for key, comparison, order in _cells(records, metric, empty):
         scores = np.ascontiguousarray(100 * comparison.scores[key[2]][:, order])
-        of_mean = interval(scores, [comparison.groups[at] for at in order])
-        ends[key] = of_mean.low, of_mean.high
+        bootstrapped = interval(scores, [comparison.groups[at] for at in order])
+        ends[key] = bootstrapped.low, bootstrapped.high
     return ends
 
 
 def _cells(records: Iterable[Record], metric: Metric, empty: EmptyTruth) -> Iterator[tuple[Key, Comparison, list[int]]]:
-    """Each cell with its comparison and the positions of the images, both in natural order."""
+    """Yield each cell with its comparison and the positions of the images, both in natural order."""
     compared = comparisons(list(records), metric=metric, empty=empty)
     for comparison in sorted(compared, key=lambda each: (natural(each.domain), each.n)):
         order = sorted(range(len(comparison.images)), key=lambda at: (natural(comparison.images[at]), comparison.images[at]))

@@ -7,14 +7,14 @@ that cost in labels. Written as CSV with every digit, so that a table can be rec
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from tedm.errors import TedmError, raise_listed
+from tedm.files import table_text, write_table
+from tedm.text import listed
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,14 @@ class Record:
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
-_READERS: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": float}  # annotations are strings in this module
+# A table of an earlier version lacks the measures that came after it: these have a default.
+REQUIRED = tuple(field.name for field in fields(Record) if field.default is MISSING)
+_READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float}  # annotations are strings here
 
 
 def records_csv(records: Iterable[Record]) -> str:
-    """Records as the text of a CSV, with every digit."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(astuple(record) for record in records)
-    return out.getvalue()
+    """Return records as the text of a CSV, with every digit."""
+    return table_text([COLUMNS, *map(astuple, records)])
 
 
 def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> None:
@@ -86,16 +84,8 @@ def write_records(records: Iterable[Record], path: str | os.PathLike[str]) -> No
     ...     read_records(f"{folder}/scores.csv")
     []
     """
-    path = Path(path)
-    try:
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(records_csv(records), encoding="utf-8", newline="")
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise TedmError(f"cannot write the records to {path}: {error.strerror or error}") from error
+    remedy = "name another file, or make room"
+    write_table(Path(path), [COLUMNS, *map(astuple, records)], what="the records to", remedy=remedy)
 
 
 def read_records(path: str | os.PathLike[str]) -> list[Record]:
@@ -110,12 +100,13 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:  # -sig: spreadsheets add a byte order mark
             reader = csv.DictReader(file)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise TedmError(f"{path} is no table of records: it has no column {', '.join(missing)}")
+            titles = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TedmError(f"cannot read the records of {path}: {error}") from error
+    missing = [column for column in REQUIRED if column not in titles]
+    if missing:
+        raise TedmError(f"{path} is no table of records: it has no column {listed(missing)}")
     records: list[Record] = []
     problems: list[str] = []
     for line, row in rows:
@@ -127,9 +118,12 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
     return records
 
 
-def _record(row: dict[str, str | None]) -> Record:
-    values: dict[str, Any] = {}
+def _record(row: Mapping[str, str | None]) -> Record:
+    """Return a row of a table as a record; a `ValueError` says which value is missing or of another type."""
+    values: dict[str, str | int | float] = {}
     for field in fields(Record):
+        if field.name not in row:
+            continue
         text = row[field.name]
         if text is None:  # csv's answer to a row that is too short
             raise ValueError(f"{field.name} is missing")
@@ -137,4 +131,4 @@ def _record(row: dict[str, str | None]) -> Record:
             values[field.name] = _READERS[str(field.type)](text)
         except ValueError:
             raise ValueError(f"{field.name} should be {field.type}, got {text!r}") from None
-    return Record(**values)
+    return Record(**values)  # type: ignore[arg-type]  # each was read as the type of its field

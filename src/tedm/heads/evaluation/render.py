@@ -6,59 +6,40 @@ domain, and closes with the same note: what was scored, on what, with how many l
 
 from __future__ import annotations
 
-import csv as csv_module
-import io
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
 from math import isnan
-from typing import TYPE_CHECKING
 
-from tedm.heads.metrics.summary import CONVENTIONS, images_in_words
-
-if TYPE_CHECKING:  # the table imports its renderings
-    from tedm.heads.evaluation.table import Cell, Table
+from tedm.files import table_text
+from tedm.heads.evaluation.cells import Cell, Cells
+from tedm.heads.metrics.measures import TITLES
+from tedm.heads.metrics.summary import CONVENTIONS, EmptyTruth
+from tedm.text import columns, counted, listed, natural
 
 ABSENT = "–"
-TITLES = {"dice": "Dice", "precision": "Precision", "recall": "Recall", "iou": "IoU"}
 
 
-def text(table: Table) -> str:
-    """Aligned columns for a terminal; the note stands below."""
+def text(table: Cells) -> str:
+    """Lay out aligned columns for a terminal; the note stands below."""
     blocks = []
     for domain, rows in _grids(table, _plain):
         rows = [[row[0], *(entry if entry.endswith(" *") else f"{entry}  " for entry in row[1:])] for row in rows]
-        lines, width = laid_out(rows)
-        rule = "─" * width
-        blocks.append("\n".join([_caption(table, domain), rule, lines[0], rule, *lines[1:], rule]))
+        titles, *lines = columns(rows)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
+        blocks.append("\n".join([_caption(table, domain), rule, titles, rule, *lines, rule]))
     return "\n\n".join(blocks) + "\n\n" + "\n".join(notes(table, "*")) + "\n"
 
 
-def laid_out(rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
-    """Rows as lines of aligned columns, the first to the left and the others to the right, and the width of all.
-
-    Examples
-    --------
-    >>> laid_out([["a", "10"], ["bc", "1"]])
-    (['a   10', 'bc   1'], 6)
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    return lines, sum(widths) + 2 * (len(widths) - 1)
+def csv(table: Cells) -> str:
+    """Write one row a cell, all digits, with the metric, alpha, resolution and convention for empty truths in every row."""
+    titles = [*(each.name for each in fields(Cell)), "metric", "alpha", "resolution", "empty_truth"]
+    shared = (table.metric, table.alpha, table.resolution, table.empty)
+    return table_text([titles, *([*astuple(cell), *shared] for cell in table.cells)])
 
 
-def csv(table: Table) -> str:
-    """One row a cell, all digits, with the metric, alpha, resolution and convention for empty truths in every row."""
-    out = io.StringIO()
-    shared = {"metric": table.metric, "alpha": table.alpha, "resolution": table.resolution, "empty_truth": table.empty}
-    writer = csv_module.DictWriter(out, [*asdict(table.cells[0]), *shared], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(cell) | shared for cell in table.cells)
-    return out.getvalue()
-
-
-def markdown(table: Table) -> str:
-    """One table a domain; bold marks."""
+def markdown(table: Cells) -> str:
+    """Write one table a domain; bold marks the best and its equals."""
     blocks = []
     for domain, rows in _grids(table, lambda cell: _bold(cell, "**{}**"), _escape_markdown):
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
@@ -67,8 +48,8 @@ def markdown(table: Table) -> str:
     return "\n\n".join(blocks) + f"\n\n{_escape_markdown('; '.join(notes(table, 'bold')))}\n"
 
 
-def latex(table: Table) -> str:
-    """One tabular; needs ``\\usepackage{booktabs}``. The note is a paragraph below it."""
+def latex(table: Cells) -> str:
+    """Write one tabular, which needs ``\\usepackage{booktabs}``; the note is a paragraph below it."""
     sizes = _sizes(table.cells)
     lines = [rf"\begin{{tabular}}{{l{'r' * len(sizes)}}}", r"\toprule"]
     for index, (domain, rows) in enumerate(
@@ -94,42 +75,69 @@ class Grid:
     rows: tuple[tuple[tuple[str, bool], ...], ...]
 
 
-def grids(table: Table) -> list[Grid]:
-    """For those who lay out themselves: one grid a domain."""
-    found = []
+def grids(table: Cells) -> list[Grid]:
+    """Return one grid a domain, for those who lay out themselves."""
+    made = []
     for domain, (titles, *rows) in _grids(table, _plain):
         entries = [tuple((entry.removesuffix(" *"), entry.endswith(" *")) for entry in row[1:]) for row in rows]
         methods = [row[0] for row in rows]
         lines = tuple(((method, False), *entry) for method, entry in zip(methods, entries, strict=True))
-        found.append(Grid(domain, _caption(table, domain), tuple(titles), lines))
-    return found
+        made.append(Grid(domain, _caption(table, domain), tuple(titles), lines))
+    return made
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key under which timestep:2 comes before timestep:10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+def images_in_words(images: int, left_out: int, without_class: int, unmatched: int, empty: EmptyTruth) -> str:
+    """Say how many images a mean is over, and why the others are left out.
+
+    Examples
+    --------
+    >>> images_in_words(150, 51, 51, 0, "leave-out")
+    '150 of 201 images (51 show no class and are left out; the same images for every method)'
+    >>> images_in_words(12, 0, 0, 0, "leave-out")
+    '12 images'
+    """
+    said = counted(images + left_out, "image")
+    remarks = []
+    if empty == "count" and without_class:
+        shown = _agreeing(without_class, "shows no class and counts", "show no class and count")
+        remarks.append(f"{shown} 1 where nothing is predicted, 0 otherwise")
+    if left_out:
+        said = f"{images} of {said}"
+        absent = without_class if empty == "leave-out" else 0
+        reasons = [
+            (absent, "shows no class", "show no class"),
+            (unmatched, "lacks a score of some method", "lack a score of some method"),
+            (left_out - absent - unmatched, "has no score", "have no score"),
+        ]
+        why = ", ".join(_agreeing(*reason) for reason in reasons if reason[0])
+        remarks.append(f"{why} and {'is' if left_out == 1 else 'are'} left out; the same images for every method")
+    return f"{said} ({'; '.join(remarks)})" if remarks else said
+
+
+def _agreeing(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
 
 
 def _grids(
-    table: Table,
+    table: Cells,
     entry: Callable[[Cell], str],
     escape: Callable[[str], str] = str,
     sizes: Sequence[int] | None = None,
-) -> Iterable[tuple[str, list[list[str]]]]:
-    """For each domain, its name and its rows of entries, the head first."""
+) -> Iterator[tuple[str, list[list[str]]]]:
+    """Yield for each domain its name and its rows of entries, the titles first."""
     for domain in dict.fromkeys(cell.domain for cell in table.cells):
         cells = {(cell.method, cell.n): cell for cell in table.cells if cell.domain == domain}
-        columns = sizes or _sizes(cells.values())
-        rows = [["method", *(f"n = {n}" for n in columns)]]
+        shown = sizes or _sizes(cells.values())
+        rows = [["method", *(f"n = {n}" for n in shown)]]
         for method in _methods(table):
-            if any((method, n) in cells for n in columns):
-                entries = [entry(cells[method, n]) if (method, n) in cells else ABSENT for n in columns]
+            if any((method, n) in cells for n in shown):
+                entries = [entry(cells[method, n]) if (method, n) in cells else ABSENT for n in shown]
                 rows.append([escape(method), *entries])
         yield domain, rows
 
 
-def _methods(table: Table) -> list[str]:
-    """Every method once, in the table's order also where no domain and n has all of them."""
+def _methods(table: Cells) -> list[str]:
+    """Return every method once, in the table's order also where no domain and n has all of them."""
     return sorted({cell.method for cell in table.cells}, key=natural)
 
 
@@ -151,7 +159,7 @@ def _bold(cell: Cell, pattern: str) -> str:
     return pattern.format(_numbers(cell)) if cell.marked else _numbers(cell)
 
 
-def _caption(table: Table, domain: str) -> str:
+def _caption(table: Cells, domain: str) -> str:
     cells = [cell for cell in table.cells if cell.domain == domain]
     cells = [cell for cell in cells if cell.images] or cells
     counts = {(cell.images, cell.left_out, cell.without_class, cell.unmatched) for cell in cells}
@@ -163,8 +171,8 @@ def _caption(table: Table, domain: str) -> str:
     return f"{domain or '(no domain)'}: {TITLES[table.metric]} × 100, mean ± standard deviation over {images}"
 
 
-def notes(table: Table, mark: str) -> list[str]:
-    """All that a reader must know before believing a number; `mark` is what marked entries carry, "bold" say."""
+def notes(table: Cells, mark: str) -> list[str]:
+    """Say all that a reader must know before believing a number; `mark` is what marked entries carry, "bold" say."""
     cells = table.cells
     seeds = sorted({cell.seeds for cell in cells})
     notes = [
@@ -172,7 +180,7 @@ def notes(table: Table, mark: str) -> list[str]:
         f"images, Holm-corrected, alpha = {table.alpha:g})",
         f"labels used, val included: {_by_size(cells, lambda cell: cell.labels_used)}",
         f"scored at {table.resolution} resolution",
-        f"each image averaged over {_count(seeds[0], 'seed') if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]} seeds'}",
+        f"each image averaged over {counted(seeds[0], 'seed') if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]} seeds'}",
         f"{CONVENTIONS[table.empty]} (empty truth: {table.empty})",
         "all methods of a domain and n are averaged and tested over the same images",
     ]
@@ -184,7 +192,7 @@ def notes(table: Table, mark: str) -> list[str]:
             averaged = _by_size(here, lambda cell: cell.images)
             notes.append(f"images averaged, {domain or '(no domain)'}: {averaged}")
     if len(table.class_values) > 1:
-        notes.append(f"mean over the classes {', '.join(map(str, table.class_values))}")
+        notes.append(f"mean over the classes {listed(table.class_values)}")
     if any(cell.groups < cell.images for cell in cells):
         notes.append("images of one group are tested as if they were independent")
     if any(cell.images < 6 and not isnan(cell.p_value) for cell in cells):
@@ -193,7 +201,7 @@ def notes(table: Table, mark: str) -> list[str]:
 
 
 def _by_size(cells: Sequence[Cell], count: Callable[[Cell], int]) -> str:
-    """A number of each training size, or of each method where the methods of a size differ."""
+    """Write a number for each training size, or for each method where the methods of a size differ."""
     parts = []
     for n in _sizes(cells):
         counts = {cell.method: count(cell) for cell in cells if cell.n == n}
@@ -208,10 +216,6 @@ def _range(numbers: Iterable[int]) -> str:
     ascending = sorted(numbers)
     lowest, highest = ascending[0], ascending[-1]
     return str(lowest) if lowest == highest else f"{lowest} to {highest}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _escape_markdown(name: str) -> str:

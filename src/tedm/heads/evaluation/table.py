@@ -9,86 +9,47 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-import tedm.heads.evaluation.render as render
 from tedm.errors import TedmError
-from tedm.heads.evaluation.comparison import Comparison, comparisons, foreground_of
-from tedm.heads.evaluation.records import Record, read_records, write_records
+from tedm.heads.evaluation import render
+from tedm.heads.evaluation.cells import Cell, Cells
+from tedm.heads.evaluation.comparison import Comparison, comparisons, foreground_values
+from tedm.heads.evaluation.records import Record
+from tedm.heads.metrics.measures import Metric
 from tedm.heads.metrics.significance import holm, paired_p_value
-from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, Metric, mean_and_deviation, mean_over_repeats
-
-__all__ = ["Cell", "Metric", "Record", "Table", "read_records", "summarise", "write_records"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One method trained on `n` images, tested in one domain; `mean` and `deviation` in points (x 100).
-
-    `images` counts those that are averaged, `groups` their groups, and `left_out` the others: of these, `unmatched` have no
-    score of some method that is compared. `without_class` counts images whose truth shows no foreground class; the convention
-    for empty truths decides whether they are averaged. `p_value` is that of the test against the best method, corrected for the
-    number of methods compared in this domain and n; NaN for the best itself.
-    """
-
-    domain: str
-    n: int
-    method: str
-    mean: float
-    deviation: float
-    images: int
-    left_out: int
-    groups: int
-    seeds: int
-    labels_used: int
-    p_value: float = float("nan")
-    best: bool = False
-    equal: bool = False
-    without_class: int = 0
-    unmatched: int = 0
-
-    @property
-    def marked(self) -> bool:
-        """Whether it is the best or not significantly different from the best."""
-        return self.best or self.equal
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, mean_and_deviation, mean_over_repeats
+from tedm.text import listed, natural
 
 
-@dataclass(frozen=True)
-class Table:
-    """All cells, ordered by domain, n and method, with what was scored and how."""
-
-    cells: tuple[Cell, ...]
-    metric: Metric
-    alpha: float
-    resolution: str
-    class_values: tuple[int, ...]
-    empty: EmptyTruth = LEAVE_OUT
+class Table(Cells):
+    """The cells with their renderings; made by `summarise`."""
 
     def to_text(self) -> str:
         """Lay out for a terminal; the best and its equals carry a ``*``."""
         return render.text(self)
 
     def to_csv(self) -> str:
-        """One row a cell, every digit."""
+        """Write one row a cell, every digit."""
         return render.csv(self)
 
     def to_markdown(self) -> str:
-        """One table a domain; the best and its equals in bold."""
+        """Write one table a domain; the best and its equals in bold."""
         return render.markdown(self)
 
     def to_latex(self) -> str:
-        """One tabular with booktabs' rules; the best and its equals in bold."""
+        """Write one tabular with booktabs' rules; the best and its equals in bold."""
         return render.latex(self)
 
     def grids(self) -> list[render.Grid]:
-        """Captions, titles and rows, domain by domain, for those who lay out themselves."""
+        """Return captions, titles and rows, domain by domain, for those who lay out themselves."""
         return render.grids(self)
 
     def notes(self, mark: str = "bold") -> list[str]:
-        """What stands below the table; `mark` is what the best and its equals carry."""
+        """Return what stands below the table; `mark` is what the best and its equals carry."""
         return render.notes(self, mark)
 
 
@@ -131,15 +92,17 @@ def summarise(
         raise TedmError(f"alpha must lie between 0 and 1, got {alpha}")
     if not records:
         raise TedmError("there are no scores to make a table of")
-    resolution = _only_one(records)
-    compared = comparisons(records, metric=metric, empty=empty)
-    compared.sort(key=lambda comparison: (render.natural(comparison.domain), comparison.n))
-    cells = [cell for comparison in compared for cell in _compete(comparison, alpha)]
-    return Table(tuple(cells), metric, alpha, resolution, foreground_of(records), empty)
+    resolution = _common_resolution(records)
+    compared = sorted(
+        comparisons(records, metric=metric, empty=empty), key=lambda comparison: (natural(comparison.domain), comparison.n)
+    )
+    cells = [cell for comparison in compared for cell in _compared_cells(comparison, alpha)]
+    return Table(tuple(cells), metric, alpha, resolution, foreground_values(records), empty)
 
 
-def _compete(comparison: Comparison, alpha: float) -> list[Cell]:
-    names = sorted(comparison.scores, key=render.natural)
+def _compared_cells(comparison: Comparison, alpha: float) -> list[Cell]:
+    """Return the cells of a comparison, the best one and its equals marked."""
+    names = sorted(comparison.scores, key=natural)
     scores = {name: mean_over_repeats(comparison.scores[name]) for name in names}
     cells = {name: _cell(comparison, name, scores[name]) for name in names}
     ranked = [name for name in names if cells[name].images]
@@ -173,16 +136,17 @@ def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64]) -> C
     )
 
 
-def _only_one(records: Sequence[Record]) -> str:
+def _common_resolution(records: Sequence[Record]) -> str:
+    """Return the resolution of all records; refuse several, and several splits in one domain."""
     resolutions = sorted({record.resolution for record in records})
     if len(resolutions) > 1:
         raise TedmError(
-            f"scores at several resolutions ({', '.join(resolutions)}) do not belong in one table; evaluate all at one"
+            f"scores at several resolutions ({listed(resolutions)}) do not belong in one table; evaluate all at one"
         )
     splits: dict[str, set[str]] = defaultdict(set)
     for record in records:
         splits[record.domain].add(record.split)
     for domain, names in sorted(splits.items()):
         if len(names) > 1:
-            raise TedmError(f"domain {domain} mixes the splits {', '.join(sorted(names))}; make one table for each split")
+            raise TedmError(f"domain {domain} mixes the splits {listed(sorted(names))}; make one table for each split")
     return resolutions[0]

@@ -21,8 +21,9 @@ from tedm.errors import TedmError
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.runtime.memory import Budget
 from tedm.store import Block, Features, Level
-from tedm.store.layout import Floats, bilinear_matrix
+from tedm.store.layout import bilinear_matrix
 from tedm.store.settings import Upsampling
+from tedm.text import listed, table_of_numbers
 from tedm.threads import read_ahead
 
 Draws = Literal["rows", "apart"]
@@ -50,16 +51,16 @@ class Similarity:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What to call each view: `t = 50`, with its draw where there are several."""
+        """Names of the views: `t = 50`, with its draw where there are several."""
         several = len(set(self.draws)) > 1
         return tuple(
             f"t = {t}, draw {draw + 1}" if several else f"t = {t}" for t, draw in zip(self.timesteps, self.draws, strict=True)
         )
 
     def between_timesteps(self, level: str | None = None) -> Array:
-        """CKA of the views with each other, shape (views, views), in [0, 1]; on all levels side by side if `level` is None.
+        """Return the CKA of the views with each other, of shape (views, views), on a level or on all of them side by side.
 
-        NaN where activations do not vary.
+        It lies in [0, 1], and is NaN where activations do not vary.
         """
         if level is None:
             return _normalised(self.norms.sum(axis=(1, 3)))
@@ -67,11 +68,11 @@ class Similarity:
         return _normalised(self.norms[:, at, :, at])
 
     def between_levels(self) -> Array:
-        """CKA of the levels with each other at the same view: shape (views, levels, levels)."""
+        """Return the CKA of the levels with each other at the same view, of shape (views, levels, levels)."""
         return np.array([_normalised(self.norms[view, :, view, :]) for view in range(len(self.timesteps))])
 
     def between_draws(self, level: str | None = None) -> Array:
-        """Mean CKA over the pairs of draws at each timestep: how much of what is seen is not the noise.
+        """Return the mean CKA over the pairs of draws at each timestep: how much of what is seen is not the noise.
 
         Returns
         -------
@@ -86,24 +87,24 @@ class Similarity:
         if len(set(self.draws)) < 2:
             raise TedmError("there is one draw, or draws were taken as rows; use features of two draws and draws='apart'")
         between = self.between_timesteps(level)
-        found = []
+        means = []
         for timestep in dict.fromkeys(self.timesteps):
             at = [view for view, t in enumerate(self.timesteps) if t == timestep]
-            found.append(np.mean([between[one, other] for one, other in combinations(at, 2)]))
-        return np.array(found)
+            means.append(np.mean([between[one, other] for one, other in combinations(at, 2)]))
+        return np.array(means)
 
     def to_text(self, level: str | None = None) -> str:
-        """The numbers of `between_timesteps`, aligned for a terminal."""
-        return aligned(self.between_timesteps(level), self.names, self.names)
+        """Lay out the numbers of `between_timesteps` for a terminal."""
+        return table_of_numbers(self.between_timesteps(level), self.names, self.names)
 
     def draws_to_text(self) -> str:
-        """The numbers of `between_draws`, of each level and of all side by side, aligned for a terminal."""
-        rows = np.array([self.between_draws(level) for level in (*self.levels, None)])
-        return aligned(rows, [*self.levels, "all"], [f"t = {t}" for t in dict.fromkeys(self.timesteps)])
+        """Lay out the numbers of `between_draws`, of each level and of all side by side, for a terminal."""
+        rows = [self.between_draws(level) for level in (*self.levels, None)]
+        return table_of_numbers(rows, [*self.levels, "all"], [f"t = {t}" for t in dict.fromkeys(self.timesteps)])
 
     def _index(self, level: str) -> int:
         if level not in self.levels:
-            raise TedmError(f"there is no level {level!r}; these are {', '.join(self.levels)}")
+            raise TedmError(f"there is no level {level!r}; these are {listed(self.levels)}")
         return self.levels.index(level)
 
 
@@ -142,8 +143,8 @@ def linear_cka(
 
     Examples
     --------
-    found = linear_cka(store, store.labels.select(split="test"))
-    print(found.to_text())
+    similarity = linear_cka(store, store.labels.select(split="test"))
+    print(similarity.to_text())
     """
     if not names:
         raise TedmError("there is no image to compare activations of; name at least one")
@@ -190,7 +191,7 @@ class _Task:
 
 
 def _groups(tasks: Sequence[_Task], size: dict[_Task, int], room: int) -> Iterator[list[_Task]]:
-    """Tasks whose sums fit together: one pass over the images each."""
+    """Yield tasks whose sums fit into memory together; each group takes one pass over the images."""
     group: list[_Task] = []
     taken = 0
     for task in tasks:
@@ -205,7 +206,7 @@ def _groups(tasks: Sequence[_Task], size: dict[_Task, int], room: int) -> Iterat
 def _squared_norms(
     features: Features, names: Sequence[str], timesteps: Sequence[int], group: Sequence[_Task], views: int, apart: bool
 ) -> Iterator[tuple[_Task, Array]]:
-    """For each task, |X^T Y|^2 with each view, in one pass."""
+    """Yield for each task |X^T Y|^2 with each view, in one pass."""
     products: dict[_Task, Array] = {}
     sums: dict[int, Array] = {}
     rows = 0
@@ -216,8 +217,8 @@ def _squared_norms(
         for level in sorted({at for task in group for at in (task.one, task.other)}):
             finer[level] = _by_view(block, features.settings.levels, level, views)
             pixels_of_a_cell = _spread(finer[level].shape[2], block.size, block.upsampling).sum(axis=0)
-            found = np.einsum("vdyxc,y,x->vc", finer[level], pixels_of_a_cell, pixels_of_a_cell)
-            sums[level] = sums[level] + found if level in sums else found
+            level_sums = np.einsum("vdyxc,y,x->vc", finer[level], pixels_of_a_cell, pixels_of_a_cell)
+            sums[level] = sums[level] + level_sums if level in sums else level_sums
         pair: tuple[int, int] | None = None
         for task in group:
             if (task.one, task.other) != pair:
@@ -225,11 +226,11 @@ def _squared_norms(
                 moved = _moved(finer[task.other], finer[task.one].shape[2], block)
                 flat = np.moveaxis(moved, 0, -2).reshape(-1, views * moved.shape[-1])
             own = finer[task.one][task.view]
-            found = own.reshape(-1, own.shape[-1]).T @ flat
+            product = own.reshape(-1, own.shape[-1]).T @ flat
             if task in products:
-                products[task] += found
+                products[task] += product
             else:
-                products[task] = found
+                products[task] = product
     for task in group:
         one, other = sums[task.one][task.view], sums[task.other]
         centred = products.pop(task).reshape(len(one), views, -1) - one[:, None, None] * other[None] / rows
@@ -237,7 +238,7 @@ def _squared_norms(
 
 
 def _by_view(block: Block, levels: Sequence[Level], level: int, views: int) -> Array:
-    """A level's cells as float64 of shape (views, draws of a view, side, side, channels)."""
+    """Return a level's cells as float64 of shape (views, draws of a view, side, side, channels)."""
     if len(block.cells) == len(levels):
         cells = block.cells[level]
     else:
@@ -247,7 +248,7 @@ def _by_view(block: Block, levels: Sequence[Level], level: int, views: int) -> A
 
 
 def _moved(cells: Array, side: int, block: Block) -> Array:
-    """What the pixels of a finer level put on the cells of a coarser one: upsampled, then pooled, without the pixels."""
+    """Return what the pixels of a finer level put on the cells of a coarser one: upsampled, then pooled, without the pixels."""
     own = cells.shape[2]
     if own == side and (block.upsampling == "nearest" or own == block.size):
         return cells * float((block.size // side) ** 2)
@@ -259,34 +260,19 @@ def _moved(cells: Array, side: int, block: Block) -> Array:
 
 @lru_cache(maxsize=64)
 def _between(fine: int, coarse: int, size: int, upsampling: Upsampling) -> Array:
-    """Shape (coarse, fine): along one axis, how many pixels two cells share, each counted by the cells' weights in it."""
+    """Return how many pixels two cells share along one axis, each counted by their weights in it: shape (coarse, fine)."""
     return _spread(coarse, size, upsampling).T @ _spread(fine, size, upsampling)
 
 
 def _spread(side: int, size: int, upsampling: Upsampling) -> Array:
-    """Weights of shape (size, side) of each cell in each pixel, along one axis."""
+    """Return the weights of each cell in each pixel along one axis, of shape (size, side)."""
     if upsampling == "bilinear":
         return bilinear_matrix(side, size)
     return np.repeat(np.eye(side), size // side, axis=0)
 
 
 def _normalised(norms: Array) -> Array:
+    """Return CKA from squared norms: each divided by those of its row and its column with themselves."""
     own = np.sqrt(np.diag(norms))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(np.outer(own, own) > 0, norms / np.outer(own, own), np.nan))
-
-
-def aligned(values: Floats, rows: Sequence[str], columns: Sequence[str]) -> str:
-    """Numbers of shape (rows, columns) with their names, two digits each.
-
-    Examples
-    --------
-    >>> print(aligned(np.array([[1.0, 0.5]]), ["t = 1"], ["t = 1", "t = 50"]))
-           t = 1  t = 50
-    t = 1   1.00    0.50
-    """
-    first = max(map(len, rows))
-    lines = [" " * first + "".join(f"  {column:>4}" for column in columns)]
-    for name, line in zip(rows, values, strict=True):
-        lines.append(f"{name:<{first}}" + "".join(f"  {x:>{max(4, len(c))}.2f}" for x, c in zip(line, columns, strict=True)))
-    return "\n".join(lines)

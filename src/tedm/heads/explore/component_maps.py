@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.heads.data.rows import block_bytes
-from tedm.heads.explore.cka import aligned
 from tedm.heads.runtime.memory import Budget
 from tedm.store import Block, Features
+from tedm.text import listed, table_of_numbers
 
 COLOURS = 3
 # Colours run over this many standard deviations to both sides of the mean.
@@ -49,15 +48,15 @@ class ComponentMaps:
     explained: NDArray[np.float64]
 
     def of(self, name: str) -> dict[str, list[NDArray[np.float64]]]:
-        """The pictures of one image, by level, a picture a timestep: what `tedm.show.picture_grid` draws."""
+        """Return the pictures of one image, by level, a picture a timestep: what `tedm.show.picture_grid` draws."""
         if name not in self.names:
-            raise TedmError(f"there are no pictures of {name}; there are those of {', '.join(self.names)}")
+            raise TedmError(f"there are no pictures of {name}; there are those of {listed(self.names)}")
         at = self.names.index(name)
-        return {level: list(of_level[at]) for level, of_level in zip(self.levels, self.pictures, strict=True)}
+        return {level: list(pictures[at]) for level, pictures in zip(self.levels, self.pictures, strict=True)}
 
     def to_text(self) -> str:
-        """The part of the variance that has a colour, aligned for a terminal."""
-        return aligned(self.explained, self.levels, [f"t = {t}" for t in self.timesteps])
+        """Lay out the part of the variance that has a colour, for a terminal."""
+        return table_of_numbers(self.explained, self.levels, [f"t = {t}" for t in self.timesteps])
 
 
 def component_maps(
@@ -105,16 +104,20 @@ def component_maps(
 
     moments = [_Moments(len(chosen), count) for count in channels]
     for block in features.blocks(names, chosen):
-        for level, cells_of in zip(moments, block.cells, strict=True):
-            level.add(cells_of)
+        for level, level_cells in zip(moments, block.cells, strict=True):
+            level.add(level_cells)
     bases = [level.basis() for level in moments]
-    made: list[list[Any]] = [[] for _ in channels]
+    coloured: list[list[NDArray[np.float64]]] = [[] for _ in channels]
     for block in features.blocks(shown, chosen):
         for at, basis in enumerate(bases):
-            made[at].append(basis.colours(block, at))
-    explained = np.array([basis.explained for basis in bases])
-    of_levels = tuple(np.stack(each) for each in made)
-    return ComponentMaps(tuple(chosen), tuple(level.name for level in settings.levels), tuple(shown), of_levels, explained)
+            coloured[at].append(basis.colours(block, at))
+    return ComponentMaps(
+        timesteps=tuple(chosen),
+        levels=tuple(level.name for level in settings.levels),
+        names=tuple(shown),
+        pictures=tuple(np.stack(images) for images in coloured),
+        explained=np.array([basis.explained for basis in bases]),
+    )
 
 
 class _Moments:
@@ -127,14 +130,14 @@ class _Moments:
 
     def add(self, cells: NDArray[np.floating]) -> None:
         """Count cells of shape (timesteps, draws, side, side, channels)."""
-        for timestep, of_timestep in enumerate(cells):
-            rows = of_timestep.reshape(-1, cells.shape[-1]).astype(np.float64)
+        for timestep, seen in enumerate(cells):
+            rows = seen.reshape(-1, cells.shape[-1]).astype(np.float64)
             self.sums[timestep] += rows.sum(axis=0)
             self.products[timestep] += rows.T @ rows
         self.count += len(rows)
 
     def basis(self) -> _Basis:
-        """The components of what varies within timesteps."""
+        """Return the components of what varies within timesteps."""
         means = self.sums / self.count
         covariances = self.products / self.count - means[:, :, None] * means[:, None, :]
         _, vectors = np.linalg.eigh(covariances.mean(axis=0))
@@ -148,13 +151,15 @@ class _Moments:
 
 @dataclass(frozen=True)
 class _Basis:
+    """Three components of a level, with the mean, the deviations along them and their part of the variance at each timestep."""
+
     means: NDArray[np.float64]
     vectors: NDArray[np.float64]
     deviations: NDArray[np.float64]
     explained: NDArray[np.float64]
 
     def colours(self, block: Block, level: int) -> NDArray[np.float64]:
-        """The first draw's cells as colours: shape (timesteps, side, side, 3)."""
+        """Return the first draw's cells as colours, of shape (timesteps, side, side, 3)."""
         cells = block.cells[level][:, 0].astype(np.float64)
         along = (cells - self.means[:, None, None, :]) @ self.vectors
         deviations = np.where(self.deviations > 0, self.deviations, 1)[:, None, None, :]

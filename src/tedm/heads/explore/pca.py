@@ -74,7 +74,7 @@ class PrincipalComponents(TransformerMixin, BaseEstimator):  # type: ignore[misc
     def fit(self, X: Any, y: Any = None) -> Self:
         """Fit on rows in memory: X of shape (rows, features)."""
         X = validate_data(self, X, dtype=self.dtype, ensure_min_samples=2)
-        return self._solve(lambda: [ArrayDesign(X)], X.shape[1], threads=1)
+        return self._solve(_Rows(lambda: [ArrayDesign(X)], X.shape[1], threads=1))
 
     def fit_features(
         self,
@@ -123,16 +123,16 @@ class PrincipalComponents(TransformerMixin, BaseEstimator):  # type: ignore[misc
                 yield BlockDesign(block, rows, self.dtype)
 
         self.n_features_in_ = n_features
-        return self._solve(designs, n_features, threads=int(threads))
+        return self._solve(_Rows(designs, n_features, threads=int(threads)))
 
     def transform(self, X: Any) -> NDArray[np.floating]:
-        """Rows of shape (rows, features) as shape (rows, n_components)."""
+        """Return rows of shape (rows, features) as shape (rows, n_components)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self.dtype, reset=False)
         return self._projected(ArrayDesign(X))
 
     def project(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
-        """A block's rows, in the order of `tedm.heads.data.rows`, as shape (rows, n_components); they are never made."""
+        """Return a block's rows, in the order of `tedm.heads.data.rows`, as shape (rows, n_components); they are never made."""
         check_is_fitted(self)
         return self._projected(BlockDesign(block, rows, self.dtype))
 
@@ -141,68 +141,98 @@ class PrincipalComponents(TransformerMixin, BaseEstimator):  # type: ignore[misc
         return np.asarray(design.matmat(weights) - (self.mean_ @ weights).astype(self.dtype))
 
     def _columns(self, n_features: int) -> int:
+        """Count the vectors of an iteration."""
         return min(self.n_components + EXTRA, n_features)
 
-    def _solve(self, designs: Designs, n_features: int, threads: int) -> Self:
+    def _solve(self, rows: _Rows) -> Self:
+        """Find the components of rows that are passed over again and again."""
+        n_features = rows.n_features
         if not 1 <= self.n_components <= n_features:
             raise TedmError(f"n_components is {self.n_components}; it must be from 1 to the {n_features} features")
+        rows.find_moments()
+        self.mean_, count, total = rows.mean, rows.count, rows.total
+        values, vectors = self._eigenvectors(rows)
+        order = np.argsort(-values)[: self.n_components]
+        components = vectors[:, order].T
+        largest = np.abs(components).argmax(axis=1)
+        self.components_ = components * np.sign(components[np.arange(len(components)), largest])[:, None]
+        self.explained_variance_ = np.maximum(values[order], 0) * rows.scale / max(count - 1, 1)
+        self.explained_variance_ratio_ = np.maximum(values[order], 0) * rows.scale / (total if total > 0 else 1.0)
+        self.n_iter_ = rows.passes
+        return self
 
-        def moments(design: Design) -> tuple[NDArray[np.floating], NDArray[np.floating], int]:
-            together = [part.moments(np.ones(part.shape[0])) for part in design.parts()]
-            return sum(t[0] for t in together), sum(t[1] for t in together), design.shape[0]  # type: ignore[return-value]
-
-        of_design = list(each_in_a_thread(moments, designs(), threads))
-        count = sum(found[2] for found in of_design)
-        self.mean_ = np.sum([found[0] for found in of_design], axis=0) / count
-        squares = np.sum([found[1] for found in of_design], axis=0)
-        # The spread around the mean is a small difference of large sums where the mean is large: scaled, tolerances mean
-        # the same whatever the units are.
-        total = float((squares - count * self.mean_**2).sum())
-        scale = total if total > 0 else 1.0
-        passes = 0
-
-        def covariance(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-            """(X - m)^T (X - m) v: products with rows that are centred after the first of them."""
-            nonlocal passes
-            passes += 1
-            vectors = vectors.reshape(n_features, -1)
-            shift = self.mean_ @ vectors
-
-            def of(design: Design) -> NDArray[np.float64]:
-                found = np.zeros(vectors.shape)
-                for part in design.parts():
-                    projected = part.matmat(vectors) - shift
-                    found += part.rmatmat(projected) - np.outer(self.mean_, projected.sum(axis=0))
-                return found
-
-            return np.asarray(sum(each_in_a_thread(of, designs(), threads))) / scale
-
+    def _eigenvectors(self, rows: _Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the largest eigenvalues of the scaled covariance and their vectors, of shape (features, vectors)."""
+        n_features = rows.n_features
         columns = self._columns(n_features)
         if n_features <= 5 * columns:  # too few for the solver, and few enough to ask for all
-            matrix = covariance(np.eye(n_features))
+            matrix = rows.covariance(np.eye(n_features))
             values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
             self.converged_ = True
-        else:
-            start = np.random.default_rng(self.seed).normal(size=(n_features, columns))
-            operator: Any = LinearOperator((n_features, n_features), matvec=covariance, matmat=covariance, dtype=np.float64)
-            with _quiet():
-                values, vectors = lobpcg(operator, start, tol=self.tol, maxiter=self.max_iter)
-            residual = covariance(vectors) - vectors * values
-            wanted = np.argsort(-values)[: self.n_components]
-            self.converged_ = bool(np.linalg.norm(residual[:, wanted], axis=0).max() <= 10 * self.tol)
-        order = np.argsort(-values)[: self.n_components]
-        found = vectors[:, order].T
-        largest = np.abs(found).argmax(axis=1)
-        self.components_ = found * np.sign(found[np.arange(len(found)), largest])[:, None]
-        self.explained_variance_ = np.maximum(values[order], 0) * scale / max(count - 1, 1)
-        self.explained_variance_ratio_ = np.maximum(values[order], 0) * scale / (total if total > 0 else 1.0)
-        self.n_iter_ = passes
-        return self
+            return values, vectors
+        start = np.random.default_rng(self.seed).normal(size=(n_features, columns))
+        product = rows.covariance
+        operator: Any = LinearOperator((n_features, n_features), matvec=product, matmat=product, dtype=np.float64)
+        with _quiet():
+            values, vectors = lobpcg(operator, start, tol=self.tol, maxiter=self.max_iter)
+        residual = rows.covariance(vectors) - vectors * values
+        wanted = np.argsort(-values)[: self.n_components]
+        self.converged_ = bool(np.linalg.norm(residual[:, wanted], axis=0).max() <= 10 * self.tol)
+        return values, vectors
+
+
+class _Rows:
+    """Rows as designs that are made anew for every pass, with their mean and products with their covariance.
+
+    Parameters
+    ----------
+    designs : callable () -> iterable of Design
+        Makes one pass.
+    n_features : int
+    threads : int
+        Designs that are computed on at once.
+    """
+
+    def __init__(self, designs: Designs, n_features: int, threads: int) -> None:
+        self._designs, self.n_features, self._threads = designs, n_features, threads
+        self.passes = 0
+
+    def find_moments(self) -> None:
+        """Find the mean, the number of rows and their spread around the mean, in one pass."""
+        moments = list(each_in_a_thread(_moments, self._designs(), self._threads))
+        self.count = sum(count for _, _, count in moments)
+        self.mean = np.sum([sums for sums, _, _ in moments], axis=0) / self.count
+        squares = np.sum([squares for _, squares, _ in moments], axis=0)
+        # The spread around the mean is a small difference of large sums where the mean is large: scaled, tolerances mean
+        # the same whatever the units are.
+        self.total = float((squares - self.count * self.mean**2).sum())
+        self.scale = self.total if self.total > 0 else 1.0
+
+    def covariance(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (X - m)^T (X - m) v / scale: products with rows that are centred after the first of them."""
+        self.passes += 1
+        vectors = vectors.reshape(self.n_features, -1)
+        shift = self.mean @ vectors
+
+        def product(design: Design) -> NDArray[np.float64]:
+            total = np.zeros(vectors.shape)
+            for part in design.parts():
+                projected = part.matmat(vectors) - shift
+                total += part.rmatmat(projected) - np.outer(self.mean, projected.sum(axis=0))
+            return total
+
+        return np.asarray(sum(each_in_a_thread(product, self._designs(), self._threads))) / self.scale
+
+
+def _moments(design: Design) -> tuple[NDArray[np.floating], NDArray[np.floating], int]:
+    """Return the sums of a design's features, of their squares, and the number of rows."""
+    parts = [part.moments(np.ones(part.shape[0])) for part in design.parts()]
+    return sum(p[0] for p in parts), sum(p[1] for p in parts), design.shape[0]  # type: ignore[return-value]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The solver warns where it stops before `tol`; `converged_` says so."""
+    """Keep the solver from warning where it stops before `tol`: `converged_` says so."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield

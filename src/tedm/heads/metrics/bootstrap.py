@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.metrics.summary import complete, mean_over_images
+from tedm.heads.metrics.summary import balanced, mean_over_images
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -65,7 +65,7 @@ def interval(scores: NDArray[np.float64], groups: Sequence[str], *, seed: int = 
     member[np.arange(len(numbers)), numbers] = 1
     repeats = _times_drawn(seed, 0, len(scores))
     of_groups = _times_drawn(seed, 1, member.shape[1])
-    if complete(scores):  # all images weigh the same, so that sums of groups are enough
+    if balanced(scores):  # all images weigh the same, so that sums of groups are enough
         sums, counts = np.where(there, scores, 0.0) @ member, there.astype(np.float64) @ member
         total = np.einsum("dr,rg,dg->d", repeats, sums, of_groups, optimize=True)
         count = np.einsum("dr,rg,dg->d", repeats, counts, of_groups, optimize=True)
@@ -84,6 +84,6 @@ def interval(scores: NDArray[np.float64], groups: Sequence[str], *, seed: int = 
 
 @lru_cache(maxsize=16)
 def _times_drawn(seed: int, which: int, items: int) -> NDArray[np.float64]:
-    """How often each item comes in each draw: shape (DRAWS, items). The same draws serve all scores of the same images."""
+    """Return how often each item comes in each draw, of shape (DRAWS, items); images that are the same share draws."""
     rng = np.random.default_rng([seed, which])
     return rng.multinomial(items, np.full(items, 1 / items), size=DRAWS).astype(np.float64)

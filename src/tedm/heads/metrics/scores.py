@@ -6,6 +6,7 @@ negatives). A ratio 0/0 is NaN; what it counts in a mean is decided by `tedm.hea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,10 @@ class Scores:
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     iou: NDArray[np.float64]
+
+    def stacked(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return the scores of these names side by side, along a last axis."""
+        return np.stack([getattr(self, name) for name in names], axis=-1)
 
 
 def score(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, ignore: int = 255) -> Scores:

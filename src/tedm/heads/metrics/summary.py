@@ -10,15 +10,12 @@ the score of a method is the mean over images. What has no score is left out of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-
-Metric = Literal["dice", "precision", "recall", "iou"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
 EmptyTruth = Literal["leave-out", "count"]
 LEAVE_OUT: EmptyTruth = "leave-out"
@@ -81,8 +78,8 @@ def by_convention(ratios: NDArray[np.float64], metrics: Sequence[str], empty: Em
     nothing_predicted = np.isnan(precision)
     scores = ratios.copy()
     scores[..., list(metrics).index("precision")] = np.where(nothing_predicted, 0.0, precision)
-    of_empty = np.where(nothing_predicted, 1.0, 0.0) if empty == "count" else np.full(precision.shape, np.nan)
-    return np.where(np.isnan(recall)[..., None], of_empty[..., None], scores)
+    without_class = np.where(nothing_predicted, 1.0, 0.0) if empty == "count" else np.full(precision.shape, np.nan)
+    return np.where(np.isnan(recall)[..., None], without_class[..., None], scores)
 
 
 def mean_of_present(scores: NDArray[np.float64], axis: int | tuple[int, int]) -> NDArray[np.float64]:
@@ -121,19 +118,25 @@ def mean_over_repeats(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mean_over_images(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean over images of their means over repeats, from (repeats, images, ...) to (...); NaN without a score."""
-    if complete(scores):  # all images weigh the same, so that one sum gives this mean
+    if balanced(scores):  # all images weigh the same, so that one sum gives this mean
         return mean_of_present(scores, (0, 1))
     return mean_of_present(mean_of_present(scores, 0), 0)
 
 
-def complete(scores: NDArray[np.float64]) -> bool:
-    """Return whether each image has a score in all repeats or in none; scores are of shape (repeats, images, ...)."""
+def balanced(scores: NDArray[np.float64]) -> bool:
+    """Tell whether each image has a score in all repeats or in none, for scores of shape (repeats, images, ...).
+
+    Examples
+    --------
+    >>> balanced(np.array([[0.5, np.nan], [0.7, np.nan]])), balanced(np.array([[0.5, np.nan], [0.7, 0.9]]))
+    (True, False)
+    """
     present = ~np.isnan(scores)
     return bool((present == present.any(axis=0)).all())
 
 
 def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation (divisor n - 1), NaN left out.
+    """Return the mean and the sample standard deviation (divisor n - 1); NaN is left out.
 
     Returns
     -------
@@ -150,36 +153,3 @@ def mean_and_deviation(values: Iterable[float]) -> tuple[float, float]:
     mean = float(kept.mean()) if kept.size else float("nan")
     deviation = float(kept.std(ddof=1)) if kept.size > 1 else float("nan")
     return mean, deviation
-
-
-def images_in_words(images: int, left_out: int, without_class: int, unmatched: int, empty: EmptyTruth) -> str:
-    """Say how many images a mean is over, and why the others are left out.
-
-    Examples
-    --------
-    >>> images_in_words(150, 51, 51, 0, "leave-out")
-    '150 of 201 images (51 show no class and are left out; the same images for every method)'
-    >>> images_in_words(12, 0, 0, 0, "leave-out")
-    '12 images'
-    """
-    total = images + left_out
-    counted = _count(total, "image", "images")
-    remarks = []
-    if empty == "count" and without_class:
-        shown = _count(without_class, "shows no class and counts", "show no class and count")
-        remarks.append(f"{shown} 1 where nothing is predicted, 0 otherwise")
-    if left_out:
-        counted = f"{images} of {counted}"
-        absent = without_class if empty == "leave-out" else 0
-        reasons = [
-            (absent, "shows no class", "show no class"),
-            (unmatched, "lacks a score of some method", "lack a score of some method"),
-            (left_out - absent - unmatched, "has no score", "have no score"),
-        ]
-        said = ", ".join(_count(*reason) for reason in reasons if reason[0])
-        remarks.append(f"{said} and {'is' if left_out == 1 else 'are'} left out; the same images for every method")
-    return f"{counted} ({'; '.join(remarks)})" if remarks else counted
-
-
-def _count(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"

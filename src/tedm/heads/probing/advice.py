@@ -7,20 +7,20 @@ images.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tedm.heads.metrics.bootstrap import Interval
-from tedm.heads.metrics.summary import CONVENTIONS, mean_over_images
+from tedm.heads.metrics.summary import CONVENTIONS
 from tedm.heads.probing.findings import Findings
-from tedm.heads.probing.fits import Probed
 from tedm.heads.probing.voting_path import VotingPath
+from tedm.text import counted, listed
 
 # Dice on val that is given up for fewer passes of the network, in the second of two recommendations.
 NEARLY = 0.005
 
 
 def advice(findings: Findings) -> list[str]:
-    """Paragraphs: what was fitted, what is best on val and what it reaches on test, what to do.
+    """Say in paragraphs what was fitted, what is best on val, what that reaches on test, and what to do.
 
     Without labelled val images nothing is chosen, and that is said.
     """
@@ -29,12 +29,13 @@ def advice(findings: Findings) -> list[str]:
 
 
 def _how(findings: Findings) -> str:
-    plan, fits = findings.plan, [fit for done in findings.probed for fit in done.fits]
+    """Say how many classifiers were fitted, and how their penalties were found."""
+    plan, fits = findings.plan, [fit for fitted in findings.probed for fit in fitted.fits]
     taken = sorted({fit.ridge for fit in fits})
     strengths = f"{taken[0]:g}" if len(taken) == 1 else f"{taken[0]:g} to {taken[-1]:g}"
     text = (
-        f"{len(fits)} ridge logistic regressions: {_counted(len(findings.probed), 'probe')} on "
-        f"{_counted(len(plan.subsets), 'subset')} of n = {_listed(plan.sizes)} training images. "
+        f"{len(fits)} ridge logistic regressions: {counted(len(findings.probed), 'probe')} on "
+        f"{counted(len(plan.subsets), 'subset')} of n = {listed(plan.sizes)} training images. "
     )
     chosen = [fit for fit in fits if fit.chosen_by.startswith("a cross")]
     if chosen:
@@ -42,29 +43,30 @@ def _how(findings: Findings) -> str:
     default = sorted(
         {
             subset.n
-            for done in findings.probed
-            for subset, fit in zip(plan.subsets, done.fits, strict=True)
+            for fitted in findings.probed
+            for subset, fit in zip(plan.subsets, fitted.fits, strict=True)
             if fit.chosen_by.startswith("default")
         }
     )
     if default:
         text += (
-            f"With n = {_listed(default)} some subsets have fewer than three groups, too few for a cross-validation: "
+            f"With n = {listed(default)} some subsets have fewer than three groups, too few for a cross-validation: "
             "they take the default penalty, 1. "
         )
     empty = sum("class" in fit.chosen_by for fit in fits)
     if empty:
-        text += f"In {_counted(empty, 'fit')} a class was empty in some fold (fits.csv says which). "
+        text += f"In {counted(empty, 'fit')} a class was empty in some fold (fits.csv says which). "
     unfinished = sum(not fit.converged for fit in fits)
     if unfinished:
-        text += f"{_counted(unfinished, 'fit')} stopped before converging. "
+        text += f"{counted(unfinished, 'fit')} stopped before converging. "
     return (text + "".join(f"{remark[0].upper()}{remark[1:]}. " for remark in plan.remarks)).strip()
 
 
 def _on_empty_truths(findings: Findings) -> Iterator[str]:
+    """Say how many images show no class, and what they count."""
     absent = {place: findings.without_class(*place) for place in findings.places()}
     parts = [
-        f"{count} of {len(findings.at(domain, split))} in {domain or 'all'} ({split})"
+        f"{count} of {findings.images(domain, split)} in {domain or 'all'} ({split})"
         for (domain, split), count in absent.items()
         if count
     ]
@@ -74,7 +76,8 @@ def _on_empty_truths(findings: Findings) -> Iterator[str]:
 
 
 def _on_timesteps(findings: Findings) -> Iterator[str]:
-    alone = [done for done in findings.probed if done.probe.kind == "timestep"]
+    """Say what timesteps are worth, alone and in a vote, for each training size."""
+    alone = any(fitted.probe.kind == "timestep" for fitted in findings.probed)
     if alone and not findings.plan.val:
         yield (
             "There is no labelled val image, so no timestep and no vote is chosen: chosen on test images, they would be "
@@ -85,38 +88,34 @@ def _on_timesteps(findings: Findings) -> Iterator[str]:
 
 
 def _on_path(findings: Findings, path: VotingPath) -> str:
+    """Say which vote is best on val for a training size, and what it reaches on test images."""
     best, every = path.timesteps[0], len(path.timesteps)
     text = f"n = {path.n}: of single timesteps {best} is best on val (Dice {100 * path.val[0]:.1f})"
     if path.chosen > 1:
         text += (
-            f", of the votes along the greedy path that of {_listed(sorted(path.timesteps[: path.chosen]))} "
+            f", of the votes along the greedy path that of {listed(sorted(path.timesteps[: path.chosen]))} "
             f"({100 * path.val[path.chosen - 1]:.1f}; {path.chosen} of {every} passes of the network)"
         )
     else:
         text += ", and no vote is better"
     parts = []
-    for domain, split in findings.places():
-        if split == "val":
-            continue
-        some = findings.at(domain, split)
-        dice = findings.image_scores(path.scores)[:, some][..., 0]
-        chosen, first, all_vote = dice[..., path.chosen - 1], dice[..., 0], dice[..., -1]
-        part = f"{domain or 'all'} {_points(findings.interval(chosen, some))}"
-        if path.chosen > 1:
-            part += f", {_gain(findings.interval(chosen - first, some))} over timestep {best} alone"
-        if path.chosen < every:
-            part += f", {_gain(findings.interval(chosen - all_vote, some))} over the vote of all {every}"
+    for vote in findings.chosen_votes[path.n]:
+        part = f"{vote.domain or 'all'} {_points(vote.dice)}"
+        if vote.over_first is not None:
+            part += f", {_gain(vote.over_first)} over timestep {best} alone"
+        if vote.over_all is not None:
+            part += f", {_gain(vote.over_all)} over the vote of all {every}"
         parts.append(part)
     return f"{text}. Dice on test images: {'; '.join(parts)}."
 
 
 def _on_levels(findings: Findings) -> Iterator[str]:
-    levels = [done for done in findings.probed if done.probe.kind == "level"]
-    if not levels or not findings.plan.val:
+    """Say which level is best on val."""
+    if not findings.levels_on_val or not findings.plan.val:
         return
     parts = []
     for n in findings.plan.sizes:
-        means = {str(done.probe.level): 100 * _val_mean(findings, done, n) for done in levels}
+        means = {level: sizes[n] for level, sizes in findings.levels_on_val.items()}
         if all(math.isnan(mean) for mean in means.values()):
             yield "No val image shows a foreground class, so no level is chosen: give val other images."
             return
@@ -126,11 +125,12 @@ def _on_levels(findings: Findings) -> Iterator[str]:
 
 
 def _to_do(findings: Findings) -> Iterator[str]:
+    """Recommend timesteps, from the best vote and from the smallest that comes near it."""
     if not findings.paths:
         return
     yield (
         f"Recommended to vote, for tedm-fit --timesteps and for tedm-extract of new images; chosen on "
-        f"{_counted(findings.plan.val, 'val image')}, whose labels count as used. Each timestep had a classifier of its own; "
+        f"{counted(findings.plan.val, 'val image')}, whose labels count as used. Each timestep had a classifier of its own; "
         "one that is shared, as in TEDM, may want other timesteps."
     )
     for path in findings.paths:
@@ -141,27 +141,15 @@ def _to_do(findings: Findings) -> Iterator[str]:
         yield f"{text}."
 
 
-def _val_mean(findings: Findings, done: Probed, n: int) -> float:
-    of_size = findings.image_scores(done.scores)[[subset.n == n for subset in findings.plan.subsets]]
-    return float(mean_over_images(of_size[:, : findings.plan.val, 0]))
+def _points(dice: Interval) -> str:
+    return f"{dice.mean:.1f} [{dice.low:.1f}, {dice.high:.1f}]"
 
 
-def _points(found: Interval) -> str:
-    return f"{found.mean:.1f} [{found.low:.1f}, {found.high:.1f}]"
-
-
-def _gain(found: Interval) -> str:
-    mean, low, high = (round(value, 1) + 0.0 for value in (found.mean, found.low, found.high))  # no -0.0
+def _gain(gain: Interval) -> str:
+    mean, low, high = (round(value, 1) + 0.0 for value in (gain.mean, gain.low, gain.high))  # no -0.0
     return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _option(path: VotingPath, voters: int) -> str:
+    """Write the first timesteps of a path as a command takes them."""
     return ",".join(map(str, sorted(path.timesteps[:voters])))
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

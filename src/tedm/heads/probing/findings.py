@@ -1,21 +1,18 @@
-"""What probes found, as rows of tables.
-
-Means are those of `tedm.heads.metrics.summary`, intervals those of `tedm.heads.metrics.bootstrap`.
-"""
+"""What probes found: scores of timesteps, levels and votes, and the tables and curves that are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.heads.metrics.bootstrap import Interval, interval
-from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_over_classes, require_convention
-from tedm.heads.probing.fits import METRICS, Probed
-from tedm.heads.probing.plan import Plan
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
+from tedm.heads.probing.fit import FittedProbe
+from tedm.heads.probing.plan import MEASURES, Plan
+from tedm.heads.probing.points import ChosenVote, Point, VotePoint, chosen_votes, dice_on_val, probe_points, vote_points
+from tedm.heads.probing.scored_images import ScoredImages
 from tedm.heads.probing.voting_path import VotingPath
 from tedm.store import Features
 
@@ -23,85 +20,6 @@ from tedm.store import Features
 Curves = dict[str, dict[int, list[tuple[int, float, float, float]]]]
 
 SCORE_COLUMNS = ("probe", "timesteps", "level", "n", "repeat", "domain", "split", "image", "group", "class_value")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One probe and training size in one domain; scores in points (x 100).
-
-    Parameters
-    ----------
-    probe : str
-        Name of the probe.
-    timestep : int or None
-    level : str or None
-        What it sees; None is all.
-    n : int
-        Training images.
-    domain : str
-        Where it was tested.
-    split : str
-        "test", or "val" for the images by which things are chosen.
-    metric : str
-        "dice", "precision" or "recall".
-    mean, low, high : float
-        Over images, each averaged over its repeats, with its 95 % interval.
-    repeats, images : int
-        How many are averaged.
-    left_out : int
-        Images without a score.
-    """
-
-    probe: str
-    timestep: int | None
-    level: str | None
-    n: int
-    domain: str
-    split: str
-    metric: str
-    mean: float
-    low: float
-    high: float
-    repeats: int
-    images: int
-    left_out: int
-
-
-@dataclass(frozen=True)
-class VotePoint:
-    """The vote of the first timesteps of a greedy path in one domain; Dice in points (x 100).
-
-    Parameters
-    ----------
-    n : int
-        Training images.
-    voters : int
-        How many timesteps vote.
-    timesteps : str
-        Which, "1+10+25".
-    chosen : bool
-        Whether this is the number of voters that is best on val.
-    domain, split : str
-    mean, low, high : float
-    gain, gain_low, gain_high : float
-        Over the first timestep alone, image by image.
-    cost : float
-        Part of all the timesteps: of the passes of the network, and of the store.
-    """
-
-    n: int
-    voters: int
-    timesteps: str
-    chosen: bool
-    domain: str
-    split: str
-    mean: float
-    low: float
-    high: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    cost: float
 
 
 class Findings:
@@ -112,7 +30,7 @@ class Findings:
     features : Features
         Whose labels and settings they are.
     plan : Plan
-    probed : sequence of Probed
+    probed : sequence of FittedProbe
     paths : sequence of VotingPath
     empty : {"leave-out", "count"}
         What an image counts whose truth does not show a class; see `tedm.heads.metrics.summary`.
@@ -127,134 +45,106 @@ class Findings:
         self,
         features: Features,
         plan: Plan,
-        probed: Sequence[Probed],
+        probed: Sequence[FittedProbe],
         paths: Sequence[VotingPath],
         *,
         empty: EmptyTruth = LEAVE_OUT,
     ) -> None:
-        require_convention(empty)
+        self._images = ScoredImages(features.labels, plan, empty)
         self.empty = empty
-        self.labels = labels = features.labels
+        self.labels = features.labels
         self.timesteps = features.settings.timesteps
         self.plan, self.probed, self.paths = plan, tuple(probed), tuple(paths)
-        position = {name: at for at, name in enumerate(labels.names)}
-        at = [position[name] for name in plan.scored]
-        self._groups = [labels.groups[n] for n in at]
-        self._domains = [labels.domains[n] for n in at]
-        self._splits = ["val" if number < plan.val else "test" for number in range(len(at))]
 
     def places(self) -> list[tuple[str, str]]:
-        """(domain, split) of all that was scored, test first."""
-        places = dict.fromkeys(zip(self._domains, self._splits, strict=True))
-        return sorted(places, key=lambda place: place[1] == "val")
+        """Return (domain, split) of all that was scored, test first."""
+        return self._images.places()
+
+    def images(self, domain: str, split: str) -> int:
+        """Return how many images of a domain and split were scored."""
+        return len(self._images.at(domain, split))
+
+    def without_class(self, domain: str, split: str) -> int:
+        """Return how many images of a domain and split show no foreground class."""
+        return self._images.without_class(self.probed[0].scores[0], domain, split)
 
     @cached_property
     def points(self) -> list[Point]:
-        """All probes x sizes x domains x metrics, val included."""
-        points = []
-        for done in self.probed:
-            of_images = self.image_scores(done.scores)
-            for n in self.plan.sizes:
-                of_size = of_images[[subset.n == n for subset in self.plan.subsets]]
-                for domain, split in self.places():
-                    some = self.at(domain, split)
-                    for number, metric in enumerate(METRICS):
-                        found = self.interval(of_size[:, some, number], some)
-                        about = (done.probe.name, done.probe.timestep, done.probe.level, n, domain, split, metric)
-                        scored = int((~np.isnan(of_size[:, some, number])).any(axis=0).sum())
-                        counts = len(of_size), scored, len(some) - scored
-                        points.append(Point(*about, found.mean, found.low, found.high, *counts))
-        return points
+        """All probes x sizes x domains x measures, val included."""
+        return probe_points(self._images, self.plan, self.probed)
 
     @cached_property
     def votes(self) -> list[VotePoint]:
-        """All sizes x numbers of voters x domains."""
-        found = []
-        for path in self.paths:
-            of_images = self.image_scores(path.scores)[..., 0]  # repeats, images, voters
-            every = len(path.timesteps)
-            for voters in range(1, every + 1):
-                for domain, split in self.places():
-                    some = self.at(domain, split)
-                    mine, first = of_images[:, some, voters - 1], of_images[:, some, 0]
-                    dice, gain = self.interval(mine, some), self.interval(mine - first, some)
-                    which = "+".join(map(str, sorted(path.timesteps[:voters])))
-                    chosen = voters == path.chosen
-                    found.append(
-                        VotePoint(
-                            path.n,
-                            voters,
-                            which,
-                            chosen,
-                            domain,
-                            split,
-                            dice.mean,
-                            dice.low,
-                            dice.high,
-                            gain.mean,
-                            gain.low,
-                            gain.high,
-                            voters / every,
-                        )
-                    )
-        return found
+        """All sizes x numbers of voters x domains, val included."""
+        return vote_points(self._images, self.paths)
+
+    @cached_property
+    def chosen_votes(self) -> dict[int, list[ChosenVote]]:
+        """By training size, what the chosen vote reaches on the test images of each domain."""
+        return {path.n: chosen_votes(self._images, path) for path in self.paths}
+
+    @cached_property
+    def levels_on_val(self) -> dict[str, dict[int, float]]:
+        """The mean Dice on val of each level that was probed with all timesteps, by level and training size, in points."""
+        alone = [fitted for fitted in self.probed if fitted.probe.kind == "level"]
+        return {str(fitted.probe.level): dice_on_val(self._images, self.plan, fitted) for fitted in alone}
 
     def curves(self, metric: str = "dice", *, split: str = "test") -> Curves:
-        """Scores of single timesteps as `tedm.show.timestep_figure` takes them: domain, n, (timestep, mean, low, high)."""
-        found: Curves = {}
+        """Return scores of single timesteps for `tedm.show.timestep_figure`: by domain and n, (timestep, mean, low, high)."""
+        curves: Curves = {}
         for point in self.points:
             if point.timestep is not None and point.level is None and (point.metric, point.split) == (metric, split):
-                curve = found.setdefault(point.domain, {}).setdefault(point.n, [])
+                curve = curves.setdefault(point.domain, {}).setdefault(point.n, [])
                 curve.append((point.timestep, point.mean, point.low, point.high))
-        return found
+        return curves
 
     def voting(self, *, split: str = "test") -> Curves:
-        """Dice of the votes as `tedm.show.voting_figure` takes it: domain, n, (voters, mean, low, high)."""
-        found: Curves = {}
+        """Return the Dice of the votes for `tedm.show.voting_figure`: by domain and n, (voters, mean, low, high)."""
+        curves: Curves = {}
         for point in self.votes:
             if point.split == split:
-                curve = found.setdefault(point.domain, {}).setdefault(point.n, [])
+                curve = curves.setdefault(point.domain, {}).setdefault(point.n, [])
                 curve.append((point.voters, point.mean, point.low, point.high))
-        return found
+        return curves
 
     def grid(self, n: int, *, metric: str = "dice", split: str = "test") -> dict[str, NDArray[np.float64]]:
-        """Scores of each level at each timestep as `tedm.show.level_figure` takes them: an array for each domain.
+        """Return scores of each level at each timestep as `tedm.show.level_figure` takes them: an array for each domain.
 
         Rows are `grid_levels`, columns `grid_timesteps`: where all of one are seen together, the row or column "all".
         """
         rows, columns = self.grid_levels, self.grid_timesteps
-        found: dict[str, NDArray[np.float64]] = {}
+        grids: dict[str, NDArray[np.float64]] = {}
         for point in self.points:
             if (point.n, point.metric, point.split) == (n, metric, split):
-                grid = found.setdefault(point.domain, np.full((len(rows), len(columns)), np.nan))
+                grid = grids.setdefault(point.domain, np.full((len(rows), len(columns)), np.nan))
                 level, timestep = point.level or "all", "all" if point.timestep is None else str(point.timestep)
                 grid[rows.index(level), columns.index(timestep)] = point.mean
-        return found
+        return grids
 
     @property
     def grid_levels(self) -> list[str]:
         """Levels that were probed, "all" first if timesteps were probed with all levels."""
-        return list(dict.fromkeys(done.probe.level or "all" for done in self.probed))
+        return list(dict.fromkeys(fitted.probe.level or "all" for fitted in self.probed))
 
     @property
     def grid_timesteps(self) -> list[str]:
         """Timesteps that were probed, "all" last if levels were probed with all timesteps."""
-        names = dict.fromkeys("all" if done.probe.timestep is None else str(done.probe.timestep) for done in self.probed)
+        names = dict.fromkeys("all" if fitted.probe.timestep is None else str(fitted.probe.timestep) for fitted in self.probed)
         return sorted(names, key=lambda name: name == "all")
 
     def scores(self) -> Iterator[list[object]]:
-        """The tidy table: a row for each fit, image and foreground class, the titles of the columns first.
+        """Yield the tidy table: a row for each fit, image and foreground class, the titles of the columns first.
 
         Votes are rows as well: their probe is "vote", and their timesteps those that voted.
         """
-        yield [*SCORE_COLUMNS, *METRICS]
+        yield [*SCORE_COLUMNS, *MEASURES]
         classes = list(enumerate(self.labels.classes))[1:] or [(0, self.labels.classes[0])]
         every = [str(timestep) for timestep in self.timesteps]
-        for done in self.probed:
-            timesteps = "+".join(every if done.probe.timestep is None else [str(done.probe.timestep)])
+        for fitted in self.probed:
+            timesteps = "+".join(every if fitted.probe.timestep is None else [str(fitted.probe.timestep)])
             for at, subset in enumerate(self.plan.subsets):
-                about = [done.probe.name, timesteps, done.probe.level or "all", subset.n, subset.repeat]
-                yield from self._rows(about, done.scores[at], classes)
+                about = [fitted.probe.name, timesteps, fitted.probe.level or "all", subset.n, subset.repeat]
+                yield from self._rows(about, fitted.scores[at], classes)
         for path in self.paths:
             repeats = [subset.repeat for subset in self.plan.subsets if subset.n == path.n]
             for voters in range(1, len(path.timesteps) + 1):
@@ -263,36 +153,18 @@ class Findings:
                     yield from self._rows(["vote", timesteps, "all", path.n, repeat], path.scores[row, :, voters - 1], classes)
 
     def fits(self) -> Iterator[list[object]]:
-        """A row for each fit: its penalty and how it was found, the titles of the columns first."""
+        """Yield a row for each fit: its penalty and how it was found, the titles of the columns first."""
         yield ["probe", "n", "repeat", "ridge", "chosen_by", "iterations", "converged", "images"]
-        for done in self.probed:
-            for subset, fit in zip(self.plan.subsets, done.fits, strict=True):
+        for fitted in self.probed:
+            for subset, fit in zip(self.plan.subsets, fitted.fits, strict=True):
                 about = [fit.ridge, fit.chosen_by, fit.iterations, fit.converged]
-                yield [done.probe.name, subset.n, subset.repeat, *about, ";".join(subset.images)]
+                yield [fitted.probe.name, subset.n, subset.repeat, *about, ";".join(subset.images)]
 
     def _rows(
         self, about: list[object], scores: NDArray[np.float64], classes: Sequence[tuple[int, int]]
     ) -> Iterator[list[object]]:
-        for number, name in enumerate(self.plan.scored):
-            place = [self._domains[number], self._splits[number], name, self._groups[number]]
+        images = self._images
+        for number, name in enumerate(images.names):
+            place = [images.domains[number], images.splits[number], name, images.groups[number]]
             for index, value in classes:
                 yield [*about, *place, value, *scores[number, index].tolist()]
-
-    def at(self, domain: str, split: str) -> list[int]:
-        """Positions among `Plan.scored` of the images of a domain and split."""
-        places = zip(self._domains, self._splits, strict=True)
-        return [number for number, place in enumerate(places) if place == (domain, split)]
-
-    def image_scores(self, ratios: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the scores of images, the mean over their foreground classes: from (..., classes, 3) to (..., 3)."""
-        return mean_over_classes(by_convention(ratios, METRICS, self.empty), axis=-2)
-
-    def without_class(self, domain: str, split: str) -> int:
-        """Return how many images of a domain and split show no foreground class."""
-        recall = self.probed[0].scores[0, self.at(domain, split), :, METRICS.index("recall")]
-        return int(np.isnan(recall[:, 1:] if recall.shape[1] > 1 else recall).all(axis=1).sum())
-
-    def interval(self, scores: NDArray[np.float64], some: Sequence[int]) -> Interval:
-        """In points."""
-        found = interval(scores, [self._groups[number] for number in some])
-        return Interval(100 * found.mean, 100 * found.low, 100 * found.high)

@@ -5,7 +5,7 @@ A probe is what a classifier may see: one timestep, one level, or one level at o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,11 +13,17 @@ import numpy as np
 
 from tedm.errors import TedmError
 from tedm.heads.data.subsets import first_images
+from tedm.heads.metrics.measures import Metric
 from tedm.store import IGNORE, Features
 from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
+from tedm.text import listed
 
 By = Literal["timestep", "level", "timestep,level"]
 SIZES = (1, 3, 6, 12)
+# Fewer than a single head tries: what matters here is the order of timesteps, at hundreds of fits.
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+# By what every probe is scored.
+MEASURES: tuple[Metric, ...] = ("dice", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -115,46 +121,69 @@ def plan_probes(
         learned from, chosen on and scored on share a picture or a group.
     """
     if by not in get_args(By):
-        raise TedmError(f"--by is {by!r}; it must be one of {', '.join(get_args(By))}")
+        raise TedmError(f"--by is {by!r}; it must be one of {listed(get_args(By))}")
     if repeats < 1:
         raise TedmError(f"--repeats is {repeats}; it must be at least 1")
     labels = features.labels
     candidates = images_to_learn_from(labels, split=train, domain=domain)
     tested = labels.select(split=test, labelled=True)
-    groups = labels.group_of(candidates)
+    where = f"split {train!r}" + (f" of {domain}" if domain else "")
+    counts = _training_sizes(sizes, len(candidates), where)
+    subsets, remarks = _subsets(features, candidates, counts, repeats)
+    val = labelled_images(labels, split="val", domain=domain)
+    require_apart(features, {"learned from": candidates, "chosen on": val, "scored on": tested})
+    return Plan(_probes(features, by), subsets, (*val, *tested), len(val), remarks)
+
+
+def _training_sizes(sizes: Sequence[int | None] | None, candidates: int, where: str) -> list[int]:
+    """Return the numbers of training images, ascending; None among them stands for all candidates."""
     if sizes is None:
-        sizes = [*(size for size in SIZES if size < len(candidates)), None]
-    too_many = [size for size in sizes if size is not None and size > len(candidates)]
+        sizes = [*(size for size in SIZES if size < candidates), None]
+    too_many = [size for size in sizes if size is not None and size > candidates]
     if too_many:
-        where = f"split {train!r}" + (f" of {domain}" if domain else "")
         raise TedmError(
-            f"--sizes asks for {too_many[0]} training images and {where} has {len(candidates)} with a mask; "
+            f"--sizes asks for {too_many[0]} training images and {where} has {candidates} with a mask; "
             "ask for fewer, or for all"
         )
     if not sizes:
         raise TedmError("--sizes is empty; give one or more numbers of training images, or all")
+    return sorted({candidates if size is None else size for size in sizes})
+
+
+def _subsets(
+    features: Features, candidates: Sequence[str], sizes: Sequence[int], repeats: int
+) -> tuple[tuple[Subset, ...], tuple[str, ...]]:
+    """Draw the training subsets; those that show one class only are left out, each with a remark."""
+    groups = features.labels.group_of(candidates)
     shown = {name: set(np.unique(features.mask(name)).tolist()) - {IGNORE} for name in candidates}
-    subsets, remarks = [], []
-    for n in sorted({len(candidates) if size is None else size for size in sizes}):
-        of_size = []
-        for repeat in range(1 if n == len(candidates) else repeats):
-            images = tuple(first_images(candidates, groups, n, repeat))
-            classes = set().union(*(shown[name] for name in images))
-            if len(classes) < 2:
-                names = [str(labels.classes[index]) for index in sorted(classes)]
-                remarks.append(
-                    f"repeat {repeat} of n = {n} was left out: its images show "
-                    + (f"mask value {names[0]} only" if names else "no label at all")
-                )
-                continue
-            of_size.append(Subset(n, repeat, images))
-        if not of_size:
+    subsets: list[Subset] = []
+    remarks: list[str] = []
+    for n in sizes:
+        drawn = [
+            Subset(n, repeat, tuple(first_images(candidates, groups, n, repeat)))
+            for repeat in range(1 if n == len(candidates) else repeats)
+        ]
+        lacking = {subset.repeat: remark for subset in drawn if (remark := _lacks_a_class(features, subset, shown))}
+        if len(lacking) == len(drawn):
             raise TedmError(
                 f"no subset of {n} training images shows two classes; ask for larger --sizes, or give images that show more"
             )
-        subsets += of_size
-    val = labelled_images(labels, split="val", domain=domain)
-    require_apart(features, {"learned from": candidates, "chosen on": val, "scored on": tested})
+        subsets += [subset for subset in drawn if subset.repeat not in lacking]
+        remarks += lacking.values()
+    return tuple(subsets), tuple(remarks)
+
+
+def _lacks_a_class(features: Features, subset: Subset, shown: Mapping[str, set[int]]) -> str:
+    """Say that a subset shows fewer than two classes; nothing if it shows enough."""
+    classes = set().union(*(shown[name] for name in subset.images))
+    if len(classes) > 1:
+        return ""
+    values = [features.labels.classes[index] for index in classes]
+    shows = f"mask value {values[0]} only" if values else "no label at all"
+    return f"repeat {subset.repeat} of n = {subset.n} was left out: its images show {shows}"
+
+
+def _probes(features: Features, by: By) -> tuple[Probe, ...]:
     timesteps, levels = features.settings.timesteps, [level.name for level in features.settings.levels]
     probes: list[Probe] = []
     if by != "level":
@@ -163,4 +192,4 @@ def plan_probes(
         probes += [Probe(level=level) for level in levels]
     if by == "timestep,level":
         probes += [Probe(timestep, level) for level in levels for timestep in timesteps]
-    return Plan(tuple(probes), tuple(subsets), (*val, *tested), len(val), tuple(remarks))
+    return tuple(probes)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import torch
-from joblib import Parallel, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
 from tedm.errors import TedmError
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, require_convention
-from tedm.heads.probing.cache import plan_key, read_probe, write_probe
+from tedm.heads.probing.cache import ProbeCache
 from tedm.heads.probing.findings import Findings
-from tedm.heads.probing.fits import STRENGTHS, Probed, compute_probe
-from tedm.heads.probing.plan import By, Plan, Probe, plan_probes
+from tedm.heads.probing.fit import FittedProbe, compute_probe
+from tedm.heads.probing.plan import STRENGTHS, By, Plan, Probe, plan_probes
 from tedm.heads.probing.voting_path import voting_paths
-from tedm.heads.runtime.memory import Budget, resident
+from tedm.heads.runtime.memory import Budget, BudgetError, resident
 from tedm.store import Features
 
 # What a helper process has at least: Python, torch, some images.
@@ -77,13 +72,13 @@ def probe(
     Raises
     ------
     TedmError
-        If images, masks or memory do not suffice; see `tedm.heads.probing.fits`.
+        If images, masks or memory do not suffice; see `plan_probes`, `run_probes` and `voting_paths`.
     """
     require_convention(empty)
     plan = plan_probes(features, sizes=sizes, repeats=repeats, by=by, domain=domain, train=train, test=test)
-    probed = run_probes(features, plan, ridge=ridge, memory=memory, processes=processes, kept=kept, progress=progress)
-    paths = voting_paths(features, plan, probed, memory=memory, progress=progress, empty=empty)
-    return Findings(features, plan, probed, paths, empty=empty)
+    fitted = run_probes(features, plan, ridge=ridge, memory=memory, processes=processes, kept=kept, progress=progress)
+    paths = voting_paths(features, plan, fitted, memory=memory, progress=progress, empty=empty)
+    return Findings(features, plan, fitted, paths, empty=empty)
 
 
 def run_probes(
@@ -95,8 +90,8 @@ def run_probes(
     processes: int = 1,
     kept: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
-) -> list[Probed]:
-    """Fit and score every probe.
+) -> list[FittedProbe]:
+    """Fit and score every probe of a plan.
 
     Parameters
     ----------
@@ -118,7 +113,7 @@ def run_probes(
 
     Returns
     -------
-    list of Probed
+    list of FittedProbe
         In the order of `plan.probes`.
 
     Raises
@@ -128,43 +123,35 @@ def run_probes(
     """
     if processes < 1:
         raise TedmError(f"--processes is {processes}; it must be at least 1")
-    key = plan_key(features, plan, ridge)
-    found = {probe: done for probe in plan.probes if kept is not None and (done := read_probe(kept, probe, key)) is not None}
-    missing = [probe for probe in plan.probes if probe not in found]
+    cache = ProbeCache(kept, features, plan, ridge)
+    finished = {probe: fitted for probe in plan.probes if (fitted := cache.read(probe)) is not None}
+    missing = [probe for probe in plan.probes if probe not in finished]
     total = Budget(memory).total
     processes = min(processes, len(missing), max(1, (total - resident()) // PROCESS_BYTES))
-    for done in _computed(features, plan, missing, ridge, memory, total, processes):
-        if kept is not None:
-            write_probe(kept, done, key)
-        found[done.probe] = done
+    here = (compute_probe(features, plan, probe, ridge, memory) for probe in missing)
+    for fitted in here if processes <= 1 else _in_processes(features, plan, missing, ridge, total, processes):
+        cache.write(fitted)
+        finished[fitted.probe] = fitted
         if progress is not None:
-            progress(len(found), len(plan.probes), done.probe.name)
-    return [found[probe] for probe in plan.probes]
+            progress(len(finished), len(plan.probes), fitted.probe.name)
+    return [finished[probe] for probe in plan.probes]
 
 
-def _computed(
-    features: Features,
-    plan: Plan,
-    probes: Sequence[Probe],
-    ridge: Sequence[float],
-    memory: int | None,
-    total: int,
-    processes: int,
-) -> Iterator[Probed]:
-    """The probes in order, here or by processes that share what the budget leaves."""
-    if processes <= 1:
-        for probe in probes:
-            yield compute_probe(features, plan, probe, ridge, memory)
-        return
+def _in_processes(
+    features: Features, plan: Plan, probes: Sequence[Probe], strengths: Sequence[float], total: int, processes: int
+) -> Iterator[FittedProbe]:
+    """Yield the probes in order, computed by processes that share what the budget `total` leaves."""
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     share = (total - resident()) // processes
     try:
         with parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
-            calls = (delayed(_one_apart)(features, plan, probe, ridge, share) for probe in probes)
+            calls = (delayed(_in_one_thread)(features, plan, probe, strengths, share) for probe in probes)
             yield from Parallel(return_as="generator", batch_size=1)(calls)
-    except TedmError as error:
-        if "is not enough for" not in str(error):
-            raise
-        raise TedmError(f"{error}\n{processes} processes share the memory; --processes 1 gives all of it to one.") from error
+    except BudgetError as error:
+        raise BudgetError(f"{error}\n{processes} processes share the memory; --processes 1 gives all of it to one.") from error
     except TerminatedWorkerError as error:
         raise TedmError(
             "a helper process was killed, for want of memory most likely; what was finished is safe. "
@@ -174,6 +161,9 @@ def _computed(
         get_reusable_executor().shutdown(wait=True, kill_workers=True)  # else they stay, with their memory
 
 
-def _one_apart(features: Features, plan: Plan, probe: Probe, ridge: Sequence[float], memory: int) -> Probed:
+def _in_one_thread(features: Features, plan: Plan, probe: Probe, strengths: Sequence[float], memory: int) -> FittedProbe:
+    """Compute a probe in a helper process, whose cores are the others' as well."""
+    import torch
+
     torch.set_num_threads(1)
-    return compute_probe(features, plan, probe, ridge, memory)
+    return compute_probe(features, plan, probe, strengths, memory)

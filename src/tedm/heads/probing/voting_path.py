@@ -16,8 +16,9 @@ from tedm.errors import TedmError
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.metrics.scores import score_each
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_over_classes, mean_over_images
-from tedm.heads.probing.fits import METRICS, Probed, opinions
-from tedm.heads.probing.plan import Plan
+from tedm.heads.probing.classifiers import opinions
+from tedm.heads.probing.fit import FittedProbe
+from tedm.heads.probing.plan import MEASURES, Plan
 from tedm.heads.runtime.memory import Budget
 from tedm.store import Block, Features
 
@@ -50,20 +51,20 @@ class VotingPath:
     scores: NDArray[np.float64]
 
     def nearly(self, within: float) -> int:
-        """The fewest of them whose vote comes so near to the best on val, `within` in [0, 1]."""
+        """Return the fewest of them whose vote comes so near to the best on val, `within` in [0, 1]."""
         return 1 + next(number for number, dice in enumerate(self.val) if dice >= max(self.val) - within)
 
 
 def voting_paths(
     features: Features,
     plan: Plan,
-    probed: Sequence[Probed],
+    probed: Sequence[FittedProbe],
     *,
     memory: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     empty: EmptyTruth = LEAVE_OUT,
 ) -> list[VotingPath]:
-    """For each training size, the timesteps that vote best together.
+    """Find for each training size the timesteps that vote best together.
 
     The same timesteps are taken for all repeats of a size: the mean Dice on val images (`tedm.heads.metrics.summary`) decides.
 
@@ -89,7 +90,7 @@ def voting_paths(
     TedmError
         If the budget does not hold the opinions on an image, or no val image has a score.
     """
-    alone = [done for done in probed if done.probe.kind == "timestep"]
+    alone = [fitted for fitted in probed if fitted.probe.kind == "timestep"]
     val = plan.scored[: plan.val]
     if not val or len(alone) < 2:
         return []
@@ -98,21 +99,21 @@ def voting_paths(
     rounds = len(alone)
     paths: dict[int, list[int]] = {n: [] for n in plan.sizes}
     dice: dict[int, list[float]] = {n: [] for n in plan.sizes}
-    for done in range(rounds):
+    for number in range(1, rounds + 1):
         means = committee.candidates(val, paths, empty)
         for n in plan.sizes:
             best = int(np.nanargmax(means[n]))
             paths[n].append(best)
             dice[n].append(float(means[n][best]))
         if progress is not None:
-            progress(done + 1, rounds + 1, "choosing timesteps")
+            progress(number, rounds + 1, "choosing timesteps")
     scores = committee.along(plan.scored, paths)
     if progress is not None:
         progress(rounds + 1, rounds + 1, "voting")
     return [
         VotingPath(
             n,
-            tuple(int(alone[at].probe.timestep or 0) for at in paths[n]),
+            tuple(committee.timesteps[at] for at in paths[n]),
             tuple(dice[n]),
             1 + int(np.argmax(dice[n])),
             scores[n],
@@ -122,20 +123,20 @@ def voting_paths(
 
 
 class _Committee:
-    """The classifiers of all timesteps and subsets."""
+    """The classifiers of all timesteps and subsets; timesteps are numbered, and a path is a list of their numbers."""
 
-    def __init__(self, features: Features, plan: Plan, alone: Sequence[Probed]) -> None:
+    def __init__(self, features: Features, plan: Plan, alone: Sequence[FittedProbe]) -> None:
         self._features = features
         self._alone = alone
-        self._of_size = {n: [at for at, subset in enumerate(plan.subsets) if subset.n == n] for n in plan.sizes}
+        self._subsets = {n: [at for at, subset in enumerate(plan.subsets) if subset.n == n] for n in plan.sizes}
         self._classes = len(features.labels.classes)
-        self._timesteps = [int(done.probe.timestep or 0) for done in alone]
+        self.timesteps = [int(fitted.probe.timestep or 0) for fitted in alone]
 
     def require(self, budget: Budget) -> None:
         """Refuse a budget that does not hold an image's activations and opinions."""
         settings = self._features.settings
         pixels = settings.image_size**2 * self._classes
-        fits = sum(len(subsets) for subsets in self._of_size.values())
+        fits = sum(len(subsets) for subsets in self._subsets.values())
         opinions = pixels * fits * (len(self._alone) + settings.draws) * BYTES_PER_PROBABILITY
         budget.require(
             sum(block_bytes(self._features, len(self._alone))) + opinions, "the votes of all timesteps' classifiers on an image"
@@ -144,50 +145,51 @@ class _Committee:
     def candidates(
         self, names: Sequence[str], paths: dict[int, list[int]], empty: EmptyTruth
     ) -> dict[int, NDArray[np.float64]]:
-        """For each size, the mean Dice with each further timestep; NaN for those that vote already."""
-        found: dict[int, list[NDArray[np.float64]]] = {n: [] for n in paths}
+        """Return for each size the mean Dice with each further timestep; NaN for those that vote already."""
+        image_dice: dict[int, list[NDArray[np.float64]]] = {n: [] for n in paths}
         for block, truth in self._images(names):
-            of_all = self._opinions(block)
-            for n, subsets in self._of_size.items():
+            probabilities = self._opinions(block)
+            for n, subsets in self._subsets.items():
                 dice = np.full((len(subsets), len(self._alone)), np.nan)
                 rest = [at for at in range(len(self._alone)) if at not in paths[n]]
                 for row, subset in enumerate(subsets):
-                    voted = sum((of_all[at, subset] for at in paths[n]), np.zeros(of_all.shape[2:]))
-                    masks = np.stack([(voted + of_all[at, subset]).argmax(axis=-1) for at in rest])
-                    scores = by_convention(self._scores(truth, masks), METRICS, empty)
-                    dice[row, rest] = mean_over_classes(scores[..., METRICS.index("dice")])
-                found[n].append(dice)
-        means = {n: mean_over_images(np.stack(of_images).swapaxes(0, 1)) for n, of_images in found.items()}
-        if any(np.isnan(of_size).all() for of_size in means.values()):
+                    voted = sum((probabilities[at, subset] for at in paths[n]), np.zeros(probabilities.shape[2:]))
+                    masks = np.stack([(voted + probabilities[at, subset]).argmax(axis=-1) for at in rest])
+                    scores = by_convention(self._measures(truth, masks), MEASURES, empty)
+                    dice[row, rest] = mean_over_classes(scores[..., MEASURES.index("dice")])
+                image_dice[n].append(dice)
+        means = {n: mean_over_images(np.stack(dice).swapaxes(0, 1)) for n, dice in image_dice.items()}
+        if any(np.isnan(dice).all() for dice in means.values()):
             raise TedmError(
                 "no val image shows a foreground class: there is nothing to choose timesteps by; give val other images"
             )
         return means
 
     def along(self, names: Sequence[str], paths: dict[int, list[int]]) -> dict[int, NDArray[np.float64]]:
-        """For each size, the scores of the votes along its path."""
-        shape = (len(names), len(self._alone), self._classes, len(METRICS))
-        found = {n: np.full((len(subsets), *shape), np.nan) for n, subsets in self._of_size.items()}
+        """Return for each size the measures of the votes along its path, of shape (repeats, images, timesteps, classes, 3)."""
+        shape = (len(names), len(self._alone), self._classes, len(MEASURES))
+        measures = {n: np.full((len(subsets), *shape), np.nan) for n, subsets in self._subsets.items()}
         for number, (block, truth) in enumerate(self._images(names)):
-            of_all = self._opinions(block)
-            for n, subsets in self._of_size.items():
+            probabilities = self._opinions(block)
+            for n, subsets in self._subsets.items():
                 for row, subset in enumerate(subsets):
-                    masks = np.cumsum(of_all[paths[n], subset], axis=0).argmax(axis=-1)
-                    found[n][row, number] = self._scores(truth, masks)
-        return found
+                    masks = np.cumsum(probabilities[paths[n], subset], axis=0).argmax(axis=-1)
+                    measures[n][row, number] = self._measures(truth, masks)
+        return measures
 
     def _images(self, names: Sequence[str]) -> Iterator[tuple[Block, NDArray[np.uint8]]]:
         masks = (self._features.mask(name).ravel() for name in names)
-        return zip(self._features.blocks(names, self._timesteps), masks, strict=True)
+        return zip(self._features.blocks(names, self.timesteps), masks, strict=True)
 
     def _opinions(self, block: Block) -> NDArray[np.float64]:
-        """Of the draws' mean: shape (timesteps, subsets, pixels, classes)."""
-        found = []
-        for timestep, done in zip(self._timesteps, self._alone, strict=True):
-            found.append(np.stack([one.mean(axis=0) for one in opinions(block.at([timestep]), done.fits)]))
-        return np.stack(found)
+        """Return the mean over draws of each classifier's probabilities: shape (timesteps, subsets, pixels, classes)."""
+        return np.stack(
+            [
+                np.stack([draws.mean(axis=0) for draws in opinions(block.at([timestep]), fitted.fits)])
+                for timestep, fitted in zip(self.timesteps, self._alone, strict=True)
+            ]
+        )
 
-    def _scores(self, truth: NDArray[np.uint8], masks: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Shape (masks, classes, 3)."""
-        scores = score_each(truth, masks, self._classes)
-        return np.stack([scores.dice, scores.precision, scores.recall], axis=-1)
+    def _measures(self, truth: NDArray[np.uint8], masks: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return Dice, precision and recall of some masks of an image: shape (masks, classes, 3)."""
+        return score_each(truth, masks, self._classes).stacked(MEASURES)

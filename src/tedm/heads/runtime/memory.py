@@ -21,6 +21,10 @@ SLACK = 1.05
 HELD = 2**26
 
 
+class BudgetError(TedmError):
+    """A budget that does not hold what is asked for; more memory, or sharing it with fewer, would do."""
+
+
 class Budget:
     """Bytes that this process may have resident.
 
@@ -78,14 +82,14 @@ class Budget:
 
         Raises
         ------
-        TedmError
+        BudgetError
             With the least budget that would do.
         """
         least = resident() + HELD + int(needed * SLACK)
         if least <= self.total:
             return
         name = "--memory" if self.was_given else "half of the free memory,"
-        raise TedmError(
+        raise BudgetError(
             f"{name} {gigabytes(self.total)} is not enough for {what}: "
             f"the least that would do is --memory {_megabytes_up(least)}" + (f"; or {remedy}" if remedy else "")
         )

@@ -1,0 +1,67 @@
+"""What a table of scores holds: a cell for each method, training size and domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method trained on `n` images, tested in one domain; `mean` and `deviation` in points (x 100).
+
+    `images` counts those that are averaged, `groups` their groups, and `left_out` the others: of these, `unmatched` have no
+    score of some method that is compared. `without_class` counts images whose truth shows no foreground class; the convention
+    for empty truths decides whether they are averaged. `p_value` is that of the test against the best method, corrected for the
+    number of methods compared in this domain and n; NaN for the best itself.
+    """
+
+    domain: str
+    n: int
+    method: str
+    mean: float
+    deviation: float
+    images: int
+    left_out: int
+    groups: int
+    seeds: int
+    labels_used: int
+    p_value: float = float("nan")
+    best: bool = False
+    equal: bool = False
+    without_class: int = 0
+    unmatched: int = 0
+
+    @property
+    def marked(self) -> bool:
+        """Whether it is the best or not significantly different from the best."""
+        return self.best or self.equal
+
+
+@dataclass(frozen=True)
+class Cells:
+    """All cells, ordered by domain, n and method, with what was scored and how.
+
+    Parameters
+    ----------
+    cells : tuple of Cell
+    metric : {"dice", "precision", "recall", "iou"}
+        What is averaged and compared.
+    alpha : float
+        Level of the test after the correction.
+    resolution : str
+        Where the masks were compared.
+    class_values : tuple of int
+        Mask values of the classes that are averaged.
+    empty : {"leave-out", "count"}
+        The convention for empty truths.
+    """
+
+    cells: tuple[Cell, ...]
+    metric: Metric
+    alpha: float
+    resolution: str
+    class_values: tuple[int, ...]
+    empty: EmptyTruth = LEAVE_OUT

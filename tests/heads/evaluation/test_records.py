@@ -1,0 +1,57 @@
+"""Records come back from their file as they were, and what is no record is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads.evaluation.records import Record, read_records, write_records
+
+
+def record(method: str = "tedm", image: str = "a", dice: float = 0.5, **changes: Any) -> Record:
+    row = Record(method, 1, 0, "shenzhen", "test", image, image, 1, dice, dice, dice, dice / (2 - dice), 1, "feature")
+    return replace(row, **changes)
+
+
+def test_records_come_back_with_every_digit(tmp_path: Any) -> None:
+    dice = [float(value) for value in np.random.default_rng(3).uniform(size=9)]
+    rows = [
+        *(record(image=f"i{number}", dice=value) for number, value in enumerate(dice)),
+        record(image='ü, "x"\ny', group="", dice=math.nan),
+    ]
+    write_records(rows, tmp_path / "scores.csv")
+    assert [str(row) for row in read_records(tmp_path / "scores.csv")] == [str(row) for row in rows]
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_a_failed_write_leaves_the_old_records(tmp_path: Any) -> None:
+    write_records([record()], tmp_path / "scores.csv")
+
+    def interrupted() -> Any:
+        yield record("ledm")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_records(interrupted(), tmp_path / "scores.csv")
+    assert read_records(tmp_path / "scores.csv") == [record()]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_that_hold_no_records_are_refused(tmp_path: Any) -> None:
+    path = tmp_path / "scores.csv"
+    with pytest.raises(TedmError, match="cannot read the records"):
+        read_records(path)
+    path.write_text("method,n\ntedm,1\n")
+    with pytest.raises(TedmError, match="has no column seed"):
+        read_records(path)
+    write_records([record(), record()], path)
+    path.write_text(path.read_text().replace("tedm,1,", "tedm,one,", 1) + "ledm,2\n")
+    with pytest.raises(TedmError, match=r"(?s)line 2: n should be int, got 'one'.*line 4: seed is missing"):
+        read_records(path)
+    with pytest.raises(TedmError, match="cannot write"):
+        write_records([], tmp_path / "missing" / "scores.csv")
