@@ -47,7 +47,7 @@ def test_a_regression_on_a_coarse_level_is_that_on_its_pixels(make_store, values
 
 
 def test_pixels_without_a_label_are_not_counted():
-    tally = Tally.of(np.array([[0, IGNORE], [IGNORE, 1]], np.uint8), 1)
+    tally = Tally.from_mask(np.array([[0, IGNORE], [IGNORE, 1]], np.uint8), 1)
     assert (tally.cells.tolist(), tally.labels.tolist(), tally.counts.tolist()) == ([0, 0], [0, 1], [1, 1])
 
 

@@ -53,12 +53,12 @@ class Tally:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, mask: NDArray[np.uint8], side: int) -> Tally:
+    def from_mask(cls, mask: NDArray[np.uint8], side: int) -> Tally:
         """Count the pixels of a mask of shape (size, size) in the cells of a level.
 
         Examples
         --------
-        >>> tally = Tally.of(np.array([[0, 0], [0, 1]], np.uint8), 1)
+        >>> tally = Tally.from_mask(np.array([[0, 0], [0, 1]], np.uint8), 1)
         >>> tally.labels.tolist(), tally.counts.tolist()
         ([0, 1], [3, 1])
         """

@@ -200,7 +200,7 @@ class TrainingData:
             return None
         name = labelled.block.name
         if name not in self._tallies:
-            self._tallies[name] = Tally.of(labelled.mask, side)
+            self._tallies[name] = Tally.from_mask(labelled.mask, side)
         return self._tallies[name]
 
     def row_chunks(

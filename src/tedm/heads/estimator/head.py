@@ -336,7 +336,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         part = min(PART_BYTES, max(data.budget.left() // 20, 1))
         fixed = data.block_bytes + data.reading_bytes + 2 * part
         data.budget.require(
-            fixed + need.of(strata * data.rows_per_pixel),
+            fixed + need.bytes_for(strata * data.rows_per_pixel),
             f"{name_of(made)} on one pixel of each class of each image",
             "choose an estimator with partial_fit, linear_model.SGDClassifier say",
         )

@@ -81,8 +81,8 @@ class Need:
         other = BYTES_PER_ROW + 16 * len(data.classes)
         return cls(data.n_features * 4, _factor(made), other, each * node, at_most * node)
 
-    def of(self, rows: int) -> int:
-        """Bytes for so many rows."""
+    def bytes_for(self, rows: int) -> int:
+        """Return the bytes that so many rows take."""
         return int(rows * self._per_row + min(rows * self._trees_per_row, self._trees))
 
     def most_rows(self, nbytes: int) -> int:

@@ -37,14 +37,14 @@ class Aim:
     total: float
 
     @classmethod
-    def of(
+    def from_labels(
         cls,
         labels: NDArray[np.uint8],
         position: NDArray[np.uint8],
         row_weights: NDArray[np.float64],
         counts: NDArray[np.int64] | None = None,
     ) -> Aim:
-        """From class indices, the output of each class, what each class counts, and how often each row is there."""
+        """Take class indices, the output of each class, what each class counts, and how often each row is there."""
         at = position[labels]
         weights = row_weights[labels] * (at != IGNORE)
         if counts is not None:

@@ -150,8 +150,8 @@ class LogisticHead(Classifier):
         self.classes_ = np.arange(len(data.classes))
         if self.select == "val" and validation is None:
             raise TedmError("select='val' needs validation images to choose by; give some, or take 'cv'")
-        held_out = Source.of(validation) if validation is not None and self.select == "val" else None
-        return self._solve(Source.of(data), held_out, data.n_features, progress)
+        held_out = Source.from_training_data(validation) if validation is not None and self.select == "val" else None
+        return self._solve(Source.from_training_data(data), held_out, data.n_features, progress)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of shape (rows, classes)."""

@@ -96,7 +96,7 @@ def losses(rows: Rows, names: Sequence[str], models: Sequence[Model], effort: Ef
                 logits += stack.shift
                 for run in stack.runs:
                     if run.aim not in aims:
-                        aims[run.aim] = Aim.of(part.labels, *abreast.aims[run.aim], part.counts)
+                        aims[run.aim] = Aim.from_labels(part.labels, *abreast.aims[run.aim], part.counts)
                     aim = aims[run.aim]
                     if run.two_classes:
                         mine.loss[run.at] += two_classes(logits[:, run.columns], aim)

@@ -121,13 +121,13 @@ class Source:
     counts: Mapping[str, NDArray[np.int64]]
 
     @classmethod
-    def of(cls, data: TrainingData) -> Source:
+    def from_training_data(cls, data: TrainingData) -> Source:
         """Take the images of some features."""
         names = list(dict.fromkeys(data.names))
         groups = dict(zip(names, data.features.labels.group_of(names), strict=True))
         counts = {name: np.bincount(data.masks[name].ravel(), minlength=256) for name in names}
-        for of_image in counts.values():
-            of_image[IGNORE] = 0
+        for labels in counts.values():
+            labels[IGNORE] = 0
         return cls(data, groups, counts)
 
     def present(self, images: Sequence[str]) -> NDArray[np.intp]:

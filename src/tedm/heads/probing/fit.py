@@ -81,7 +81,7 @@ def _fits(features: Features, probe: Probe, plan: Plan, strengths: Sequence[floa
     names = list(dict.fromkeys(name for subset in plan.subsets for name in subset.images))
     timesteps = None if probe.timestep is None else [probe.timestep]
     data = TrainingData(features, names, rows="share", timesteps=timesteps, memory=budget)
-    source = Source.of(data)
+    source = Source.from_training_data(data)
     jobs = []
     for subset in plan.subsets:
         labelled = [name for name in subset.images if name in source.counts]
