@@ -27,9 +27,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from tedm.heads import candidates, evaluate, first_images, fit, method_named, rank
-from tedm.heads.evaluation.intervals import image_scores
-from tedm.heads.metrics.summary import mean_and_deviation
+from tedm.heads import candidates, evaluate, first_images, fit, image_scores, mean_and_deviation, method_named, rank
 from tedm.store import Features, FeatureStore
 
 MORE = 5

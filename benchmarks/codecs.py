@@ -19,10 +19,7 @@ import numpy as np
 from numcodecs import Blosc, Zstd
 from synthetic import machine
 
-from tedm.extract import load_backbone, read_manifest
-from tedm.extract.arithmetic import choose_arithmetic
-from tedm.extract.live import square_image
-from tedm.extract.pipeline import compute
+from tedm.extract import choose_arithmetic, compute, load_backbone, read_manifest, square_image
 from tedm.store import FeatureSettings, Storage
 from tedm.store.layout import stored, upsampled_array
 from tedm.store.skeleton import CHUNK_BYTES, compressors

@@ -169,7 +169,7 @@ def memory(layout: str) -> None:
             some = folder / f"{count}.csv"
             some.write_text("image\n" + "".join(f"images/{number:04d}.png\n" for number in range(count)))
             program = (
-                "import sys; from tedm.cli.extract import main; from tedm.extract.estimate import peak_memory\n"
+                "import sys; from tedm.cli.extract import main; from tedm.extract import peak_memory\n"
                 "main(standalone_mode=False); print(peak_memory())"
             )
             command = [

@@ -37,10 +37,7 @@ def main() -> None:
         return
     import torch
 
-    from tedm.heads.boosting.head import XGBoostHead
-    from tedm.heads.data.dataset import TrainingData
-    from tedm.heads.linear.logistic import LogisticHead
-    from tedm.heads.mlp.head import MLPHead
+    from tedm.heads import LogisticHead, MLPHead, TrainingData, XGBoostHead
     from tedm.store import FeatureStore
 
     torch.set_num_threads(asked.threads)

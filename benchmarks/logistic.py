@@ -18,11 +18,7 @@ import torch
 from synthetic import machine, make_store, peak_bytes
 from threadpoolctl import threadpool_limits
 
-from tedm.heads.data.dataset import TrainingData
-from tedm.heads.data.rows import dense_rows
-from tedm.heads.linear.logistic import LogisticHead
-from tedm.heads.linear.passes import Effort, Model, losses
-from tedm.heads.runtime.memory import resident
+from tedm.heads import Effort, LogisticHead, Model, TrainingData, dense_rows, losses, resident
 from tedm.store import FeatureStore
 
 IMAGES = 12

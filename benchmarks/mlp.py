@@ -23,12 +23,7 @@ import torch
 from synthetic import machine, make_store, peak_bytes
 from torch import nn
 
-from tedm.heads.data.dataset import TrainingData
-from tedm.heads.data.rows import dense_rows, row_labels
-from tedm.heads.mlp.head import MLPHead
-from tedm.heads.mlp.layers import working_bytes
-from tedm.heads.mlp.network import Committee, hidden_sizes
-from tedm.heads.runtime.memory import Budget
+from tedm.heads import Budget, Committee, MLPHead, TrainingData, dense_rows, hidden_sizes, row_labels, working_bytes
 from tedm.store import Block, FeatureStore
 
 LEAST = 3.0

@@ -27,11 +27,13 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from tedm.heads import (
+    RULES,
     Record,
     Reliability,
     Segmenter,
     calibrate,
     fit,
+    image_scores,
     learn_weights,
     load_head,
     method_named,
@@ -41,8 +43,6 @@ from tedm.heads import (
     summarise,
     write_records,
 )
-from tedm.heads.evaluation.intervals import image_scores
-from tedm.heads.voting.vote import RULES
 from tedm.show import reliability_figure, save
 from tedm.store import FeatureStore
 

@@ -100,9 +100,7 @@ def _in_memory(options: argparse.Namespace) -> dict[str, Any]:
     """All rows at once, XGBoost as it comes."""
     import xgboost
 
-    from tedm.heads import Segmenter, first_images
-    from tedm.heads.boosting.head import XGBoostHead
-    from tedm.heads.data.dataset import TrainingData
+    from tedm.heads import Segmenter, TrainingData, XGBoostHead, first_images
 
     store, method = _begin(options)
     candidates = store.labels.select(split="train", domain=options.domain, labelled=True)

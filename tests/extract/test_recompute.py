@@ -10,7 +10,7 @@ import pytest
 from tedm.errors import TedmError
 from tedm.extract import extract, load_backbone, read_manifest
 from tedm.extract.backbones import random_backbone
-from tedm.extract.recompute import recompute, require_same_bits
+from tedm.extract.recompute import recompute_images, require_same_bits
 from tedm.store import FeatureStore
 
 SETTINGS = {"timesteps": (1, 50), "device": "cpu", "precision": "float32", "threads": 1, "layout": "native"}
@@ -31,7 +31,7 @@ def store(whole, tmp_path):
 def test_a_sound_store_has_the_bits_that_the_backbone_gives(store, checkpoint):
     calls = []
     names = store.labels.names[:3]
-    assert recompute(store, load_backbone(checkpoint), names, progress=lambda *at: calls.append(at)) == []
+    assert recompute_images(store, load_backbone(checkpoint), names, progress=lambda *at: calls.append(at)) == []
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -39,7 +39,7 @@ def test_a_shard_of_another_image_is_found_though_its_checksum_is_sound(store, c
     first, second, third = store.labels.names[:3]
     files = store.files_of(first)["level1"], store.files_of(second)["level1"]
     shutil.copy(store.path / files[0], store.path / files[1])
-    (damage,) = recompute(store, load_backbone(checkpoint), [second, third])
+    (damage,) = recompute_images(store, load_backbone(checkpoint), [second, third])
     assert (damage.image, damage.array) == (second, "level1")
     difference = np.abs(store.block(first).cells[1].astype(float) - whole_cells(store, checkpoint, second)).max()
     assert damage.cause == f"computed again, it has other bits (by up to {difference:.3g})"

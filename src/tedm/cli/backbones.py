@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,10 +21,10 @@ CONFIG = click.option(
 )
 
 
-def backbone_options(checkpoint_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """`--checkpoint`, `--backbone` and `--backbone-config`, as parameters `checkpoint`, `backbone` and `backbone_config`."""
+def backbone_options(checkpoint_help: str) -> Callable[[options.FC], options.FC]:
+    """Add `--checkpoint`, `--backbone` and `--backbone-config`; parameters `checkpoint`, `backbone` and `backbone_config`."""
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: options.FC) -> options.FC:
         command = CONFIG(command)
         command = click.option(
             "--backbone",
@@ -38,7 +38,7 @@ def backbone_options(checkpoint_help: str) -> Callable[[Callable[..., Any]], Cal
 
 
 def load(checkpoint: Path | None, backbone: str | None, backbone_config: Path | None) -> Backbone | None:
-    """The backbone that these options name; None if they name none."""
+    """Load the backbone that these options name; return None if they name none."""
     from tedm.extract import load_backbone
     from tedm.extract.backbones import own_backbone, read_config
 

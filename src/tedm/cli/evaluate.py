@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tedm.cli import options
-from tedm.cli.running import command_line, plain_errors, progress, say_what_differs, say_what_is_not_applied
+from tedm.cli.running import command_line, plain_errors, progress, say
 from tedm.errors import TedmError
 from tedm.files import require_new
 
 if TYPE_CHECKING:
-    from tedm.heads.metrics.summary import EmptyTruth
-
-RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt": "to_text"}
+    from tedm.heads import EmptyTruth, Metric, VotingRule
 
 
 @click.command()
@@ -38,7 +35,7 @@ RENDERINGS = {".csv": "to_csv", ".md": "to_markdown", ".tex": "to_latex", ".txt"
 @options.VOTE
 @options.TIMESTEPS
 @options.cleaning_options
-@click.option("--out", type=options.PATH, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
+@click.option("--out", type=options.TABLE, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
 @click.option(
     "--calibration",
@@ -60,10 +57,10 @@ def main(
     split: str,
     domain: str | None,
     by: str,
-    metric: Any,
+    metric: Metric,
     empty_truth: EmptyTruth,
-    vote: Any,
-    timesteps: Any,
+    vote: VotingRule | None,
+    timesteps: tuple[int, ...] | None,
     largest: int | None,
     fill_holes: bool,
     min_area: int | None,
@@ -80,46 +77,46 @@ def main(
     Scores are Dice (or --metric) per image and class at feature resolution, averaged over the same images for every head. With
     --largest, --fill-holes or --min-area each head is scored twice, with its masks as they are and cleaned, side by side.
     """
-    if out is not None and out.suffix not in RENDERINGS:
-        raise click.BadParameter(f"{out}: the ending must be one of {', '.join(RENDERINGS)}", param_hint="--out")
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
-    if folder is not None:
-        require_new(folder)
+    for place in (folder, calibration):
+        if place is not None:
+            require_new(place)
     from tedm.devices import choose_device
-    from tedm.heads import evaluate, load_head, reliability, summarise, write_records
-    from tedm.heads.evaluation.folder import write_evaluation
-    from tedm.heads.runtime.workers import connect
-    from tedm.heads.segmenter.postprocess import Cleaning
+    from tedm.heads import Cleaning, connect, load_head
     from tedm.store import FeatureStore
+    from tedm.study import evaluate_heads
+    from tedm.study.report.calibration import calibration_lines
 
-    if calibration is not None:
-        require_new(calibration)
-    features = FeatureStore.open(store)
-    loaded = {str(path): load_head(path, device=choose_device(device)) for path in heads}
-    say_what_differs(features, loaded.values())
-    say_what_is_not_applied(loaded, vote, timesteps)
-    asked: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
-    asked["cleaning"] = Cleaning(largest, fill_holes, min_area or 0)
-    with connect(scheduler) as workers, progress("evaluating") as show:
-        scores = evaluate(features, loaded, workers=workers, what=str(store), progress=show, **asked)
-    if by == "none":
-        scores = [dataclasses.replace(record, domain="all") for record in scores]
-    if records is not None:
-        write_records(scores, records)
-    table = summarise(scores, metric=metric, empty=empty_truth)
-    if folder is not None:
-        asked = {"rule": vote, "timesteps": timesteps, "memory": memory}
-        asked |= {"empty": empty_truth, "command": command_line("tedm-evaluate")}
-        write_evaluation(folder, features, loaded, scores, what=str(store), **asked)
-    if out is not None:
-        out.write_text(getattr(table, RENDERINGS[out.suffix])(), encoding="utf-8")
-    click.echo(table.to_text())
-    if calibration is not None:
-        from tedm.cli.calibration import write_calibration
+    where = choose_device(device)
+    with connect(scheduler) as workers:
+        evaluated = evaluate_heads(
+            FeatureStore.open(store),
+            {str(path): load_head(path, device=where) for path in heads},
+            split=split,
+            domain=domain,
+            by_domain=by == "domain",
+            metric=metric,
+            empty=empty_truth,
+            rule=vote,
+            timesteps=timesteps,
+            cleaning=Cleaning(largest, fill_holes, min_area or 0),
+            memory=memory,
+            workers=workers,
+            what=str(store),
+            command=command_line("tedm-evaluate"),
+            table_file=out,
+            records_file=records,
+            folder=folder,
+            calibration_folder=calibration,
+            progress=progress,
+            log=say,
+        )
+    click.echo(evaluated.table.to_text())
+    for line in calibration_lines(evaluated.reliability):
+        click.echo(line)
 
-        with connect(scheduler) as workers, progress("measuring calibration") as show:
-            of: dict[str, Any] = {"split": split, "domain": domain, "rule": vote, "timesteps": timesteps, "memory": memory}
-            found = reliability(features, loaded, workers=workers, what=str(store), progress=show, **of)
-        click.echo("\n".join(write_calibration(found, calibration)))
+
+if __name__ == "__main__":
+    main()

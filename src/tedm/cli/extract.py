@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import counted, plain_errors, progress, say
+from tedm.cli.running import plain_errors, progress, say
+from tedm.text import counted, listed
 
 if TYPE_CHECKING:
-    from tedm.extract import Backbone, Manifest
     from tedm.store import Location
+    from tedm.store.settings import Geometry, Layout, NoiseMode, StorageType, Upsampling
 
 
 @click.command(context_settings={"show_default": True})
@@ -78,10 +79,26 @@ def main(
     backbone: str | None,
     backbone_config: Path | None,
     levels: str | None,
-    classes: Any,
+    timesteps: tuple[int, ...],
+    layout: Layout,
+    upsampling: Upsampling,
+    dtype: StorageType,
+    noise: NoiseMode,
+    noise_seed: int,
+    draws: int,
+    geometry: Geometry,
+    input_range: tuple[float, float] | None,
+    intensity_range: tuple[float, float] | None,
+    batch_size: int | None,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["auto", "float32", "bfloat16"],
+    threads: int | None,
+    classes: tuple[int, ...] | None,
     ignore: int | None,
+    allow_other_arithmetic: bool,
+    shard: tuple[int, int] | None,
+    repair: bool,
     dry_run: bool,
-    **settings: Any,
 ) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
@@ -89,58 +106,51 @@ def main(
     images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
     What is known of images that are in STORE already stays as it is: tedm-label replaces masks and splits.
     """
-    from tedm.extract import read_manifest
-    from tedm.extract.run import extract, whole_images
+    from tedm.extract import estimate_costs, extract, read_manifest, whole_images
 
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
-    known = None if settings["repair"] else whole_images(store)
-    manifest = read_manifest(images, classes=classes, ignore=ignore, known=known)
+    if dry_run and repair:
+        raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")
+    manifest = read_manifest(images, classes=classes, ignore=ignore, known=None if repair else whole_images(store))
     loaded = backbones.load(checkpoint, backbone, backbone_config)
     assert loaded is not None  # one of the two options is there
     tapped = loaded.choose(levels)
+    extraction = functools.partial(
+        extract,
+        backbone=tapped,
+        timesteps=timesteps,
+        layout=layout,
+        upsampling=upsampling,
+        dtype=dtype,
+        noise=noise,
+        noise_seed=noise_seed,
+        draws=draws,
+        geometry=geometry,
+        input_range=input_range,
+        intensity_range=intensity_range,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        threads=threads,
+        allow_other_arithmetic=allow_other_arithmetic,
+    )
     if dry_run:
-        _say_estimate(manifest, store, tapped, **settings)
+        costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)
+        click.echo("\n".join([f"{store}: {costs.lines[0]}", *costs.lines[1:]]))
+        costs.require_space(store)
         return
+    made_with = {"checkpoint": checkpoint.name if checkpoint else backbone}
     with progress("extracting") as show:
-        done = extract(
-            manifest,
-            store,
-            tapped,
-            provenance={"checkpoint": checkpoint.name if checkpoint else backbone},
-            progress=show,
-            **settings,
-        )
+        done = extraction(manifest, store, shard=shard, repair=repair, provenance=made_with, progress=show)
     arithmetic = done.store.arithmetic
+    said = listed(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in tapped.levels)
     say(
-        f"{tapped.family} backbone, level{'s' * (len(tapped.levels) > 1)} "
-        + ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in tapped.levels)
-        + f"; {arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
+        f"{tapped.family} backbone, level{'s' * (len(tapped.levels) > 1)} {said}; "
+        f"{arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
     )
     click.echo(f"{store}: {counted(done.computed, 'image')} extracted, {done.reused} were there; {done.store.labels.summary()}")
 
 
-def _say_estimate(
-    manifest: Manifest, store: Location, backbone: Backbone, *, shard: Any, repair: bool, **settings: Any
-) -> None:
-    from tedm.extract import extract
-    from tedm.extract.estimate import estimate
-    from tedm.text import duration
-
-    if repair:
-        raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")
-    entries = len(settings["timesteps"]) * settings["draws"]
-    trial = functools.partial(extract, backbone=backbone, **settings)
-    costs = estimate(manifest, store, trial, entries=entries, shard=shard)
-    free = "" if costs.free is None else f", {_size(costs.free)} free"
-    click.echo(
-        f"{store}: {counted(costs.images, 'image')} to extract (tried {costs.tried})\n"
-        f"disk    {_size(costs.disk)}{free}\n"
-        f"memory  {_size(costs.memory)}" + (f", {_size(costs.device_memory)} on the GPU" if costs.device_memory else "") + "\n"
-        f"time    {duration(costs.seconds)}"
-    )
-    costs.require_space(store)
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.3g} GB" if number >= 1e9 else f"{number / 1e6:.3g} MB"
+if __name__ == "__main__":
+    main()

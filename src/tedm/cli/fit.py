@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from tedm.cli import options
 from tedm.cli.running import plain_errors, progress, say
-from tedm.text import counted
+from tedm.files import require_new
 
 if TYPE_CHECKING:
-    from tedm.heads import Segmenter
+    from tedm.heads import ClassWeight, RowLayout, Sampling, VotingRule
+    from tedm.jsons import JsonObject
 
 
 @click.command()
@@ -87,25 +88,25 @@ def main(
     name: str | None,
     kind: str | None,
     timesteps: tuple[int, ...] | None,
-    rows: Any,
+    rows: RowLayout | None,
     members: int | None,
-    vote: Any,
+    vote: VotingRule | None,
     split: str,
     domain: str | None,
     images: int | None,
     pixels_per_image: int | None,
-    sampling: Any,
-    class_weight: Any,
+    sampling: Sampling,
+    class_weight: ClassWeight,
     iterations: int | None,
     learning_rate: float | None,
-    batch: Any,
+    batch: Literal["pixels", "images"] | None,
     pixels_per_batch: int | None,
     images_per_batch: int | None,
-    ridge: Any,
-    select: Any,
+    ridge: float | list[float] | Literal["auto"] | None,
+    select: Literal["cv", "val"] | None,
     patience: int | None,
     calibrate: bool,
-    params: Any,
+    params: JsonObject | None,
     seed: int,
     memory: int | None,
     scheduler: str | None,
@@ -116,85 +117,49 @@ def main(
     A long fit of an MLP that was stopped goes on where it was when the same command is run again.
     """
     from tedm.devices import choose_device
-    from tedm.files import require_new
-    from tedm.heads import connect, fit, method_named, save_head
+    from tedm.heads import HeadOptions, connect, method_named
     from tedm.store import FeatureStore
+    from tedm.study import fit_folder
+    from tedm.study.fit import fit_remarks, fit_summary
 
     require_new(head)
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote)
-    head.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = head.with_name(f".{head.name}.fit")
+    asked = HeadOptions(
+        iterations=iterations,
+        learning_rate=learning_rate,
+        batch=batch,
+        pixels_per_batch=pixels_per_batch,
+        images_per_batch=images_per_batch,
+        ridge=ridge,
+        select=select,
+        patience=patience,
+        class_weight=class_weight,
+    )
     with connect(scheduler) as workers, progress("fitting") as show:
-        fitted = fit(
+        fitted = fit_folder(
+            head,
             features,
             chosen,
+            asked,
             name=name,
             split=split,
             domain=domain,
             images=images,
             pixels_per_image=pixels_per_image,
             sampling=sampling,
-            iterations=iterations,
-            learning_rate=learning_rate,
-            batch=batch,
-            pixels_per_batch=pixels_per_batch,
-            images_per_batch=images_per_batch,
-            ridge=ridge,
-            select=select,
-            patience=patience,
-            class_weight=class_weight,
             params=params,
             calibrate=calibrate,
             seed=seed,
             device=choose_device(device),
             memory=memory,
             workers=workers,
-            checkpoint=checkpoint,
             progress=show,
         )
-    save_head(fitted, head)
-    checkpoint.unlink(missing_ok=True)
-    for remark in _remarks(fitted):
+    for remark in fit_remarks(fitted):
         say(remark)
-    click.echo(f"{head}: {_summary(fitted)}")
+    click.echo(f"{head}: {fit_summary(fitted)}")
 
 
-def course(fall: float) -> str:
-    """Say in words how a loss went, from its relative fall, which is negative where it rose.
-
-    Examples
-    --------
-    >>> course(0.031), course(-0.8), course(-0.0004)
-    ('falling by 3.1 %', 'rising by 80.0 %', 'unchanged')
-    """
-    percent = f"{100 * abs(fall):.1f}"
-    return "unchanged" if percent == "0.0" else f"{'falling' if fall > 0 else 'rising'} by {percent} %"
-
-
-def _remarks(head: Segmenter) -> list[str]:
-    """Return what is said beside the result: what the head itself tells, and what weights and temperature were worth."""
-    provenance, remarks = head.provenance, head.estimator.remarks()
-    val = f"{counted(len(provenance.chosen_on), 'image')} of the val split"
-    if provenance.learned_weights is not None:
-        worth = provenance.learned_weights
-        remarks.append(f"weights learned on {val}: cross-entropy {worth.after:.4f}, with equal weights {worth.before:.4f}")
-    if head.calibration is not None and provenance.calibration is not None:
-        worth = provenance.calibration
-        remarks.append(
-            f"temperature {head.calibration.temperature:.3f}, fitted on {val}: cross-entropy {worth.after:.4f}, "
-            f"before {worth.before:.4f}"
-        )
-    return remarks
-
-
-def _summary(head: Segmenter) -> str:
-    """Return the line of result."""
-    method, report = head.method, head.provenance.report
-    called = head.label if head.label == method.name else f"{head.label}, {method.name}"
-    iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
-    loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
-    return (
-        f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
-        f"{counted(len(head.provenance.images), 'image')}{iterations}{loss}"
-    )
+if __name__ == "__main__":
+    main()

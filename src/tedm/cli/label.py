@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tedm.cli import options
-from tedm.cli.running import counted, plain_errors
+from tedm.cli.running import plain_errors
+from tedm.text import counted
 
 
 @click.command()
@@ -18,7 +18,7 @@ from tedm.cli.running import counted, plain_errors
 @options.IGNORE
 @options.VERSION
 @plain_errors
-def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) -> None:
+def main(store: Path | str, manifest: Path, classes: tuple[int, ...] | None, ignore: int | None) -> None:
     """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
 
     MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
@@ -30,3 +30,7 @@ def main(store: Path | str, manifest: Path, classes: Any, ignore: int | None) ->
     features = FeatureStore.open(store)
     new = relabel(features, manifest, classes=classes, ignore=ignore)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import click
+
+from tedm.jsons import JsonValue
+
+FC = TypeVar("FC", bound=Callable[..., object])
 
 
 class IntegerList(click.ParamType):  # type: ignore[type-arg]
@@ -87,10 +91,12 @@ class Ridge(click.ParamType):  # type: ignore[type-arg]
 
     name = "r[,r,...]|auto"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | list[float] | Literal["auto"]:
         """Parse, or say what is wrong with it."""
         if value == "auto":
-            return value
+            return "auto"
         try:
             numbers = [float(part) for part in str(value).split(",")]
         except ValueError:
@@ -121,27 +127,29 @@ class Json(click.ParamType):  # type: ignore[type-arg]
 
     name = "json"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, JsonValue]:
         """Parse, or say what is wrong with it."""
         import json
 
         try:
-            found = json.loads(value)
+            parsed = json.loads(value)
         except ValueError as error:
             self.fail(f"{value!r} is no JSON ({error}); write it like '{{\"max_depth\": 4}}'", param, ctx)
-        if not isinstance(found, dict):
+        if not isinstance(parsed, dict):
             self.fail(f"{value!r} is no JSON object; write it like '{{\"max_depth\": 4}}'", param, ctx)
-        return found
+        return parsed
 
 
-class ClassWeights(Json):
+class ClassWeights(click.ParamType):  # type: ignore[type-arg]
     """`balanced`, or a JSON object from mask values to weights."""
 
     name = "balanced|json"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Literal["balanced"] | dict[str, JsonValue]:
         """Parse, or say what is wrong with it."""
-        return value if value == "balanced" else super().convert(value, param, ctx)
+        return "balanced" if value == "balanced" else Json().convert(value, param, ctx)
 
 
 class Store(click.ParamType):  # type: ignore[type-arg]
@@ -150,11 +158,26 @@ class Store(click.ParamType):  # type: ignore[type-arg]
     name = "path|url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
-        """A URL as it is, everything else as a path."""
+        """Leave a URL as it is, and turn everything else into a path."""
         return value if isinstance(value, Path) or "://" in value else Path(value)
 
 
+class Table(click.Path):
+    """A file for a table, whose ending says how it is written; `tedm.study.evaluate` knows these endings."""
+
+    endings = (".csv", ".md", ".tex", ".txt")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Take a path, or say which endings there are."""
+        path = Path(value)
+        if path.suffix not in self.endings:
+            self.fail(f"{path}: the ending must be one of {', '.join(self.endings)}", param, ctx)
+        return path
+
+
 PATH = click.Path(path_type=Path)
+
+TABLE = Table()
 
 STORE = Store()
 
@@ -207,8 +230,8 @@ SCHEDULER = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def cleaning_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The three options of `tedm.heads.segmenter.postprocess.Cleaning`: largest, fill_holes, min_area."""
+def cleaning_options(command: FC) -> FC:
+    """Add the three options of `tedm.heads.Cleaning`: largest, fill_holes, min_area."""
     pixels = "in pixels at feature resolution"
     for option in (
         click.option("--min-area", type=click.IntRange(min=1), default=None, help=f"Smallest component kept, {pixels}."),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import counted, plain_errors, progress, say, say_what_differs, say_what_is_not_applied
-from tedm.errors import TedmError
+from tedm.cli.running import plain_errors, progress, say
+from tedm.files import require_new
+from tedm.text import counted
 
 if TYPE_CHECKING:
-    from tedm.extract import Backbone
-    from tedm.heads import Segmenter
-    from tedm.store import Features
+    from tedm.heads import VotingRule
+    from tedm.study.predict import Device
 
 
 @click.command()
@@ -43,8 +42,8 @@ def main(
     checkpoint: Path | None,
     backbone: str | None,
     backbone_config: Path | None,
-    vote: Any,
-    timesteps: Any,
+    vote: VotingRule | None,
+    timesteps: tuple[int, ...] | None,
     largest: int | None,
     fill_holes: bool,
     min_area: int | None,
@@ -52,7 +51,7 @@ def main(
     domain: str | None,
     probabilities: bool,
     uncertainty: bool,
-    device: Any,
+    device: Device,
     scheduler: str | None,
 ) -> None:
     """Segment with HEAD the images of a feature store, or of a manifest or folder of images, and write masks to OUT_FOLDER.
@@ -67,97 +66,37 @@ def main(
     Jensen-Shannon divergence of the voters (black: alike), and uncertainty.csv has the mean of both over each image.
     """
     from tedm.devices import choose_device
-    from tedm.extract.images import write_prediction, write_uncertainty
-    from tedm.files import require_new
-    from tedm.heads import load_head, predict
-    from tedm.heads.runtime.workers import connect
-    from tedm.heads.segmenter.postprocess import Cleaning
-    from tedm.store import FeatureStore
+    from tedm.heads import Cleaning, connect, load_head
+    from tedm.study import predict_folder
 
     require_new(out_folder)
     cleaning = Cleaning(largest, fill_holes, min_area or 0)
     segmenter = load_head(head, device=choose_device(device))
-    features: Features
-    if FeatureStore.is_store(source):
-        if checkpoint is not None or backbone is not None:
-            raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
-        features = FeatureStore.open(source)
-        say_what_differs(features, [segmenter])
-    else:
-        if scheduler is not None:
-            raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
-        loaded = backbones.load(checkpoint, backbone, backbone_config)
-        if loaded is None:
-            raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
-        features = _live(segmenter, source, loaded, str(checkpoint or backbone), timesteps, device)
-    if split is None and "test" in features.labels.splits:
-        split = "test"
-    names = features.labels.select(split=split, domain=domain)
-    segmenter.require(features, segmenter.vote(vote, timesteps).timesteps, what=str(source))
-    say_what_is_not_applied({str(head): segmenter}, vote, timesteps)
-    out_folder.mkdir(parents=True, exist_ok=True)
-    sizes = dict(zip(features.labels.names, features.labels.original_sizes, strict=True))
-    with connect(scheduler) as workers, progress("predicting") as show:
-        predictions = predict(
-            features,
-            {"head": segmenter},
-            names,
+    with connect(scheduler) as workers:
+        names = predict_folder(
+            out_folder,
+            segmenter,
+            source,
+            backbone=backbones.load(checkpoint, backbone, backbone_config),
             rule=vote,
             timesteps=timesteps,
-            workers=workers,
-            what=str(source),
+            split=split,
+            domain=domain,
+            cleaning=cleaning,
+            probabilities=probabilities,
             uncertainty=uncertainty,
+            device=device,
+            workers=workers,
+            head_name=str(head),
+            backbone_name=str(checkpoint or backbone),
+            progress=progress,
+            log=say,
         )
-        means = []
-        for number, prediction in enumerate(predictions, 1):
-            write_prediction(
-                out_folder,
-                prediction.name,
-                prediction.probabilities,
-                original_size=sizes[prediction.name],
-                geometry=features.settings.geometry,
-                classes=segmenter.classes,
-                keep_probabilities=probabilities,
-                cleaning=cleaning,
-                uncalibrated=prediction.uncalibrated,
-            )
-            if prediction.entropy is not None and prediction.disagreement is not None:
-                maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}
-                place = {"original_size": sizes[prediction.name], "geometry": features.settings.geometry}
-                write_uncertainty(out_folder, prediction.name, maps, **place)  # type: ignore[arg-type]
-                means.append([prediction.name, *(f"{values.mean():.6f}" for values in maps.values())])
-            show(number, len(names))
-    if uncertainty:
-        with (out_folder / "uncertainty.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["image", "entropy", "disagreement"], *means])
     click.echo(
         f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)"
         + (f", cleaned: {cleaning}" if cleaning else "")
     )
 
 
-def _live(segmenter: Segmenter, source: Path | str, backbone: Backbone, named: str, timesteps: Any, device: Any) -> Features:
-    """Features computed on the fly with the head's settings, in its arithmetic as far as this machine has it."""
-    import dataclasses
-
-    from tedm.extract import LiveFeatures, read_manifest
-    from tedm.extract.arithmetic import FIELDS, on_this_machine
-    from tedm.store.settings import differences
-
-    manifest = read_manifest(Path(source))
-    manifest.require_intensity_range(segmenter.settings.intensity_range)
-    expected = segmenter.settings.checkpoint_sha256
-    if backbone.sha256 != expected:
-        raise TedmError(
-            f"{named} is not the backbone of this head\n"
-            f"  SHA-256: the head's {expected[:12]}..., this one's {backbone.sha256[:12]}...\n"
-            "Name the checkpoint that its store was extracted with, and the same --backbone-config if there was one."
-        )
-    backbone = backbone.with_levels([level.name for level in segmenter.settings.levels])
-    arithmetic = on_this_machine(segmenter.arithmetic, device)
-    for line in differences(segmenter.arithmetic, arithmetic, FIELDS, us="the head's store", them="this machine"):
-        say(f"the last bits may differ: {line}")
-    wanted = segmenter.timesteps(timesteps)
-    backbone.schedule.require(wanted)
-    settings = dataclasses.replace(segmenter.settings, timesteps=wanted)
-    return LiveFeatures(manifest, backbone, settings, arithmetic, segmenter.storage)
+if __name__ == "__main__":
+    main()

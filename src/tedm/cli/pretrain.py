@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tedm.cli import options
-from tedm.cli.running import counted, plain_errors, progress, say
-from tedm.errors import TedmError
+from tedm.cli.running import plain_errors, progress, say
+from tedm.text import counted
 
 if TYPE_CHECKING:
-    from tedm.extract.images import Manifest, ManifestEntry
-    from tedm.extract.pretrain import TrainingReport
+    from tedm.extract.pretrain import Format
+    from tedm.store.settings import Geometry, Precision
 
 
 @click.command(context_settings={"show_default": True})
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 @click.option("--flip", is_flag=True, help="Turn images left to right by chance. Anatomy is not symmetric.")
 @click.option("--seed", type=int, default=0, help="Of the weights and of everything that is drawn.")
 @options.DEVICE
-@click.option("--held-out", type=int, default=64, help="Images for the validation loss, of whole groups, a tenth at most.")
+@click.option(
+    "--held-out",
+    type=click.IntRange(min=0),
+    default=64,
+    help="Images for the validation loss, of whole groups, a tenth at most.",
+)
 @click.option("--report-every", type=int, default=1000, help="Iterations between losses, and pictures of them.")
 @click.option("--samples", type=int, default=16, help="Images that the DDPM makes for each picture.")
 @click.option("--pictures", type=options.PATH, default=None, show_default="beside CHECKPOINT", help="Folder for the pictures.")
@@ -58,12 +63,31 @@ def main(
     checkpoint: Path,
     image_size: int,
     channels: str,
-    geometry: Any,
-    intensity_range: Any,
-    device: Any,
+    geometry: Geometry,
+    intensity_range: tuple[float, float] | None,
+    width: int,
+    multipliers: tuple[int, ...],
+    schedule: str,
+    timesteps_total: int,
+    iterations: int,
+    batch_size: int,
+    accumulate: int,
+    learning_rate: float,
+    clip_gradient: float | None,
+    ema_decay: float,
+    precision: Precision,
+    flip: bool,
+    seed: int,
+    device: str,
     held_out: int,
+    report_every: int,
+    samples: int,
     pictures: Path | None,
-    **settings: Any,
+    state_every: int,
+    checkpoint_every: int,
+    format: Format,
+    resume: bool,
+    keep_state: bool,
 ) -> None:
     """Train TEDM's UNet to predict the noise in IMAGES (a folder or a manifest; masks are not looked at).
 
@@ -71,84 +95,55 @@ def main(
     Images of the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
     """
     from tedm.devices import choose_device
-    from tedm.extract import read_manifest
-    from tedm.extract.images import read_squares
     from tedm.extract.pretrain import pretrain_diffusion
+    from tedm.study import read_training_images, write_pictures
 
-    manifest = read_manifest(images)
-    manifest.require_intensity_range(intensity_range)
-    learned, validated = _parts(manifest, held_out, settings["seed"])
-    squares, validation = (
-        read_squares(
-            [entry.image for entry in entries],
-            image_size,
-            channels=int(channels),
-            geometry=geometry,
-            intensity_range=intensity_range,
-        )
-        for entries in (learned, validated)
+    squares = read_training_images(
+        images,
+        image_size,
+        channels=int(channels),
+        geometry=geometry,
+        intensity_range=intensity_range,
+        held_out=held_out,
+        seed=seed,
+        log=say,
     )
     folder = checkpoint.with_name(f"{checkpoint.stem}-pictures") if pictures is None else pictures
     with progress("pre-training") as show:
         backbone = pretrain_diffusion(
-            squares,
+            squares.learned_from,
             checkpoint,
-            held_out=validation if validated else None,
+            width=width,
+            multipliers=multipliers,
+            schedule=schedule,
+            timesteps_total=timesteps_total,
+            iterations=iterations,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            learning_rate=learning_rate,
+            clip_gradient=clip_gradient,
+            ema_decay=ema_decay,
+            precision=precision,
+            flip=flip,
+            seed=seed,
             device=choose_device(device),
-            report=lambda report: _draw(report, folder),
+            held_out=squares.held_out,
+            resume=resume,
+            keep_state=keep_state,
+            state_every=state_every,
+            checkpoint_every=checkpoint_every,
+            report_every=report_every,
+            samples=samples,
+            format=format,
+            report=lambda report: write_pictures(report, folder),
             progress=show,
             log=say,
-            **settings,
         )
     click.echo(
-        f"{checkpoint}: {backbone.parameters} parameters, {checkpoint.stat().st_size} bytes, "
-        f"{backbone.step} iterations on {counted(len(learned), 'image')} of {image_size} x {image_size}; pictures in {folder}"
+        f"{checkpoint}: {backbone.parameters} parameters, {checkpoint.stat().st_size} bytes, {backbone.step} iterations on "
+        f"{counted(len(squares.learned_from), 'image')} of {image_size} x {image_size}; pictures in {folder}"
     )
 
 
-def _parts(manifest: Manifest, held_out: int, seed: int) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
-    """Images to learn from, and images held out."""
-    from tedm.extract.live import labels_of
-    from tedm.extract.pretrain import choose_held_out
-    from tedm.store.splits import held_back
-
-    if held_out < 0:
-        raise click.BadParameter(f"{held_out} images cannot be held out; use 0 for none", param_hint="--held-out")
-    labels = labels_of(manifest)
-    for_tests, for_validation = held_back(labels, ["test"]), held_back(labels, ["val"])
-    usable = [entry for entry in manifest.entries if entry.name not in for_tests]
-    tested = len(manifest.entries) - len(usable)
-    if not usable:
-        raise TedmError(f"no images to train on: all {tested} are of the split test, which is for testing")
-    if tested:
-        say(f"{counted(tested, 'image')} of the split test left out")
-    chosen = [entry for entry in usable if entry.name in for_validation] if held_out else []
-    if held_out and not chosen:
-        indices = choose_held_out([entry.group for entry in usable], held_out, seed=seed)
-        chosen = [usable[index] for index in indices]
-    names = {entry.name for entry in chosen}
-    learned = [entry for entry in usable if entry.name not in names]
-    if not learned:
-        raise TedmError(
-            f"no images to train on: all {len(chosen)} are of the split val and held out; --held-out 0 learns from them"
-        )
-    say(f"learning from {counted(len(learned), 'image')}, {len(chosen)} held out")
-    return learned, chosen
-
-
-def _draw(report: TrainingReport, folder: Path) -> None:
-    """The loss as a table and a picture, and what the DDPM makes of noise."""
-    from tedm.extract.pretrain import write_curve
-    from tedm.show import contact_sheet, loss_figure, save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    write_curve(report.points, folder / "loss.csv")
-    curves = {
-        "training": [(point.iteration, point.training) for point in report.points if point.training is not None],
-        "held out": [(point.iteration, point.validation) for point in report.points if point.validation is not None],
-    }
-    save(loss_figure(curves), folder / "loss.png")
-    if len(report.samples):
-        samples = [sample.transpose(1, 2, 0).squeeze() for sample in report.samples]
-        names = [f"sample {number}" for number in range(1, len(samples) + 1)]
-        save(contact_sheet(samples, names, columns=4), folder / f"samples-{report.iteration}.png", dpi=100)
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -11,9 +11,7 @@ from tedm.cli import options
 from tedm.cli.running import command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
-    from tedm.heads import Findings
-    from tedm.heads.metrics.summary import EmptyTruth
-    from tedm.store import FeatureStore
+    from tedm.heads import By, EmptyTruth
 
 
 @click.command()
@@ -47,11 +45,11 @@ def main(
     out: Path | None,
     sizes: tuple[int | None, ...] | None,
     repeats: int,
-    by: Any,
+    by: By,
     domain: str | None,
     split: str,
     test: str,
-    ridge: Any,
+    ridge: float | list[float] | Literal["auto"] | None,
     empty_truth: EmptyTruth,
     memory: int | None,
     processes: int | None,
@@ -63,83 +61,35 @@ def main(
     split. Prints the scores and a recommendation; --out also keeps the scores of every fit and image, every number with its
     interval, and the figures. A run with --out that was stopped goes on where it was when the same command is run again.
     """
-    import shutil
-
-    import torch
-
-    from tedm.files import require_new
-    from tedm.heads import advice, probe
-    from tedm.heads.probing.plan import STRENGTHS
+    from tedm.heads import STRENGTHS
     from tedm.store import FeatureStore
+    from tedm.study import probe_store
+    from tedm.study.report.probe import findings_text
 
-    kept, cores = None, torch.get_num_threads()
-    if out is not None:
-        require_new(out)
-        kept = out.with_name(f".{out.name}.probes")
-    features = FeatureStore.open(store)
-    strengths = STRENGTHS if ridge is None or ridge == "auto" else [ridge] if isinstance(ridge, float) else ridge
-    asked: dict[str, Any] = {"sizes": sizes, "repeats": repeats, "by": by, "domain": domain, "train": split, "test": test}
-    with progress("probing") as show:
-        findings = probe(
-            features,
-            **asked,
-            ridge=strengths,
-            memory=memory,
-            processes=cores if processes is None else processes,
-            kept=kept,
-            progress=show,
-            empty=empty_truth,
-        )
+    probed = probe_store(
+        FeatureStore.open(store),
+        folder=out,
+        sizes=sizes,
+        repeats=repeats,
+        by=by,
+        domain=domain,
+        train=split,
+        test=test,
+        ridge=STRENGTHS if ridge is None or ridge == "auto" else [ridge] if isinstance(ridge, float) else ridge,
+        memory=memory,
+        processes=processes,
+        empty=empty_truth,
+        what=Path(str(store)).name,
+        command=command_line("tedm-probe"),
+        progress=progress,
+    )
     say("scores are Dice x 100: mean [95 % interval] over repeats and images")
-    click.echo(_text(findings))
-    words = advice(findings)
-    for paragraph in words:
+    click.echo(findings_text(probed.findings))
+    for paragraph in probed.advice:
         click.echo(f"\n{paragraph}")
-    if out is not None and kept is not None:
-        from tedm.cli._probe_result import write_findings
-
-        write_findings(out, findings, words, _about(features, store, findings), by=by)
-        shutil.rmtree(kept, ignore_errors=True)
+    if out is not None:
         click.echo(f"\n{out}: scores.csv.gz, points.csv, votes.csv, figures; tedm-report {out} shows them")
 
 
-def _text(findings: Findings) -> str:
-    """The Dice of every probe on test images, a block for each domain, a column for each size."""
-    from tedm.heads.evaluation.render import images_in_words
-    from tedm.text import columns
-
-    sizes = findings.plan.sizes
-    blocks = []
-    for domain, split in findings.places():
-        if split == "val":
-            continue
-        rows = [["", *(f"n = {n}" for n in sizes)]]
-        points = [p for p in findings.points if (p.domain, p.split, p.metric) == (domain, split, "dice")]
-        for name in dict.fromkeys(point.probe for point in points):
-            of_size = {
-                point.n: f"{point.mean:.1f} [{point.low:.1f}, {point.high:.1f}]" for point in points if point.probe == name
-            }
-            rows.append([name, *(of_size[n] for n in sizes)])
-        absent = findings.without_class(domain, split)
-        images = images_in_words(points[0].images, points[0].left_out, absent, 0, findings.empty)
-        blocks.append("\n".join([f"{domain or 'all'} ({split}), {images}", *columns(rows)]))
-    return "\n\n".join(blocks)
-
-
-def _about(features: FeatureStore, store: Path | str, findings: Findings) -> list[tuple[str, str]]:
-    """Where the numbers come from."""
-    from tedm.heads.metrics.summary import CONVENTIONS
-
-    settings, plan = features.settings, findings.plan
-    training = {name for subset in plan.subsets for name in subset.images}
-    return [
-        ("store", Path(str(store)).name),
-        ("images", features.labels.summary()),
-        ("backbone", f"{settings.checkpoint_sha256[:12]}..., {settings.image_size} x {settings.image_size} pixels"),
-        ("timesteps", ", ".join(map(str, settings.timesteps))),
-        ("levels", ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in settings.levels)),
-        ("training images", f"{len(training)} at most, of sizes {', '.join(map(str, plan.sizes))}"),
-        ("labels used", f"n for every fit, and {plan.val} of val for what is chosen"),
-        ("empty truth", f"{findings.empty}: {CONVENTIONS[findings.empty]}"),
-        ("command", command_line("tedm-probe")),
-    ]
+if __name__ == "__main__":
+    main()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from dataclasses import astuple, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say_what_differs
-from tedm.errors import TedmError
+from tedm.cli.running import plain_errors, progress, say
 
 if TYPE_CHECKING:
-    from tedm.heads import Ranked, Segmenter
-    from tedm.store import FeatureStore
-
-FIRST = 10  # chosen, drawn and printed, where there are as many
-REMEDY = "make room, and run the same command again"
+    from tedm.heads import RankBy, VotingRule
 
 
 @click.command()
@@ -33,9 +24,7 @@ REMEDY = "make room, and run the same command again"
     show_default=True,
     help="What makes an image worth annotating; see docs/annotating.md.",
 )
-@click.option(
-    "--top", metavar="K", type=click.IntRange(min=1), default=None, help=f"How many to choose and draw. Default: {FIRST}."
-)
+@click.option("--top", metavar="K", type=click.IntRange(min=1), default=None, help="How many to choose and draw. Default: 10.")
 @click.option(
     "--diverse/--no-diverse",
     default=True,
@@ -63,7 +52,7 @@ REMEDY = "make room, and run the same command again"
 def main(
     store: Path | str,
     head: Path,
-    by: Any,
+    by: RankBy,
     top: int | None,
     diverse: bool,
     split: str | None,
@@ -71,8 +60,8 @@ def main(
     labelled: bool,
     images: Path | None,
     out: Path | None,
-    vote: Any,
-    timesteps: Any,
+    vote: VotingRule | None,
+    timesteps: tuple[int, ...] | None,
     memory: int | None,
     device: str,
 ) -> None:
@@ -82,92 +71,38 @@ def main(
     unsure in them; and annotate-next.csv, the first K as a manifest. Fill in its column mask and give it to tedm-label.
     """
     from tedm.devices import choose_device
-    from tedm.files import require_new
-    from tedm.heads import candidates, load_head, rank
+    from tedm.heads import load_head
     from tedm.store import FeatureStore
+    from tedm.study import choose_next, shown_scores
 
-    if out is not None:
-        require_new(out)
-    elif images is not None:
-        raise TedmError("--images is for annotate-next.csv; name a folder for it with --out")
     segmenter = load_head(head, device=choose_device(device))
-    features = FeatureStore.open(store)
-    say_what_differs(features, [segmenter])
-    paths = _paths(images, features) if images is not None else {}
-    names = candidates(features, segmenter, split=split, domain=domain, labelled=labelled)
-    if top is not None and top > len(names):
-        raise TedmError(f"--top {top} is above the {len(names)} images that there are to rank; ask for at most {len(names)}")
-    top = min(FIRST, len(names)) if top is None else top
-    asked: dict[str, Any] = {"rule": vote, "timesteps": timesteps, "memory": memory}
-    with progress("ranking") as show:
-        ranking = rank(features, segmenter, names, by=by, diverse=diverse, top=top, what=str(store), progress=show, **asked)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        _write_csv(out / "ranking.csv", [["rank", *_columns()], *([n, *_cells(each)] for n, each in enumerate(ranking, 1))])
-        _draw(out / "ranking.png", features, segmenter, ranking[:top], by, asked)
-        _write_csv(out / "annotate-next.csv", _template(out, ranking[:top], paths))
-    click.echo(f"{store}: {len(ranking)} images ranked by {by}{', diverse' if diverse else ''}; the first {top}:")
-    width = max(len(each.name) for each in ranking[:top])
-    for number, each in enumerate(ranking[:top], 1):
-        scores = "  ".join(f"{score} {getattr(each, score):.3f}" for score in _shown(by))
+    chosen = choose_next(
+        FeatureStore.open(store),
+        segmenter,
+        by=by,
+        top=top,
+        diverse=diverse,
+        split=split,
+        domain=domain,
+        labelled=labelled,
+        images=images,
+        folder=out,
+        rule=vote,
+        timesteps=timesteps,
+        memory=memory,
+        what=str(store),
+        progress=progress,
+        log=say,
+    )
+    ranked = f"{len(chosen.ranking)} images ranked by {by}{', diverse' if diverse else ''}"
+    click.echo(f"{store}: {ranked}; the first {chosen.top}:")
+    width = max(len(each.name) for each in chosen.first)
+    for number, each in enumerate(chosen.first, 1):
+        scores = "  ".join(f"{score} {getattr(each, score):.3f}" for score in shown_scores(by))
         click.echo(f"{number:4}  {each.name:{width}}  {scores}")
     if out is not None:
         click.echo(f"{out}: ranking.csv, ranking.png, annotate-next.csv; fill in its masks for tedm-label")
 
 
-def _shown(by: str) -> list[str]:
-    """The scores that are printed and drawn: the one that the ranking is by, and those that everybody asks for."""
-    return list(dict.fromkeys([by, "entropy", "disagreement", "cover"]))[:3]
-
-
-def _columns() -> list[str]:
-    from tedm.heads import Ranked
-
-    return ["image" if field.name == "name" else field.name for field in fields(Ranked)]
-
-
-def _cells(ranked: Ranked) -> list[str]:
-    return [f"{value:.6f}" if isinstance(value, float) else str(value) for value in astuple(ranked)]
-
-
-def _template(out: Path, chosen: list[Ranked], paths: dict[str, Path]) -> list[list[str]]:
-    """A manifest that lacks nothing but masks."""
-    rows = [["name", "image", "mask", "split", "group", "domain"]]
-    for each in chosen:
-        image = os.path.relpath(paths[each.name].resolve(), out.resolve()) if each.name in paths else each.name
-        rows.append([each.name, image, "", each.split or "train", each.group, each.domain])
-    return rows
-
-
-def _paths(images: Path, features: FeatureStore) -> dict[str, Path]:
-    from tedm.extract import read_manifest
-
-    return {entry.name: entry.image for entry in read_manifest(images, known=features.labels).entries}
-
-
-def _draw(
-    path: Path, features: FeatureStore, segmenter: Segmenter, chosen: list[Ranked], by: str, asked: dict[str, Any]
-) -> None:
-    """The sheet: the chosen images are predicted once more, so that no picture is kept of those that are not drawn."""
-    from tedm.heads import predict
-    from tedm.show import ranking_sheet, save
-
-    drawn = list(predict(features, {"head": segmenter}, [each.name for each in chosen], uncertainty=True, **asked))
-    images = [features.image(each.name) for each in chosen]
-    figure = ranking_sheet(
-        [image[..., 0] if image.shape[-1] == 1 else image for image in images],
-        [each.mask for each in drawn],
-        [each.entropy for each in drawn if each.entropy is not None],
-        [each.name for each in chosen],
-        segmenter.classes,
-        captions=[", ".join(f"{name} {getattr(each, name):.2f}" for name in _shown(by)) for each in chosen],
-    )
-    save(figure, path)
-
-
-def _write_csv(path: Path, rows: list[list[Any]]) -> None:
-    from tedm.files import write_whole
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_whole(path, text.getvalue().encode(), remedy=REMEDY)
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import counted, plain_errors
+from tedm.cli.running import plain_errors
+from tedm.text import counted
 
 if TYPE_CHECKING:
-    from tedm.heads.metrics.summary import EmptyTruth
+    from tedm.heads import EmptyTruth
 
 
 @click.command()
@@ -34,7 +35,11 @@ def main(folders: tuple[Path, ...], out: Path, title: str | None, empty_truth: E
 
     Scores of several evaluations stand in one table and are tested against each other; they must be of the same images.
     """
-    from tedm.cli._report import write_report
+    from tedm.study import write_report
 
     size = write_report(folders, out, title=title, empty=empty_truth)
     click.echo(f"{out}: {counted(len(folders), 'result')}, {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,23 +10,24 @@ import functools
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NoReturn, ParamSpec
 
 import click
 
 from tedm.errors import TedmError
 
 if TYPE_CHECKING:
-    from tedm.heads import Segmenter
-    from tedm.store import Features
+    from tedm.study.stages import Progress
+
+P = ParamSpec("P")
 
 
-def plain_errors(command: Callable[..., None]) -> Callable[..., None]:
+def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Turn refusals into one message and an exit code; let only our own defects show a traceback."""
 
     @functools.wraps(command)
-    def run(*args: Any, **options: Any) -> None:
+    def run(*args: P.args, **options: P.kwargs) -> None:
         with contextlib.suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, _terminated)
         try:
@@ -48,17 +49,12 @@ def plain_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def say(text: str) -> None:
-    """A remark, on stderr."""
+    """Write a remark to stderr."""
     click.echo(text, err=True)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def command_line(command: str) -> str:
-    """The command under way as it was typed, for the provenance of what it makes.
+    """Return the command under way as it was typed, for the provenance of what it makes.
 
     Parameters
     ----------
@@ -68,11 +64,11 @@ def command_line(command: str) -> str:
     context = click.get_current_context()
     parts = [command]
     for param in context.command.params:
-        value: Any = context.params.get(param.name or "")
+        value = context.params.get(param.name or "")
         if context.get_parameter_source(param.name or "") is not click.core.ParameterSource.COMMANDLINE:
             continue
         if isinstance(param, click.Argument):
-            parts += map(str, value) if param.nargs != 1 else [str(value)]
+            parts += map(str, value) if isinstance(value, tuple) and param.nargs != 1 else [str(value)]
         elif getattr(param, "is_flag", False):
             parts += [param.opts[-1]] * bool(value)
         else:
@@ -80,34 +76,9 @@ def command_line(command: str) -> str:
     return shlex.join(parts)
 
 
-def say_what_differs(features: Features, heads: Iterable[Segmenter]) -> None:
-    """What may differ between the features of a head and those that it is used on, and does: each difference once."""
-    from tedm.store.settings import MAY_DIFFER, differences
-
-    fields = {"device": "device", "precision": "precision"}
-    names = {"us": "the head's store", "them": "these features"}
-    lines = {
-        line
-        for head in heads
-        for line in (
-            *differences(head.settings, features.settings, MAY_DIFFER, **names),
-            *differences(head.arithmetic, features.arithmetic, fields, **names),
-        )
-    }
-    for line in sorted(lines):
-        say(f"note: {line}")
-
-
-def say_what_is_not_applied(heads: Mapping[str, Segmenter], rule: Any, timesteps: Sequence[int] | None) -> None:
-    """That a head's temperature is for another vote than the one that was asked for."""
-    for key, head in heads.items():
-        if why := head.temperature_not_applied(head.vote(rule, timesteps)):
-            say(f"note: {key}: {why}")
-
-
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[..., None]]:
-    """A bar on a terminal, a line for each tenth in a log.
+def progress(what: str) -> Iterator[Progress]:
+    """Show a bar on a terminal, a line for each tenth in a log.
 
     Yields
     ------
@@ -132,7 +103,7 @@ def progress(what: str) -> Iterator[Callable[..., None]]:
 
 
 class _Lines:
-    """Progress for people who read it later."""
+    """Write progress for people who read it later."""
 
     def __init__(self, what: str) -> None:
         self._what = what

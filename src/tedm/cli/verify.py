@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import counted, plain_errors, progress, say
+from tedm.cli.running import plain_errors, progress, say
+from tedm.text import counted
 
 
 @click.command()
@@ -36,51 +36,37 @@ def main(
     --repair removes the activations of damaged images; then run the same tedm-extract again, which computes these only. Masks
     cannot be computed: tedm-label writes them anew.
     """
-    from tedm.store import FeatureStore, verify
-    from tedm.store.verification import to_recompute
+    from tedm.store import FeatureStore
+    from tedm.study import verify_store
 
     if (recompute is None) != (checkpoint is None and backbone is None):
         raise click.UsageError("--recompute K and --checkpoint FILE (or --backbone MODULE:FUNCTION) go together")
-    features = FeatureStore.open(store)
-    with progress("reading") as show:
-        damage = verify(features, progress=show)
-    missing = features.missing()
-    sound = [name for name in features.labels.names if name not in {each.image for each in damage} | set(missing)]
-    chosen: list[str] = []
-    loaded = backbones.load(checkpoint, backbone, backbone_config)
-    if recompute is not None and loaded is not None:
-        import numpy as np
-
-        from tedm.extract.recompute import recompute as compute_again
-
-        chosen = [sound[index] for index in np.random.default_rng(seed).permutation(len(sound))[:recompute]]
-        with progress("computing again") as show:
-            damage += compute_again(features, loaded, chosen, progress=show)
+    done = verify_store(
+        FeatureStore.open(store),
+        backbone=backbones.load(checkpoint, backbone, backbone_config),
+        recompute=recompute,
+        seed=seed,
+        repair=repair,
+        progress=progress,
+    )
     if as_json:
-        about = {
-            "store": str(store),
-            "images": len(features.labels),
-            "damage": [asdict(each) for each in damage],
-            "missing": missing,
-            "recomputed": chosen,
-        }
-        click.echo(json.dumps(about, indent=1))
+        click.echo(json.dumps({"store": str(store), **done.to_json()}, indent=1))
     else:
-        for each in damage:
+        for each in done.damage:
             click.echo(str(each))
-        again = f", {counted(len(chosen), 'image')} computed again" if chosen else ""
-        click.echo(
-            f"{store}: {counted(len(features.labels), 'image')} read{again}, {len(missing)} missing, {len(damage)} damaged"
-        )
-    lost = to_recompute(damage)
-    if repair:
-        features.discard(lost)
-        features.remove_partial_files()
-        if lost:
-            say(f"the activations of {counted(len(lost), 'image')} were removed")
-    if any(each.image and each.array == "mask" for each in damage):
+        again = f", {counted(len(done.recomputed), 'image')} computed again" if done.recomputed else ""
+        counts = f"{len(done.missing)} missing, {len(done.damage)} damaged"
+        click.echo(f"{store}: {counted(done.images, 'image')} read{again}, {counts}")
+    lost = done.lost
+    if repair and lost:
+        say(f"the activations of {counted(len(lost), 'image')} were removed")
+    if done.damaged_masks:
         say(f"damaged masks: run tedm-label {store} MANIFEST, it writes them anew")
-    if missing or lost:
+    if done.missing or lost:
         say(f"{'' if repair or not lost else f'run tedm-verify {store} --repair, and then '}run the same tedm-extract again")
-    if damage or missing:
+    if not done.whole:
         raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,22 +1,38 @@
+from .arithmetic import arithmetic_differences, available_cores, choose_arithmetic, on_this_machine, running
 from .backbones.backbone import Backbone
 from .backbones.checkpoint import load_backbone, save_backbone
 from .backbones.custom import OwnNetwork
 from .backbones.schedule import Schedule
+from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
-from .live import LiveFeatures
-from .pipeline import noisy_image
-from .run import extract, relabel
+from .live import LiveFeatures, labels_of, square_image
+from .pipeline import compute, noisy_image
+from .recompute import recompute_images
+from .run import TEDM_TIMESTEPS, extract, relabel, whole_images
 
 __all__ = [
+    "TEDM_TIMESTEPS",
     "Backbone",
     "LiveFeatures",
     "Manifest",
     "OwnNetwork",
     "Schedule",
+    "arithmetic_differences",
+    "available_cores",
+    "choose_arithmetic",
+    "compute",
+    "estimate_costs",
     "extract",
+    "labels_of",
     "load_backbone",
     "noisy_image",
+    "on_this_machine",
+    "peak_memory",
     "read_manifest",
+    "recompute_images",
     "relabel",
+    "running",
     "save_backbone",
+    "square_image",
+    "whole_images",
 ]

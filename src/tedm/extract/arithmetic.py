@@ -19,6 +19,7 @@ import torch
 from tedm.devices import choose_device
 from tedm.errors import TedmError
 from tedm.store import Arithmetic
+from tedm.store.settings import differences
 
 BATCH_ON_CPU = 8
 BATCH_ON_CUDA = 64
@@ -99,6 +100,19 @@ def on_this_machine(recorded: Arithmetic, device: Literal["auto", "cpu", "cuda"]
     kind = nearest if device == "auto" else choose_device(device)
     here = {"torch": torch.__version__, "processor": _processor(kind), "revision": REVISION}
     return dataclasses.replace(recorded, device=kind, **here)  # type: ignore[arg-type]
+
+
+def arithmetic_differences(recorded: Arithmetic, here: Arithmetic, *, us: str, them: str = "this machine") -> list[str]:
+    """Return one line for each part of the arithmetic that must be equal for equal bits and is not.
+
+    Parameters
+    ----------
+    recorded, here : Arithmetic
+        That of a store or a head, and the one that is to be used.
+    us, them : str
+        Whose they are, for the lines.
+    """
+    return differences(recorded, here, FIELDS, us=us, them=them)
 
 
 @contextmanager

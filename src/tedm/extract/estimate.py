@@ -26,6 +26,7 @@ from tedm.extract.pipeline import images_at_once
 from tedm.extract.run import Extracted, share_of, writers
 from tedm.store import FeatureStore, Location
 from tedm.store.place import is_url
+from tedm.text import counted, duration, size
 
 
 class Extraction(Protocol):
@@ -65,6 +66,18 @@ class Estimate:
     seconds: float
     tried: int
 
+    @property
+    def lines(self) -> list[str]:
+        """Say it in lines: images, disk, memory, time."""
+        free = "" if self.free is None else f", {size(self.free)} free"
+        on_device = f", {size(self.device_memory)} on the GPU" if self.device_memory else ""
+        return [
+            f"{counted(self.images, 'image')} to extract (tried {self.tried})",
+            f"disk    {size(self.disk)}{free}",
+            f"memory  {size(self.memory)}{on_device}",
+            f"time    {duration(self.seconds)}",
+        ]
+
     def require_space(self, path: Location) -> None:
         """Raise a `TedmError` if the disk of `path` is too small."""
         if self.free is not None and self.disk > self.free:
@@ -74,7 +87,7 @@ class Estimate:
             )
 
 
-def estimate(
+def estimate_costs(
     manifest: Manifest, path: Location, extraction: Extraction, *, entries: int, shard: tuple[int, int] | None = None
 ) -> Estimate:
     """Extract a few images elsewhere, and tell what all of them will take. Nothing is written at `path`.

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tedm.errors import TedmError
-from tedm.extract.arithmetic import FIELDS, on_this_machine
+from tedm.extract.arithmetic import arithmetic_differences, on_this_machine
 from tedm.extract.backbones import Backbone
 from tedm.extract.pipeline import compute
 from tedm.store import Damage, FeatureStore
-from tedm.store.settings import differences
 
 
-def recompute(
+def recompute_images(
     store: FeatureStore, backbone: Backbone, names: Sequence[str], progress: Callable[[int, int], None] | None = None
 ) -> list[Damage]:
     """Compare stored activations with fresh ones, bit for bit.
@@ -69,7 +68,7 @@ def require_same_bits(store: FeatureStore, backbone: Backbone) -> None:
             "Name the checkpoint of the store with --checkpoint."
         )
     here = on_this_machine(store.arithmetic)
-    problems = differences(store.arithmetic, here, FIELDS, us="the store", them="this machine")
+    problems = arithmetic_differences(store.arithmetic, here, us="the store")
     if problems:
         raise TedmError(
             f"cannot compute {store.path} again: here the same image would get other bits\n  "

@@ -1,18 +1,30 @@
 from .active.candidates import candidates as candidates
+from .active.rank import RankBy as RankBy
 from .active.rank import Ranked as Ranked
 from .active.rank import rank as rank
 from .base.head import Capabilities as Capabilities
 from .base.head import FitReport as FitReport
 from .base.head import Head as Head
 from .base.head import HeadOptions as HeadOptions
+from .base.head import Progress as Progress
 from .boosting.head import XGBoostHead as XGBoostHead
 from .boosting.importance import feature_importance as feature_importance
+from .data.dataset import TrainingData as TrainingData
+from .data.rows import RowLayout as RowLayout
 from .data.rows import dask_rows as dask_rows
+from .data.rows import dense_rows as dense_rows
+from .data.rows import row_labels as row_labels
+from .data.sampling import ClassWeight as ClassWeight
+from .data.sampling import Sampling as Sampling
 from .data.subsets import first_images as first_images
 from .estimator.head import EstimatorHead as EstimatorHead
+from .evaluation.cells import Cell as Cell
 from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.intervals import image_scores as image_scores
+from .evaluation.intervals import mean_intervals as mean_intervals
 from .evaluation.records import Record as Record
 from .evaluation.records import read_records as read_records
+from .evaluation.records import records_csv as records_csv
 from .evaluation.records import write_records as write_records
 from .evaluation.reliability import (
     HeadReliability as HeadReliability,
@@ -23,6 +35,9 @@ from .evaluation.reliability import (
 from .evaluation.reliability import (
     write_reliability as write_reliability,
 )
+from .evaluation.render import Grid as Grid
+from .evaluation.render import images_in_words as images_in_words
+from .evaluation.table import Table as Table
 from .evaluation.table import summarise as summarise
 from .explore.cka import Similarity as Similarity
 from .explore.cka import linear_cka as linear_cka
@@ -30,16 +45,40 @@ from .explore.component_maps import ComponentMaps as ComponentMaps
 from .explore.component_maps import component_maps as component_maps
 from .explore.pca import PrincipalComponents as PrincipalComponents
 from .linear.logistic import LogisticHead as LogisticHead
+from .linear.passes import Effort as Effort
+from .linear.passes import losses as losses
+from .linear.stacks import Model as Model
+from .metrics.bootstrap import DRAWS as DRAWS
+from .metrics.measures import Metric as Metric
 from .metrics.reliability import Reliability as Reliability
 from .metrics.scores import score as score
+from .metrics.summary import CONVENTIONS as CONVENTIONS
+from .metrics.summary import LEAVE_OUT as LEAVE_OUT
+from .metrics.summary import EmptyTruth as EmptyTruth
+from .metrics.summary import mean_and_deviation as mean_and_deviation
 from .mlp.head import MLPHead as MLPHead
+from .mlp.layers import working_bytes as working_bytes
+from .mlp.network import Committee as Committee
+from .mlp.network import hidden_sizes as hidden_sizes
 from .probing.advice import advice as advice
 from .probing.findings import Findings as Findings
+from .probing.plan import STRENGTHS as STRENGTHS
+from .probing.plan import By as By
 from .probing.run import probe as probe
+from .runtime.memory import Budget as Budget
+from .runtime.memory import resident as resident
+from .runtime.workers import HERE as HERE
+from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
 from .segmenter.fit import fit as fit
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
+from .segmenter.identity import Identity as Identity
+from .segmenter.identity import identities_csv as identities_csv
+from .segmenter.identity import identities_from as identities_from
+from .segmenter.identity import identity_of as identity_of
+from .segmenter.identity import names_in_records as names_in_records
+from .segmenter.identity import names_of as names_of
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
 from .segmenter.methods import method_named as method_named
@@ -52,6 +91,8 @@ from .segmenter.tuning import calibrate as calibrate
 from .segmenter.tuning import learn_weights as learn_weights
 from .voting.ballot import Vote as Vote
 from .voting.temperature import Calibration as Calibration
+from .voting.vote import RULES as RULES
+from .voting.vote import VotingRule as VotingRule
 from .voting.vote import vote as vote
 from .voting.weights import VoterWeights as VoterWeights
 

@@ -8,17 +8,17 @@ import shutil
 import subprocess
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+
+import psutil
+import torch
+
+from tedm.extract import available_cores, choose_arithmetic
 
 PACKAGES = ("tedm", "torch", "zarr", "numcodecs", "numpy", "dask", "scikit-learn", "xgboost", "obstore")
 
 
-def environment_here() -> dict[str, Any]:
-    """Versions, processor, memory, devices, precision and free space, in words."""
-    import psutil
-
-    from tedm.extract.arithmetic import available_cores, choose_arithmetic
-
+def environment_here() -> dict[str, str]:
+    """Return versions, processor, memory, devices, precision and free space, in words."""
     memory = psutil.virtual_memory()
     auto = choose_arithmetic()
     return {
@@ -48,9 +48,7 @@ def _gigabytes(number: int) -> str:
 
 
 def _cuda() -> str:
-    """Names and memory of the GPUs that torch sees, and their driver."""
-    import torch
-
+    """Return the names and memory of the GPUs that torch sees, and their driver."""
     if not torch.cuda.is_available():
         return "none"
     properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]

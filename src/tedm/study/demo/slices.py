@@ -7,7 +7,6 @@ is one brain: training and test slices are neighbours, which makes a demonstrati
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract.images import to_square_image
+from tedm.files import make_folder, write_table
 
 # Positions are voxel indices of the template along the plane's normal. Test slices lie 7 mm from the next training slice.
 TRAINING = (30, 50, 70, 90, 110, 130)
@@ -72,8 +72,7 @@ def write_template_slices(folder: Path, *, side: int = 64) -> Path:
         group = f"axial-{position:03d}"
         rows.append(_write(folder, f"{group}-noise", changed, mask, "test", "contrast+noise", group))
     manifest = folder / "manifest.csv"
-    with manifest.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("image", "mask", "split", "group", "domain"), *rows])
+    write_table(manifest, [("image", "mask", "split", "group", "domain"), *rows], remedy="name another folder")
     return manifest
 
 
@@ -90,7 +89,7 @@ def write_pretraining_slices(folder: Path, *, side: int = 64) -> Path:
     TedmError
         If nilearn is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     template = _template()
     for position in PRETRAINING:
         _save(folder / f"axial-{position:03d}.png", _bytes(template.cut("axial", position, side)[0]))
@@ -138,10 +137,10 @@ def _window(volume: NDArray[np.float32]) -> NDArray[np.float32]:
 def _write(
     folder: Path, name: str, image: NDArray[np.floating], mask: NDArray[np.uint8], split: str, domain: str, group: str
 ) -> tuple[str, ...]:
-    """Write an image and its mask; returns the manifest's row."""
+    """Write an image and its mask, and return the manifest's row."""
     paths = f"images/{name}.png", f"masks/{name}.png"
     for path, pixels in zip(paths, (_bytes(image), mask), strict=True):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder((folder / path).parent)
         _save(folder / path, pixels)
     return (*paths, split, group, domain)
 

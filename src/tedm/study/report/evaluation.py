@@ -5,7 +5,6 @@ It holds the records, the table, what was run on what, and the best, the median 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.evaluation.examples import Example, mean_dice, n_of, packed, places, shown_heads, title_of, unpacked
-from tedm.heads.evaluation.records import Record, read_records, records_csv
-from tedm.heads.evaluation.table import summarise
-from tedm.heads.metrics.summary import CONVENTIONS, LEAVE_OUT, EmptyTruth
-from tedm.heads.runtime.workers import HERE, Workers
-from tedm.heads.segmenter.identity import Identity, identities_csv, identities_from, identity_of, names_in_records, names_of
-from tedm.heads.segmenter.predict import predict
-from tedm.heads.segmenter.segmenter import Segmenter
-from tedm.heads.voting.vote import VotingRule
-from tedm.results import MAKERS, ResultFolder, read_result, write_result
+from tedm.heads import (
+    CONVENTIONS,
+    HERE,
+    LEAVE_OUT,
+    EmptyTruth,
+    Identity,
+    Record,
+    Segmenter,
+    VotingRule,
+    Workers,
+    identities_csv,
+    identities_from,
+    identity_of,
+    names_in_records,
+    names_of,
+    predict,
+    read_records,
+    records_csv,
+    summarise,
+)
 from tedm.store import Features
+from tedm.study.report.about import about_features, about_heads, about_records
+from tedm.study.report.examples import Example, head_title, mean_dice, packed, places, shown_heads, training_images, unpacked
+from tedm.study.report.result import MAKERS, ResultFolder, read_result, write_result
 
 # What the further files hold, and their names.
 FILES = {
@@ -36,8 +48,6 @@ FILES = {
 }
 # Not in folders of earlier versions.
 LATER = {"methods"}
-# Settings that are in the words about every head; the others are told where they are not the default.
-SAID = {"timesteps", "rows", "head", "members", "vote", "training split", "training domain"}
 # The labels of what says which images are shown, and what an empty truth counts.
 CHOICE, EMPTY_TRUTH = "images shown", "empty truth"
 
@@ -96,7 +106,7 @@ def write_evaluation(
         For the reader: a line, the command, paragraphs.
     shown, ranked_by : sequence of str and str, or None
         Keys of the heads whose predictions are kept, and of the one that decides which image is best; None chooses as
-        `tedm.heads.evaluation.examples.shown_heads` does.
+        `tedm.study.report.examples.shown_heads` does.
     empty : {"leave-out", "count"}
         What an image counts whose truth does not show a class; see `tedm.heads.summarise`.
 
@@ -114,12 +124,12 @@ def write_evaluation(
     dice = {key: mean_dice(records, heads[key], called[key], empty=empty) for key in keys}
     chosen = places(dice[ranking])
     names = list(dict.fromkeys(place.image for place in chosen))
-    of_keys = {key: heads[key] for key in keys}
+    kept = {key: heads[key] for key in keys}
     predicted = predict(
-        features, of_keys, names, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
+        features, kept, names, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
     )  # read again: keeping all masks until the best is known would take memory that grows with the images
     masks = {(prediction.name, prediction.head): prediction.mask for prediction in predicted}
-    titles = {key: title_of(called[key], n_of(heads[key])) for key in keys}
+    titles = {key: head_title(called[key], training_images(heads[key])) for key in keys}
     examples = [
         Example(
             place,
@@ -137,7 +147,7 @@ def write_evaluation(
         "Of an even number of images, the median is the better of the two in the middle; images without a score are left out."
     )
     written: tuple[str | bytes, ...] = (records_csv(records), table.to_csv(), csv, arrays, identities_csv(methods))
-    about = [*_of_features(features, what), *_of_heads(heads, called, rule, timesteps), *_of_records(records)]
+    about = [*about_features(features, what), *about_heads(heads, called, rule, timesteps), *about_records(records)]
     about += [(EMPTY_TRUTH, f"{empty}: {CONVENTIONS[empty]}"), (CHOICE, choice), ("command", command)]
     return write_result(
         folder,
@@ -180,6 +190,12 @@ def read_evaluation(folder: Path) -> Evaluation:
     except ValueError as error:
         raise TedmError(f"the methods in {folder} are damaged ({error}); write it again with {MAKERS['evaluation']}") from error
     return Evaluation(result, tuple(records), tuple(examples), classes, methods)
+
+
+def convention_of_numbers(evaluation: Evaluation) -> EmptyTruth:
+    """Return the convention for empty truths of the numbers in a folder; those of earlier versions do not say any."""
+    said = dict(evaluation.result.about).get(EMPTY_TRUTH, "").split(":")[0]
+    return next((convention for convention in CONVENTIONS if convention == said), LEAVE_OUT)
 
 
 def told_apart(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
@@ -256,64 +272,6 @@ def _renamed(evaluation: Evaluation, names: Mapping[str, str]) -> Evaluation:
     )
 
 
-def _of_features(features: Features, what: str) -> list[tuple[str, str]]:
-    settings, arithmetic, storage = features.settings, features.arithmetic, features.storage
-    levels = ", ".join(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in settings.levels)
-    draws = f"{settings.draws} draw{'' if settings.draws == 1 else 's'} a timestep"
-    noise = f"noise {settings.noise}, seed {settings.noise_seed}, {draws}"
-    return [
-        ("store", what),
-        ("images", features.labels.summary()),
-        ("features", f"{settings.image_size} x {settings.image_size} pixels; {levels}; {settings.upsampling} upsampling"),
-        ("timesteps", f"{_listed(settings.timesteps)}; {noise}"),
-        ("checkpoint", f"SHA-256 {settings.checkpoint_sha256}"),
-        ("computed as", f"{arithmetic.precision} on {arithmetic.device}, kept as {storage.dtype}, {storage.layout}"),
-    ]
-
-
-def _of_heads(
-    heads: Mapping[str, Segmenter], names: Mapping[str, str], rule: VotingRule | None, timesteps: Sequence[int] | None
-) -> list[tuple[str, str]]:
-    """A line for each kind of head: those that differ in training images and seed alone share it."""
-    alike: dict[tuple[str, str], list[Segmenter]] = defaultdict(list)
-    for key, head in heads.items():
-        method, used = head.method, head.timesteps(timesteps)
-        members = f", {method.members} members" if method.members > 1 else ""
-        voting = f"{'timesteps' if len(used) > 1 else 'timestep'} {_listed(used)}, {rule or method.vote} vote"
-        learned = f"from {head.provenance.domain or 'all domains'}, {head.provenance.split or 'any'} split"
-        words = f"{method.head}{members}, rows {method.rows}; {voting}; {learned}"
-        further = [
-            setting.phrase
-            for setting in identity_of(head, rule=rule, timesteps=timesteps).settings
-            if setting.name not in SAID and setting.value != setting.usual
-        ]
-        alike[f"head {names[key]}", "; ".join([words, *([", ".join(further)] if further else [])])].append(head)
-    lines = []
-    for (label, words), group in alike.items():
-        columns = {
-            "n": [n_of(head) for head in group],
-            "seed": [head.provenance.seed for head in group],
-            "labels used, val included": [head.provenance.labels_used for head in group],
-        }
-        counts = "; ".join(f"{column}: {_listed(sorted(set(values)))}" for column, values in columns.items())
-        lines.append((label, f"{words}; {counts}"))
-    return lines
-
-
-def _of_records(records: Sequence[Record]) -> list[tuple[str, str]]:
-    images: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for record in records:
-        images[record.domain or "no domain", record.split or "no split"].add(record.image)
-    scored = ", ".join(f"{domain} {split}: {len(names)} images" for (domain, split), names in images.items())
-    classes = sorted({record.class_value for record in records})
-    background = ", the first of them the background" if len(classes) > 1 else ""
-    return [("scored on", scored), ("mask values", f"{_listed(classes)}{background}")]
-
-
 def _picture(image: NDArray[np.float32]) -> NDArray[np.float64]:
     """As it is shown: grey or RGB."""
     return np.asarray(image if image.shape[-1] == 3 else image[..., 0], dtype=np.float64)
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

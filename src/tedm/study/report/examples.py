@@ -6,7 +6,6 @@ small table and the arrays that belong to it, so that they can be shown without 
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 import zlib
@@ -18,11 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.heads.evaluation.intervals import image_scores
-from tedm.heads.evaluation.records import Record
-from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
-from tedm.heads.segmenter.identity import names_in_records
-from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.files import table_text
+from tedm.heads import LEAVE_OUT, EmptyTruth, Record, Segmenter, image_scores, names_in_records
 from tedm.text import natural
 
 COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
@@ -64,20 +60,20 @@ class Example:
     dice: Mapping[str, float]
 
 
-def title_of(name: str, n: int) -> str:
+def head_title(name: str, n: int) -> str:
     """Return what a reader calls a head, from its name in records and its number of training images: "tedm, n = 6"."""
     return f"{name}, n = {n}"
 
 
-def n_of(head: Segmenter) -> int:
-    """Number of training images."""
+def training_images(head: Segmenter) -> int:
+    """Return the number of training images."""
     return len(head.provenance.images)
 
 
 def shown_heads(
     heads: Mapping[str, Segmenter], ranked_by: str | None = None, *, names: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Keys of the heads to show: of each method the one with most training images, the one that ranks last, six at most.
+    """Return the keys of the heads to show: of each method the one with most images, the one that ranks last, six at most.
 
     Parameters
     ----------
@@ -91,7 +87,7 @@ def shown_heads(
 
     def largest(key: str) -> str:
         same = [other for other in heads if methods[other] == methods[key]]
-        return max(same, key=lambda other: (n_of(heads[other]), -heads[other].provenance.seed))
+        return max(same, key=lambda other: (training_images(heads[other]), -heads[other].provenance.seed))
 
     ranking = largest(list(heads)[-1]) if ranked_by is None else ranked_by
     keys = dict.fromkeys(largest(key) for key in heads)
@@ -103,14 +99,14 @@ def mean_dice(
     records: Sequence[Record], head: Segmenter, name: str, *, empty: EmptyTruth = LEAVE_OUT
 ) -> dict[tuple[str, str], float]:
     """Return the mean foreground Dice in points of one head, by (domain, image); NaN where the image has no score."""
-    who = (name, n_of(head), head.provenance.seed)
+    who = (name, training_images(head), head.provenance.seed)
     mine = [record for record in records if (record.method, record.n, record.seed) == who]
     cells = image_scores(mine, empty=empty)
     return {(domain, image): dice for (domain, _, _), scores in cells.items() for image, dice in scores.items()}
 
 
 def places(dice: Mapping[tuple[str, str], float]) -> list[Place]:
-    """The best, the median and the worst image of each domain; of two images there is no median, of one only a best.
+    """Return the best, the median and the worst image of each domain; of two images there is no median, of one only a best.
 
     Of an even number, the median is the better of the two in the middle. Images without a score have no place.
 
@@ -119,39 +115,38 @@ def places(dice: Mapping[tuple[str, str], float]) -> list[Place]:
     >>> [f"{at.image}: {at.rank}, {at.place}" for at in places({("in", "a"): 90.0, ("in", "b"): 70.0, ("in", "c"): 80.0})]
     ['a: best, 1 of 3', 'c: median, 2 of 3', 'b: worst, 3 of 3']
     """
-    of_domain: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    scored_images: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for (domain, image), value in dice.items():
         if not np.isnan(value):
-            of_domain[domain].append((-value, image))
-    found = []
-    for domain, scored in of_domain.items():
+            scored_images[domain].append((-value, image))
+    chosen = []
+    for domain, scored in scored_images.items():
         ordered = [image for _, image in sorted(scored, key=lambda pair: (pair[0], natural(pair[1])))]
         ranks: dict[int, str] = {}
         for rank, position in (("best", 0), ("worst", len(ordered) - 1), ("median", (len(ordered) - 1) // 2)):
             ranks.setdefault(position, rank)
-        found += [Place(domain, ranks[at], f"{at + 1} of {len(ordered)}", ordered[at]) for at in sorted(ranks)]
-    return found
+        chosen += [Place(domain, ranks[at], f"{at + 1} of {len(ordered)}", ordered[at]) for at in sorted(ranks)]
+    return chosen
 
 
 def packed(examples: Sequence[Example], classes: Sequence[int]) -> tuple[str, bytes]:
-    """Examples as the text of a CSV, a row a head, and the bytes of an npz; all are of one size and have the same heads."""
-    table, arrays = io.StringIO(), io.BytesIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    """Return the text of a CSV, a row a head, and the bytes of an npz; examples are of one size and have the same heads."""
+    rows: list[list[str]] = [COLUMNS]
     for example in examples:
         at = example.place
-        writer.writerows([at.domain, at.rank, at.place, at.image, title, repr(dice)] for title, dice in example.dice.items())
+        rows += ([at.domain, at.rank, at.place, at.image, title, repr(dice)] for title, dice in example.dice.items())
+    arrays = io.BytesIO()
     kept: dict[str, NDArray[Any]] = {"classes": np.array(classes, np.int64)}
     if examples:
         kept["pictures"] = np.stack([np.round(255 * np.clip(example.picture, 0, 1)).astype(np.uint8) for example in examples])
         kept["truths"] = np.stack([example.truth for example in examples])
         kept["predictions"] = np.stack([[*example.predictions.values()] for example in examples])
     np.savez_compressed(arrays, **kept)  # type: ignore[arg-type]
-    return table.getvalue(), arrays.getvalue()
+    return table_text(rows), arrays.getvalue()
 
 
 def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example], tuple[int, ...]]:
-    """Examples and classes, from the rows of the CSV and the bytes of the npz.
+    """Return examples and classes, from the rows of the CSV and the bytes of the npz.
 
     Raises
     ------

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tedm.errors import TedmError, raise_listed
-from tedm.files import require_new
+from tedm.files import new_folder
 
 FORMAT = 1
 DESCRIPTION = "result.json"
@@ -170,21 +169,11 @@ def write_result(
     if missing or any(_is_outside(name) for name in content):
         raise ValueError(f"a result names {missing} without their content, or a file that is not in its folder")
     about_it = {key: value for key, value in asdict(result).items() if key != "path"}
-    require_new(folder)
-    aside = folder.with_name(f".{folder.name}.partial")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with new_folder(folder, what="the result", remedy="name another place") as aside:
         for name, inside in content.items():
             (aside / name).write_bytes(inside.encode() if isinstance(inside, str) else inside)
         text = json.dumps({"format": FORMAT, **about_it}, indent=1, ensure_ascii=False)
         (aside / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        aside.rename(folder)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise TedmError(f"cannot write the result {folder}: {error.strerror or error}; name another place") from error
     return result
 
 

@@ -1,0 +1,48 @@
+from .annotate import Chosen, choose_next, shown_scores, write_ranking
+from .environment import environment_here
+from .evaluate import Evaluated, evaluate_heads
+from .fit import fit_folder
+from .inspect import describe, describe_backbone, description_lines
+from .predict import live_features, predict_folder
+from .pretrain import TrainingImages, read_training_images, write_pictures
+from .probe import probe_store
+from .remarks import differences_from_store, temperatures_not_applied
+from .report.calibration import write_calibration
+from .report.evaluation import Evaluation, read_evaluation, write_evaluation
+from .report.probe import write_findings
+from .report.report import write_report
+from .report.result import ResultFolder, read_result, write_result
+from .verify import Verified, verify_store
+
+__all__ = [
+    "Chosen",
+    "Evaluated",
+    "Evaluation",
+    "ResultFolder",
+    "TrainingImages",
+    "Verified",
+    "choose_next",
+    "describe",
+    "describe_backbone",
+    "description_lines",
+    "differences_from_store",
+    "environment_here",
+    "evaluate_heads",
+    "fit_folder",
+    "live_features",
+    "predict_folder",
+    "probe_store",
+    "read_evaluation",
+    "read_result",
+    "read_training_images",
+    "shown_scores",
+    "temperatures_not_applied",
+    "verify_store",
+    "write_calibration",
+    "write_evaluation",
+    "write_findings",
+    "write_pictures",
+    "write_ranking",
+    "write_report",
+    "write_result",
+]

@@ -1,0 +1,175 @@
+"""Heads scored on a store, and all that is written of it: the table, the records, a folder for a report, the calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tedm.errors import TedmError
+from tedm.files import require_new, write_whole
+from tedm.heads import (
+    HERE,
+    LEAVE_OUT,
+    Cleaning,
+    EmptyTruth,
+    HeadReliability,
+    Metric,
+    Record,
+    Segmenter,
+    Table,
+    VotingRule,
+    Workers,
+    evaluate,
+    reliability,
+    summarise,
+    write_records,
+)
+from tedm.store import Features
+from tedm.study.remarks import differences_from_store, temperatures_not_applied
+from tedm.study.report.calibration import write_calibration
+from tedm.study.report.evaluation import write_evaluation
+from tedm.study.stages import Log, Stages, mute, silent
+from tedm.text import listed
+
+# How a table is written, by the ending of its file.
+RENDERINGS: Mapping[str, Callable[[Table], str]] = {
+    ".csv": Table.to_csv,
+    ".md": Table.to_markdown,
+    ".tex": Table.to_latex,
+    ".txt": Table.to_text,
+}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation gave.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        The scores of every image, head and class.
+    table : Table
+    reliability : tuple of HeadReliability
+        How sure each head is and how often right; empty if the calibration was not asked for.
+    """
+
+    records: tuple[Record, ...]
+    table: Table
+    reliability: tuple[HeadReliability, ...] = ()
+
+
+def evaluate_heads(
+    features: Features,
+    heads: Mapping[str, Segmenter],
+    *,
+    split: str | None = "test",
+    domain: str | None = None,
+    by_domain: bool = True,
+    metric: Metric = "dice",
+    empty: EmptyTruth = LEAVE_OUT,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    cleaning: Cleaning | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
+    what: str = "the store",
+    command: str = "",
+    table_file: Path | None = None,
+    records_file: Path | None = None,
+    folder: Path | None = None,
+    calibration_folder: Path | None = None,
+    progress: Stages = silent,
+    log: Log = mute,
+) -> Evaluated:
+    """Score heads on labelled images and write what is asked for.
+
+    Parameters
+    ----------
+    features, heads, split, domain, rule, timesteps, cleaning, memory, workers, what
+        See `tedm.heads.evaluate`.
+    by_domain : bool
+        Whether the table has a part for each domain, or one for all images together.
+    metric, empty
+        See `tedm.heads.summarise`.
+    command : str
+        What the folder says of how it was made.
+    table_file : Path or None
+        Where the table is written, as CSV, Markdown, LaTeX or text by the ending: .csv, .md, .tex or .txt.
+    records_file : Path or None
+        Where the scores of every image and class are written, as CSV.
+    folder : Path or None
+        A new folder for a report; see `write_evaluation`.
+    calibration_folder : Path or None
+        A new folder for how sure the heads are and how often right; see `write_calibration`. Reading is a pass of its own.
+    progress, log
+        See `tedm.study.stages`.
+
+    Returns
+    -------
+    Evaluated
+
+    Raises
+    ------
+    TedmError
+        As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
+    """
+    if table_file is not None and table_file.suffix not in RENDERINGS:
+        raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
+    for place in (folder, calibration_folder):
+        if place is not None:
+            require_new(place)
+    for remark in (*differences_from_store(features, heads.values()), *temperatures_not_applied(heads, rule, timesteps)):
+        log(remark)
+    with progress("evaluating") as show:
+        records = evaluate(
+            features,
+            heads,
+            split=split,
+            domain=domain,
+            rule=rule,
+            timesteps=timesteps,
+            memory=memory,
+            workers=workers,
+            what=what,
+            progress=show,
+            cleaning=cleaning,
+        )
+    if not by_domain:
+        records = [replace(record, domain="all") for record in records]
+    if records_file is not None:
+        write_records(records, records_file)
+    table = summarise(records, metric=metric, empty=empty)
+    if folder is not None:
+        write_evaluation(
+            folder,
+            features,
+            heads,
+            records,
+            command=command,
+            rule=rule,
+            timesteps=timesteps,
+            memory=memory,
+            what=what,
+            empty=empty,
+        )
+    if table_file is not None:
+        content = RENDERINGS[table_file.suffix](table).encode()
+        write_whole(table_file, content, what="the table", remedy="name another place with --out")
+    if calibration_folder is None:
+        return Evaluated(tuple(records), table)
+    with progress("measuring calibration") as show:
+        measured = reliability(
+            features,
+            heads,
+            split=split,
+            domain=domain,
+            rule=rule,
+            timesteps=timesteps,
+            memory=memory,
+            workers=workers,
+            what=what,
+            progress=show,
+        )
+    write_calibration(measured, calibration_folder)
+    return Evaluated(tuple(records), table, tuple(measured))

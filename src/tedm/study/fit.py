@@ -1,0 +1,130 @@
+"""A head fitted and saved as a folder, going on where an earlier run was stopped, and what came of it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tedm.files import make_folder, require_new
+from tedm.heads import HERE, HeadOptions, Method, Progress, Sampling, Segmenter, Workers, fit, save_head
+from tedm.jsons import JsonValue
+from tedm.store import Features
+from tedm.text import counted
+
+NO_OPTIONS = HeadOptions()
+
+
+def fit_folder(
+    folder: Path,
+    features: Features,
+    method: Method,
+    options: HeadOptions = NO_OPTIONS,
+    *,
+    name: str | None = None,
+    split: str | None = "train",
+    domain: str | None = None,
+    images: int | None = None,
+    pixels_per_image: int | None = None,
+    sampling: Sampling = "uniform",
+    params: Mapping[str, JsonValue] | None = None,
+    calibrate: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+    memory: int | None = None,
+    workers: Workers = HERE,
+    progress: Progress | None = None,
+) -> Segmenter:
+    """Fit a head and save it; a fit that was stopped goes on when the same call is made again.
+
+    Parameters
+    ----------
+    folder : Path
+        Not there yet, or empty. The state of a fit under way is a file beside it, which is deleted in the end.
+    features, method, name, split, domain, images, pixels_per_image, sampling, params, calibrate, seed, device, memory, workers
+        See `tedm.heads.fit`.
+    options : HeadOptions
+        What is asked of the head.
+    progress : callable (done, all, loss) or None
+
+    Returns
+    -------
+    Segmenter
+
+    Raises
+    ------
+    TedmError
+        As `tedm.heads.fit` does, or if the folder is taken or cannot be written.
+    """
+    require_new(folder)
+    make_folder(folder.parent)
+    checkpoint = folder.with_name(f".{folder.name}.fit")
+    head = fit(
+        features,
+        method,
+        name=name,
+        split=split,
+        domain=domain,
+        images=images,
+        pixels_per_image=pixels_per_image,
+        sampling=sampling,
+        iterations=options.iterations,
+        learning_rate=options.learning_rate,
+        batch=options.batch,
+        pixels_per_batch=options.pixels_per_batch,
+        images_per_batch=options.images_per_batch,
+        ridge=options.ridge,
+        select=options.select,
+        patience=options.patience,
+        class_weight=options.class_weight,
+        params=params,
+        calibrate=calibrate,
+        seed=seed,
+        device=device,
+        memory=memory,
+        workers=workers,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    save_head(head, folder)
+    checkpoint.unlink(missing_ok=True)
+    return head
+
+
+def fit_summary(head: Segmenter) -> str:
+    """Return in one line what a head is, what it learned from, and how the loss went."""
+    method, report = head.method, head.provenance.report
+    called = head.label if head.label == method.name else f"{head.label}, {method.name}"
+    iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
+    loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
+    return (
+        f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
+        f"{counted(len(head.provenance.images), 'image')}{iterations}{loss}"
+    )
+
+
+def fit_remarks(head: Segmenter) -> list[str]:
+    """Return what whoever fitted should know: what the head itself tells, and what weights and temperature were worth."""
+    provenance, remarks = head.provenance, head.estimator.remarks()
+    val = f"{counted(len(provenance.chosen_on), 'image')} of the val split"
+    if provenance.learned_weights is not None:
+        worth = provenance.learned_weights
+        remarks.append(f"weights learned on {val}: cross-entropy {worth.after:.4f}, with equal weights {worth.before:.4f}")
+    if head.calibration is not None and provenance.calibration is not None:
+        worth = provenance.calibration
+        remarks.append(
+            f"temperature {head.calibration.temperature:.3f}, fitted on {val}: cross-entropy {worth.after:.4f}, "
+            f"before {worth.before:.4f}"
+        )
+    return remarks
+
+
+def course(fall: float) -> str:
+    """Say in words how a loss went, from its relative fall, which is negative where it rose.
+
+    Examples
+    --------
+    >>> course(0.031), course(-0.8), course(-0.0004)
+    ('falling by 3.1 %', 'rising by 80.0 %', 'unchanged')
+    """
+    percent = f"{100 * abs(fall):.1f}"
+    return "unchanged" if percent == "0.0" else f"{'falling' if fall > 0 else 'rising'} by {percent} %"

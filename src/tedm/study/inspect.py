@@ -1,0 +1,186 @@
+"""What a checkpoint, a store or a head is, what it was made from, and what is missing in a store.
+
+Each is a JSON object of titles and values: a script takes it as it is, a reader as lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from tedm.errors import TedmError
+from tedm.extract import Backbone, load_backbone
+from tedm.heads import Segmenter, load_head
+from tedm.jsons import JsonObject, JsonValue
+from tedm.store import FeatureStore, Location
+from tedm.store.place import is_url
+from tedm.store.verification import listed
+from tedm.text import columns
+
+# Problems of a store that are printed; the rest is counted.
+MOST = 20
+FLOAT16 = 2  # bytes of a number
+# Parts of what is said of a head; each of their entries is a line.
+PARTS = ("classifier", "fit", "features")
+
+
+def describe(what: Location, *, config: JsonObject | None = None) -> dict[str, JsonValue]:
+    """Say what lies at a place: a head, a store or a checkpoint.
+
+    Parameters
+    ----------
+    what : str or Path
+        A store is listed, not read.
+    config : mapping of str to JSON values, or None
+        What a checkpoint does not tell; see `tedm.extract.load_backbone`.
+
+    Returns
+    -------
+    dict of str to JSON values
+        By titles; see `describe_head`, `describe_store` and `describe_backbone`.
+
+    Raises
+    ------
+    TedmError
+        If nothing is there, or it is none of these or damaged.
+    """
+    if is_url(what):
+        return describe_store(FeatureStore.open(what))
+    path = Path(what)
+    if not path.exists():
+        raise TedmError(f"{path} does not exist")
+    if (path / "head.json").is_file():
+        return describe_head(path)
+    if FeatureStore.is_store(path) or (path / "zarr.json").is_file():
+        return describe_store(FeatureStore.open(path))
+    if path.is_dir() and not any((path / name).is_file() for name in ("config.json", "model_index.json")):
+        raise TedmError(f"{path} is a folder, but neither a feature store nor a head, nor that of a diffusers model")
+    return describe_backbone(load_backbone(path, config), str(path))
+
+
+def describe_head(path: Path) -> dict[str, JsonValue]:
+    """Return what a head is, what it was fitted with, what came of that, and the features that it was fitted on.
+
+    The classifier's arguments, the account of the fit and the features' settings are parts of their own: a head reads some
+    of the features' timesteps, may have needed fewer iterations than it was given, and "rows" is a layout or a number.
+    """
+    head = load_head(path)
+    fit = head.provenance.to_json()
+    del fit["fingerprints"], fit["fit"]
+    report, curve = head.provenance.report, head.provenance.report.loss_curve
+    came_out = {"iterations": report.iterations, "converged": report.converged}
+    fit |= {title: value for title, value in came_out.items() if value is not None} | dict(report.details)
+    size = sum(file.stat().st_size for file in path.iterdir())
+    return {
+        "head": str(path),
+        "name": head.label,
+        "method": head.method.name,
+        "timesteps": list(head.method.timesteps),
+        "rows": head.method.rows,
+        "members": head.method.members,
+        "vote": head.method.vote,
+        "classifier": {"kind": head.method.head, **head.estimator.constructor()},
+        "classes": list(head.classes),
+        "bytes": size,
+        **({"learned weights": dataclasses.asdict(head.weights)} if head.weights is not None else {}),
+        **({"temperature": dataclasses.asdict(head.calibration)} if head.calibration is not None else {}),
+        "fit": {**fit, **({"first and last loss": [curve[0], curve[-1]]} if curve else {})},
+        "features": _settings(head),
+    }
+
+
+def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
+    """Return what a store holds, how large it is, what it was made from, and what its listing shows to be wrong."""
+    missing = store.missing()
+    files = store.files()
+    arrays = {key.split("/", 1)[0] for key in files if "/" in key}
+    sizes = {array: sum(size for key, size in files.items() if key.startswith(f"{array}/")) for array in sorted(arrays)}
+    known = ("image", "mask", *store.feature_arrays())
+    return {
+        "store": str(store.path),
+        "images": store.labels.summary(),
+        "whole": f"{len(store.labels) - len(missing)} of {len(store.labels)}",
+        "missing": f"{len(missing)} of {len(store.labels)}" + (f", the first: {missing[0]}" if missing else ""),
+        "classes": list(store.labels.classes),
+        "bytes": sum(files.values()),
+        "files": len(files),
+        **{f"bytes of {array}": size for array, size in sizes.items() if array in known},
+        **store.provenance,
+        **_settings(store),
+        "problems": [str(problem) for problem in listed(store)],
+    }
+
+
+def describe_backbone(backbone: Backbone, name: str) -> dict[str, JsonValue]:
+    """Return what a backbone is, and all levels that an extraction can take; bytes are an image's at one timestep."""
+    return {
+        "checkpoint": name,
+        "family": backbone.family,
+        "parameters": backbone.parameters,
+        "image size": backbone.image_size,
+        "image channels": backbone.image_channels,
+        "schedule": f"{backbone.schedule.name}, {backbone.schedule.timesteps_total} timesteps",
+        "training iterations": backbone.step,
+        "training range": list(backbone.training_range),
+        "predicts": backbone.predicts,
+        "sizes": f"multiples of {backbone.size_multiple}",
+        "sha256": backbone.sha256,
+        "presets": {name: list(levels) for name, levels in backbone.presets.items()},
+        "levels": [
+            {
+                "index": index,
+                **dataclasses.asdict(level),
+                "module": tap,
+                "bytes native": level.channels * (backbone.image_size // level.stride) ** 2 * FLOAT16,
+                "bytes upsampled": level.channels * backbone.image_size**2 * FLOAT16,
+            }
+            for index, (level, tap) in enumerate(zip(backbone.levels, backbone.taps, strict=True))
+        ],
+        "channels": sum(level.channels for level in backbone.levels),
+    }
+
+
+def description_lines(about: JsonObject) -> list[str]:
+    """Lay out what `describe` returns as lines: titles and values, the levels of a checkpoint, the problems of a store."""
+    rest = dict(about)
+    problems = cast(Sequence[str], rest.pop("problems", ()))
+    of_checkpoint = "family" in rest and "presets" in rest
+    levels = cast(Sequence[JsonObject], rest.pop("levels", ()) if of_checkpoint else ())
+    lines = dict(_lines(rest))
+    width = max(map(len, lines))
+    more = [f"and {len(problems) - MOST} more problems (--json lists all)"] if len(problems) > MOST else []
+    return [*(f"{title:<{width}}  {text}" for title, text in lines.items()), *_level_table(levels), *problems[:MOST], *more]
+
+
+def _level_table(levels: Sequence[JsonObject]) -> list[str]:
+    """Lay out levels one a line, the titles above."""
+    rows = [list(level) for level in levels[:1]] + [[str(value) for value in level.values()] for level in levels]
+    return columns(rows, left=len(rows[0])) if rows else []
+
+
+def _settings(made: Segmenter | FeatureStore) -> dict[str, JsonValue]:
+    """Return settings, arithmetic and storage of a store or a head."""
+    arithmetic = {f"arithmetic {name}": value for name, value in vars(made.arithmetic).items()}
+    return {**made.settings.to_json(), **made.storage.to_json(), **arithmetic}
+
+
+def _lines(about: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield a title and a text for each entry, and for each of those parts whose entries have names of other entries."""
+    for title, value in about.items():
+        if title in PARTS and isinstance(value, Mapping):
+            yield from ((f"{title} {name.replace('_', ' ')}", _text(inner)) for name, inner in value.items())
+        else:
+            yield title, _text(value)
+
+
+def _text(value: JsonValue) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        if value and isinstance(value[0], Mapping):
+            return "; ".join(", ".join(f"{key} {item}" for key, item in part.items()) for part in value)
+        shown = ", ".join(map(str, value[:12]))
+        return shown + (f", ... ({len(value)})" if len(value) > 12 else "")
+    return "-" if value in (None, "") else str(value)

@@ -1,0 +1,203 @@
+"""Masks of a store's images, or of image files, in a folder.
+
+From image files the backbone runs for the head's timesteps only, with the settings that the head has recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from tedm.errors import TedmError
+from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
+from tedm.extract.images import write_prediction, write_uncertainty
+from tedm.files import make_folder, require_new, write_table
+from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
+from tedm.store import Features, FeatureStore, Location
+from tedm.study.remarks import differences_from_store, temperatures_not_applied
+from tedm.study.stages import Log, Stages, mute, silent
+
+Device = Literal["auto", "cpu", "cuda"]
+REMEDY = "make room; what was written before is whole"
+NO_CLEANING = Cleaning()
+
+
+def predict_folder(
+    folder: Path,
+    head: Segmenter,
+    source: Location,
+    *,
+    backbone: Backbone | None = None,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    split: str | None = None,
+    domain: str | None = None,
+    cleaning: Cleaning = NO_CLEANING,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    device: Device = "auto",
+    workers: Workers = HERE,
+    head_name: str = "the head",
+    backbone_name: str = "the backbone",
+    progress: Stages = silent,
+    log: Log = mute,
+) -> list[str]:
+    """Segment images with a head and write their masks to a folder, at the images' own sizes.
+
+    Parameters
+    ----------
+    folder : Path
+        Not there yet, or empty. It gets NAME.png for each image, with the values of the masks that the head was trained on.
+    head : Segmenter
+    source : str or Path
+        A feature store, or a manifest or folder of images.
+    backbone : Backbone or None
+        The head's, where images and not a store are given.
+    rule, timesteps
+        See `tedm.heads.predict`.
+    split, domain : str or None
+        Which images. A split of None takes "test" if there are any, else all.
+    cleaning : Cleaning
+        What is done to masks, at the images' own size; a pixel of its smallest area is one at feature resolution.
+    probabilities : bool
+        Also write NAME.npy, the probabilities of the classes; these are never cleaned.
+    uncertainty : bool
+        Also write NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the Jensen-Shannon divergence of the
+        voters (black: alike), and uncertainty.csv with the mean of both over each image.
+    device : {"auto", "cpu", "cuda"}
+        Where the backbone computes.
+    workers : Workers
+        A cluster is for stores.
+    head_name, backbone_name : str
+        What they are called in messages.
+    progress, log
+        See `tedm.study.stages`.
+
+    Returns
+    -------
+    list of str
+        The images whose masks were written.
+
+    Raises
+    ------
+    TedmError
+        If the folder is taken, the head is for other features, or the backbone is missing, superfluous or another one.
+    """
+    require_new(folder)
+    features: Features
+    if FeatureStore.is_store(source):
+        if backbone is not None:
+            raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
+        features = FeatureStore.open(source)
+        for remark in differences_from_store(features, [head]):
+            log(remark)
+    else:
+        if workers.cluster is not None:
+            raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
+        if backbone is None:
+            raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
+        features = live_features(
+            head, Path(source), backbone, timesteps=timesteps, device=device, backbone_name=backbone_name, log=log
+        )
+    if split is None and "test" in features.labels.splits:
+        split = "test"
+    names = features.labels.select(split=split, domain=domain)
+    head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
+    for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
+        log(remark)
+    make_folder(folder)
+    means: list[list[object]] = [["image", "entropy", "disagreement"]]
+    with progress("predicting") as show:
+        predictions = predict(
+            features,
+            {"head": head},
+            names,
+            rule=rule,
+            timesteps=timesteps,
+            workers=workers,
+            what=str(source),
+            uncertainty=uncertainty,
+        )
+        for number, prediction in enumerate(predictions, 1):
+            _write(folder, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
+            if prediction.entropy is not None and prediction.disagreement is not None:
+                both = (prediction.entropy, prediction.disagreement)
+                means.append([prediction.name, *(f"{values.mean():.6f}" for values in both)])
+            show(number, len(names))
+    if uncertainty:
+        write_table(folder / "uncertainty.csv", means, remedy=REMEDY)
+    return names
+
+
+def live_features(
+    head: Segmenter,
+    images: Path,
+    backbone: Backbone,
+    *,
+    timesteps: Sequence[int] | None = None,
+    device: Device = "auto",
+    backbone_name: str = "the backbone",
+    log: Log = mute,
+) -> LiveFeatures:
+    """Compute features of images on the fly, with a head's settings and in its arithmetic as far as this machine has it.
+
+    Parameters
+    ----------
+    head : Segmenter
+    images : Path
+        A manifest or a folder of images.
+    backbone : Backbone
+        The one that the head's store was made with.
+    timesteps : sequence of int or None
+        Those that are used; None takes the head's.
+    device : {"auto", "cpu", "cuda"}
+    backbone_name : str
+        What it is called in messages.
+    log : callable
+        Takes a remark on each part of the arithmetic that is another one here.
+
+    Raises
+    ------
+    TedmError
+        If the backbone is another one, the images cannot be read, or the head cannot use these timesteps.
+    """
+    manifest = read_manifest(images)
+    manifest.require_intensity_range(head.settings.intensity_range)
+    expected = head.settings.checkpoint_sha256
+    if backbone.sha256 != expected:
+        raise TedmError(
+            f"{backbone_name} is not the backbone of this head\n"
+            f"  SHA-256: the head's {expected[:12]}..., this one's {backbone.sha256[:12]}...\n"
+            "Name the checkpoint that its store was extracted with, and the same --backbone-config if there was one."
+        )
+    backbone = backbone.with_levels([level.name for level in head.settings.levels])
+    arithmetic = on_this_machine(head.arithmetic, device)
+    for line in arithmetic_differences(head.arithmetic, arithmetic, us="the head's store"):
+        log(f"the last bits may differ: {line}")
+    wanted = head.timesteps(timesteps)
+    backbone.schedule.require(wanted)
+    return LiveFeatures(manifest, backbone, replace(head.settings, timesteps=wanted), arithmetic, head.storage)
+
+
+def _write(
+    folder: Path, prediction: Prediction, features: Features, head: Segmenter, *, cleaning: Cleaning, probabilities: bool
+) -> None:
+    """Write a mask, and the maps of its uncertainty if they were asked for."""
+    size = features.labels.original_sizes[features.labels.index(prediction.name)]
+    geometry = features.settings.geometry
+    write_prediction(
+        folder,
+        prediction.name,
+        prediction.probabilities,
+        original_size=size,
+        geometry=geometry,
+        classes=head.classes,
+        keep_probabilities=probabilities,
+        cleaning=cleaning,
+        uncalibrated=prediction.uncalibrated,
+    )
+    if prediction.entropy is not None and prediction.disagreement is not None:
+        maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}
+        write_uncertainty(folder, prediction.name, maps, original_size=size, geometry=geometry)

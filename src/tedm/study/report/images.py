@@ -1,0 +1,52 @@
+"""The images of a report: the best, the median and the worst of each domain, as tiles."""
+
+from __future__ import annotations
+
+from tedm.heads import CONVENTIONS, EmptyTruth
+from tedm.show.figures import png
+from tedm.show.report import IGNORE, Section, Tile, tile_figure
+from tedm.study.report.evaluation import CHOICE, Evaluation, convention_of_numbers
+from tedm.study.report.examples import Example
+from tedm.study.report.words import named, number
+
+TILE_DPI = 130
+NO_BREAK = "\u00a0"
+
+
+def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -> Section:
+    """Return the best, the median and the worst image of each domain."""
+    sections: dict[str, list[Section]] = {}
+    for example in evaluation.examples:
+        at = example.place
+        heading = f"{at.rank.capitalize()} ({at.place}): {at.image}"
+        strip = Section(heading, tiles=_tiles(example, len(evaluation.classes)))
+        sections.setdefault(at.domain, []).append(strip)
+    words = [text for label, text in evaluation.result.about if label == CHOICE]
+    own = convention_of_numbers(evaluation)
+    if own != empty:
+        words.append(f"The Dice below are as the folder has them: {CONVENTIONS[own]} (empty truth: {own}).")
+    return Section(
+        f"Images: {evaluation.result.title}" if several else "Images",
+        words=words,
+        legend=[f"class {value}" for value in evaluation.classes],
+        striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
+        sections=[Section(named(domain), sections=strips) for domain, strips in sections.items()],
+    )
+
+
+def _tiles(example: Example, classes: int) -> list[Tile]:
+    name = example.place.image
+    tiles = [
+        Tile(png(tile_figure(example.picture), dpi=TILE_DPI), f"{name}, the image", "image"),
+        Tile(
+            png(tile_figure(example.picture, example.truth, classes=classes), dpi=TILE_DPI),
+            f"{name} with the truth outlined",
+            "truth",
+        ),
+    ]
+    for head, mask in example.predictions.items():
+        figure = tile_figure(example.picture, mask, truth=example.truth, classes=classes)
+        dice = f"Dice {number(example.dice[head])}"
+        alt = f"{name} with the prediction of {head} and the outline of the truth: {dice}"
+        tiles.append(Tile(png(figure, dpi=TILE_DPI), alt, f"{head}: {dice.replace(' ', NO_BREAK)}"))
+    return tiles
