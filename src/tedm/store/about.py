@@ -145,7 +145,7 @@ def write_again(put: Callable[[], None]) -> None:
                 raise
 
 
-def _document(group: zarr.Group) -> dict[str, Any]:
+def _document(group: zarr.Group) -> JsonObject:
     about: Any = group.attrs["tedm"]
     return dict(about)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,13 +147,13 @@ class TrainingData:
         """One pass, image by image, in order."""
         return self.read(self.names)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For other processes: without what is in memory here, and computing for themselves."""
         state = self.__dict__.copy()
         del state["_lock"]
         return state | {"_kept": {}, "workers": HERE}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
         # Another process has memory of its own: as much as was granted here, or half of what is free there.

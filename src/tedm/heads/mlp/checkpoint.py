@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.heads.mlp.network import Committee
-from tedm.jsons import JsonValue
+from tedm.jsons import JsonObject, JsonValue
 
 # Points of the recorded loss curve.
 CURVE_POINTS = 100
@@ -96,7 +96,7 @@ class FitState:
         }
         optimiser.load_state_dict(known)
 
-    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], JsonObject]:
         """Arrays and plain JSON values."""
         tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
@@ -112,7 +112,7 @@ class FitState:
         }
 
     @classmethod
-    def from_file(cls, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> Self:
+    def from_file(cls, arrays: dict[str, NDArray[Any]], about: Mapping[str, Any]) -> Self:
         """What `to_file` gave."""
         fields = about["state"]
         state = cls(**{**fields, "best": np.inf if fields["best"] is None else fields["best"]})

@@ -171,10 +171,10 @@ def _fingerprints(names: Sequence[str], recorded: Sequence[_Recorded], domain: s
     ]
 
 
-def _report_of_before(given: dict[str, Any]) -> dict[str, Any]:
+def _report_of_before(given: dict[str, object]) -> dict[str, object]:
     """Take what came of the fit out of a provenance of before, where it lay among everything else."""
     own = {each.name for each in fields(Provenance)} | {"images", "validation_images", "fingerprints"}
     rest = {name: given.pop(name) for name in [name for name in given if name not in own]}
     told = [name for name in ("iterations", "loss_curve", "validation_curve", "converged") if name in rest]
-    report: dict[str, Any] = {name: rest.pop(name) for name in told}
+    report: dict[str, object] = {name: rest.pop(name) for name in told}
     return report | {"details": rest}
