@@ -11,6 +11,7 @@ from tedm.cli import options
 from tedm.cli.running import command_line, plain_errors, progress, say
 from tedm.errors import TedmError
 from tedm.files import require_new
+from tedm.heads import METRICS
 
 if TYPE_CHECKING:
     from tedm.heads import EmptyTruth, Metric, VotingRule
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--metric",
-    type=click.Choice(["dice", "precision", "recall", "iou"]),
+    type=click.Choice(METRICS),
     default="dice",
     show_default=True,
     help="What it shows.",

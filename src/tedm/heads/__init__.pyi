@@ -49,6 +49,8 @@ from .linear.passes import Effort as Effort
 from .linear.passes import losses as losses
 from .linear.stacks import Model as Model
 from .metrics.bootstrap import DRAWS as DRAWS
+from .metrics.measures import METRICS as METRICS
+from .metrics.measures import TITLES as TITLES
 from .metrics.measures import Metric as Metric
 from .metrics.reliability import Reliability as Reliability
 from .metrics.scores import score as score

@@ -38,7 +38,7 @@ def test_a_failed_write_leaves_the_old_records(tmp_path: Any) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         write_records(interrupted(), tmp_path / "scores.csv")
-    assert read_records(tmp_path / "scores.csv") == [record()]
+    assert [str(row) for row in read_records(tmp_path / "scores.csv")] == [str(record())]
     assert len(list(tmp_path.iterdir())) == 1
 
 

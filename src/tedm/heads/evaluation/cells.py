@@ -47,7 +47,7 @@ class Cells:
     Parameters
     ----------
     cells : tuple of Cell
-    metric : {"dice", "precision", "recall", "iou"}
+    metric : one of `tedm.heads.metrics.measures.METRICS`
         What is averaged and compared.
     alpha : float
         Level of the test after the correction.

@@ -65,7 +65,7 @@ def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: Em
     ----------
     records : sequence of Record
         In any order.
-    metric : {"dice", "precision", "recall", "iou"}
+    metric : one of `tedm.heads.metrics.measures.METRICS`
     empty : {"leave-out", "count"}
         See `by_convention`.
 

@@ -62,7 +62,7 @@ def summarise(
     ----------
     records : iterable of Record
         Where there are several class values, the smallest is the background and left out.
-    metric : {"dice", "precision", "recall", "iou"}
+    metric : one of `tedm.heads.metrics.measures.METRICS`
         What is averaged and compared.
     alpha : float
         Level of the test in 0 < alpha < 1, after Holm's correction.

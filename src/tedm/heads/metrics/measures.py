@@ -6,12 +6,11 @@ a record has a column for each, and a table or an interval is asked for one of t
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tedm.heads.metrics.scores import score
+if TYPE_CHECKING:  # a command knows the names before it loads NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 Metric = Literal["dice", "precision", "recall", "iou"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -42,8 +41,11 @@ def measure(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int) -> di
 
     Examples
     --------
+    >>> import numpy as np
     >>> measure(np.array([[1, 1, 0, 255]]), np.array([[1, 0, 0, 1]]), 2)["iou"]
     array([0.5, 0.5])
     """
+    from tedm.heads.metrics.scores import score
+
     overlap = score(truth, prediction, n_classes)
     return {"dice": overlap.dice, "precision": overlap.precision, "recall": overlap.recall, "iou": overlap.iou}

@@ -121,15 +121,15 @@ def probe_points(images: ScoredImages, plan: Plan, probed: Sequence[FittedProbe]
     for fitted in probed:
         image_scores = images.scores(fitted.scores)
         for n in plan.sizes:
-            of_repeats = image_scores[[subset.n == n for subset in plan.subsets]]
+            repeats = image_scores[[subset.n == n for subset in plan.subsets]]
             for domain, split in images.places():
                 at = images.at(domain, split)
                 for number, metric in enumerate(MEASURES):
-                    scores = of_repeats[:, at, number]
+                    scores = repeats[:, at, number]
                     mean = images.interval(scores, at)
                     about = (fitted.probe.name, fitted.probe.timestep, fitted.probe.level, n, domain, split, metric)
                     scored = int((~np.isnan(scores)).any(axis=0).sum())
-                    counts = len(of_repeats), scored, len(at) - scored
+                    counts = len(repeats), scored, len(at) - scored
                     points.append(Point(*about, mean.mean, mean.low, mean.high, *counts))
     return points
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 
 from tedm.errors import TedmError
-from tedm.heads import DRAWS, Cell, EmptyTruth, Grid, Metric, image_scores, mean_intervals, summarise
+from tedm.heads import DRAWS, TITLES, Cell, EmptyTruth, Grid, image_scores, mean_intervals, summarise
 from tedm.show.figures import png
 from tedm.show.report import Picture, Section, Sheet
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
@@ -15,7 +15,7 @@ from tedm.study.report.words import named, number
 from tedm.text import natural
 
 DPI = 180
-FURTHER: dict[Metric, str] = {"precision": "Precision", "recall": "Recall", "iou": "IoU"}
+FURTHER = {metric: title for metric, title in TITLES.items() if metric != "dice"}
 INTERVALS = (
     f"intervals are 95 % percentile bootstrap intervals of the mean: groups (patients) are drawn with replacement {DRAWS} "
     "times, all images of a group together, and so are the seeds (training subsets) where there are several; with one seed "
