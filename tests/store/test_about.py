@@ -10,7 +10,7 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.store import FeatureStore, Storage
-from tedm.store.about import About, about_place, is_unfinished, same_store, write_again
+from tedm.store.about import About, about_place, is_unfinished, same_store
 from tedm.store.place import place
 
 SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
@@ -52,21 +52,3 @@ def test_a_store_whose_making_was_interrupted_is_told_from_a_folder_of_others():
     assert is_unfinished(["level0/zarr.json", "timestep/c.0", "name/zarr.json.ab.partial"])
     assert not is_unfinished(["level0/zarr.json", "thesis.tex"])
     assert not is_unfinished([])
-
-
-def test_a_write_that_loses_its_partial_file_begins_anew_and_others_fail():
-    tries = []
-
-    def lost(times, name):
-        def put():
-            tries.append(name)
-            if len(tries) <= times:
-                raise FileNotFoundError(2, "gone", name)
-
-        return put
-
-    write_again(lost(3, "c.0.partial"))
-    assert len(tries) == 4
-    tries.clear()
-    with pytest.raises(FileNotFoundError):
-        write_again(lost(1, "c.0"))

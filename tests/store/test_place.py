@@ -28,7 +28,7 @@ from tedm.extract.images import read_manifest
 from tedm.extract.run import extract
 from tedm.heads import evaluate, fit, method_named, predict
 from tedm.store import DamagedError, FeatureStore, Storage
-from tedm.store.place import place
+from tedm.store.place import place, write_again
 
 obstore = pytest.importorskip("obstore")
 SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
@@ -221,3 +221,21 @@ def test_a_missing_extra_and_a_strange_url_are_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(TedmError, match=r"s3://b/x is a URL, and those need obstore; pip install 'tedm\[s3\]'$"):
         FeatureStore.open("s3://b/x")
+
+
+def test_a_write_that_loses_its_partial_file_begins_anew_and_others_fail():
+    tries = []
+
+    def lost(times, name):
+        def put():
+            tries.append(name)
+            if len(tries) <= times:
+                raise FileNotFoundError(2, "gone", name)
+
+        return put
+
+    write_again(lost(3, "c.0.partial"))
+    assert len(tries) == 4
+    tries.clear()
+    with pytest.raises(FileNotFoundError):
+        write_again(lost(1, "c.0"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -17,8 +17,6 @@ from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT
 
 FORMAT = 1
-# How often a write begins anew because its partial file was taken for that of a killed process.
-ATTEMPTS = 50
 # What two processes that share a store need not agree on: classes come with the images, and the origin is the first one's.
 NOT_COMPARED = ("classes", "provenance")
 
@@ -133,16 +131,6 @@ def is_unfinished(keys: Collection[str]) -> bool:
     """Whether these files are an empty store whose making was interrupted, and nothing else."""
     others = [key for key in keys if not key.endswith((f"/{ROOT}", "timestep/c.0", PARTIAL))]
     return not others and any(key.endswith(f"/{ROOT}") for key in keys)
-
-
-def write_again(put: Callable[[], None]) -> None:
-    """Write; begin anew if another process has removed the partial file, taking it for that of a killed one."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return put()
-        except FileNotFoundError as error:
-            if not str(error.filename).endswith(PARTIAL) or attempt == ATTEMPTS - 1:
-                raise
 
 
 def _document(group: zarr.Group) -> JsonObject:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from zarr.core.sync import sync
 
 from tedm.errors import TedmError
-from tedm.store.about import write_again
-from tedm.store.place import Location, Place, cause, is_remote
+from tedm.store.place import Location, Place, cause, is_remote, write_again
 from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
 
 

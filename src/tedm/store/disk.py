@@ -30,13 +30,12 @@ from tedm.store.about import (
     put_skeleton,
     same_store,
     set_classes,
-    write_again,
 )
 from tedm.store.arrays import Arrays
 from tedm.store.features import Block, Storage
 from tedm.store.labelling import Registration, append_images, read_labels, replace_labels
 from tedm.store.layout import Floats, require_finite, stored
-from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors
+from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, skeleton
 

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,8 @@ from tedm.errors import TedmError
 
 # Files are written aside under a name with this ending and renamed when they are whole; zarr does the same.
 PARTIAL = ".partial"
+# How often a write begins anew because its partial file was taken for that of a killed process.
+ATTEMPTS = 50
 Location = str | Path
 # Answers of S3 that are the user's to mend; all others are shown as they come.
 _REFUSALS = {
@@ -210,6 +212,16 @@ class Bucket:
         """See `Place`."""
         with contextlib.suppress(FileNotFoundError):
             self._obstore.delete(self._store, key)
+
+
+def write_again(put: Callable[[], None]) -> None:
+    """Write; begin anew if another process has removed the partial file, taking it for that of a killed one."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return put()
+        except FileNotFoundError as error:
+            if not str(error.filename).endswith(PARTIAL) or attempt == ATTEMPTS - 1:
+                raise
 
 
 @contextlib.contextmanager
