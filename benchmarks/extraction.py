@@ -32,11 +32,19 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tedm.extract import Backbone, Manifest, load_backbone, read_manifest, save_backbone
-from tedm.extract.arithmetic import choose_arithmetic, running
+from tedm.extract import (
+    TEDM_TIMESTEPS,
+    Backbone,
+    Manifest,
+    choose_arithmetic,
+    extract,
+    load_backbone,
+    read_manifest,
+    running,
+    save_backbone,
+)
 from tedm.extract.backbones import random_backbone
 from tedm.extract.backbones.networks import tedm_unet
-from tedm.extract.run import TEDM_TIMESTEPS, extract
 
 SIDE = 128
 TIMESTEPS = torch.tensor(TEDM_TIMESTEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 pytest.register_assert_rewrite("backbone_suite", "head_suite")
 
+HOSTILE = "<script>alert('x')</script> & \"q\""
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -89,4 +91,76 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     save_backbone(random_backbone(), path)
+    return path
+
+
+def invoke(main: object, *arguments: object) -> str:
+    """Run a command that succeeds; what it printed."""
+    from click.testing import CliRunner
+
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])  # type: ignore[arg-type]
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="session")
+def evaluated(dataset: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the folder `evaluation` of two methods at two training sizes, as tedm-evaluate writes it."""
+    from tedm.cli import evaluate, extract, fit
+
+    folder = tmp_path_factory.mktemp("evaluated")
+    quick = ["--precision", "float32", "--threads", 1, "--device", "cpu", "--layout", "native"]
+    invoke(extract.main, dataset, folder / "store", "--checkpoint", checkpoint, "--timesteps", "1,50", *quick)
+    heads = []
+    for method in ("timestep:1", "timestep:50"):
+        for n in (1, 4):
+            heads.append(folder / f"{method.replace(':', '')}-{n}")
+            invoke(fit.main, folder / "store", heads[-1], "--method", method, "--images", n, "--iterations", 20)
+    invoke(evaluate.main, folder / "store", *heads, "--folder", folder / "evaluation", "--records", folder / "records.csv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A probe's folder whose every text is hostile."""
+    from tedm.study.report.result import ResultFigure, ResultTable, write_result
+
+    folder, picture = tmp_path_factory.mktemp("probed") / "probe", io.BytesIO()
+    Image.new("RGB", (40, 20), "#0072B2").save(picture, format="png")
+    rows = "".join(f'"<b>{number}</b>",{number / 7!r},{number}\n' for number in range(300))
+    write_result(
+        folder,
+        kind="probe",
+        title=f"A probe {HOSTILE}",
+        about=[("store", HOSTILE), ("a long path", "x" * 300)],
+        words=[HOSTILE],
+        figures=[ResultFigure("dice.png", "dice.csv", f"Dice {HOSTILE}", f'alt" onerror="alert(1) {HOSTILE}')],
+        tables=[ResultTable("fits.csv", "every fit")],
+        content={
+            "dice.png": picture.getvalue(),
+            "dice.csv": "t,dice\n1,0.123456789\n50,nan\n",
+            "fits.csv": f"who,dice,n\n{rows}",
+        },
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def extracted(dataset: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the seven images at two timesteps."""
+    from tedm.cli import extract
+
+    path = tmp_path_factory.mktemp("extracted") / "store"
+    quick = ["--timesteps", "1,50", "--layout", "native", "--precision", "float32", "--threads", 1, "--device", "cpu"]
+    invoke(extract.main, dataset, path, "--checkpoint", checkpoint, *quick)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fitted(extracted: Path) -> Path:
+    """A head of TEDM from the four training images of that store."""
+    from tedm.cli import fit
+
+    path = extracted.parent / "head"
+    invoke(fit.main, extracted, path, "--timesteps", "1,50", "--iterations", 40, "--device", "cpu")
     return path

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tedm.cli import extract, label, probe
 from tedm.heads.metrics.bootstrap import interval
-from tedm.results import read_result
+from tedm.study.report.result import read_result
 
 
 def run(command, *arguments, code=0):

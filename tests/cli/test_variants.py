@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from tedm.cli import evaluate, fit, inspect, report
-from tedm.cli.fit import course
-from tedm.heads.evaluation.folder import read_evaluation, told_apart
+from tedm.heads import load_head
+from tedm.study.fit import course
+from tedm.study.report.evaluation import read_evaluation, told_apart
 
 QUICK = ("--timesteps", "1,50", "--iterations", 3, "--device", "cpu")
 
@@ -130,8 +131,10 @@ def test_nothing_of_a_head_overwrites_anything(evaluated: Path, tmp_path: Path, 
     run(fit.main, evaluated / "store", tmp_path / "h", "--timesteps", "1,50", "--head", kind, "--iterations", 1)
     about = json.loads(run(inspect.main, tmp_path / "h", "--json")[0])
     saved = json.loads((tmp_path / "h" / "head.json").read_text())
-    hidden = {"loss_curve", "validation_curve", "fingerprints"}
-    assert {title: value for title, value in saved["provenance"].items() if title not in hidden}.items() <= about["fit"].items()
+    report = saved["provenance"].pop("fit")
+    told = saved["provenance"] | report["details"] | {title: report[title] for title in ("iterations", "converged")}
+    del told["fingerprints"]
+    assert {title: about["fit"].get(title) for title in told} == told
     assert {"kind": kind, **saved["parameters"]} == about["classifier"]
     assert saved["settings"].items() <= about["features"].items()
     assert about["head"] == str(tmp_path / "h")
@@ -148,8 +151,7 @@ def test_a_rising_loss_is_said_to_rise(evaluated: Path, tmp_path: Path) -> None:
     for iterations, rate in ((20, "0.01"), (3, "30")):
         options = (*QUICK, "--learning-rate", rate, "--iterations", iterations)
         out, _ = run(fit.main, evaluated / "store", tmp_path / rate, *options)
-        about = json.loads((tmp_path / rate / "head.json").read_text())["provenance"]
-        fall = about["relative_fall_of_the_loss_in_its_last_tenth"]
+        fall = load_head(tmp_path / rate).provenance.report.fall
         assert f"({course(fall)} in its last tenth)" in out
         assert "by -" not in out
         risen.add(fall < 0)

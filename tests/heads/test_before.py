@@ -111,7 +111,7 @@ def test_scores_of_before_are_those_of_today(unpacked, version):
 
 
 def test_an_evaluation_of_before_is_read(unpacked):
-    from tedm.heads.evaluation.folder import read_evaluation
+    from tedm.study.report.evaluation import read_evaluation
 
     found = read_evaluation(unpacked["unreleased"] / "evaluation")
     assert {record.image for record in found.records} == {"e", "f"}

@@ -10,7 +10,6 @@ import click
 from tedm.cli import options
 from tedm.cli.running import command_line, plain_errors, progress, say
 from tedm.errors import TedmError
-from tedm.files import require_new
 from tedm.heads import METRICS
 
 if TYPE_CHECKING:
@@ -81,9 +80,6 @@ def main(
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
-    for place in (folder, calibration):
-        if place is not None:
-            require_new(place)
     from tedm.devices import choose_device
     from tedm.heads import Cleaning, connect, load_head
     from tedm.store import FeatureStore

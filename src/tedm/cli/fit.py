@@ -9,7 +9,6 @@ import click
 
 from tedm.cli import options
 from tedm.cli.running import plain_errors, progress, say
-from tedm.files import require_new
 
 if TYPE_CHECKING:
     from tedm.heads import ClassWeight, RowLayout, Sampling, VotingRule
@@ -122,7 +121,6 @@ def main(
     from tedm.study import fit_folder
     from tedm.study.fit import fit_remarks, fit_summary
 
-    require_new(head)
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote)
     asked = HeadOptions(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tedm.cli._slices import PRETRAINING, TEST, TRAINING, write_pretraining_slices, write_template_slices
 from tedm.errors import TedmError
 from tedm.extract.images import Manifest, read_image, read_manifest
+from tedm.study.demo.slices import PRETRAINING, TEST, TRAINING, write_pretraining_slices, write_template_slices
 
 pytest.importorskip("nilearn", reason="nilearn, of the extra tedm[demo], is not installed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import Record, Segmenter, evaluate, fit, method_named, predict, summarise
-from tedm.heads.evaluation.examples import Place, packed, places, shown_heads, unpacked
-from tedm.heads.evaluation.folder import read_evaluation, write_evaluation
 from tedm.store import FeatureStore
+from tedm.study.report.evaluation import read_evaluation, write_evaluation
+from tedm.study.report.examples import packed, shown_heads, unpacked
 
 NAMES = tuple(f"scan {number}" for number in range(9))
 Study = tuple[FeatureStore, dict[str, Segmenter], list[Record]]
@@ -72,25 +71,6 @@ def test_the_method_that_ranks_is_the_last_or_the_one_asked_for(study: Study) ->
     assert shown_heads(heads) == ["a", "c"]
     assert shown_heads(heads, "d") == ["a", "d"]
     assert shown_heads({key: heads[key] for key in "cbda"}) == ["c", "a"]
-
-
-def test_places_are_counted_from_the_best() -> None:
-    nan = math.nan
-    dice = {
-        ("x", "i10"): 50.0,
-        ("x", "i9"): 50.0,
-        ("x", "b"): 70.0,
-        ("x", "c"): nan,
-        ("x", "d"): 10.0,
-        ("z", "e"): nan,
-        ("y", "f"): 1.0,
-    }
-    assert places(dice) == [
-        Place("x", "best", "1 of 4", "b"),
-        Place("x", "median", "2 of 4", "i9"),
-        Place("x", "worst", "4 of 4", "d"),
-        Place("y", "best", "1 of 1", "f"),
-    ]
 
 
 def test_no_example_and_damaged_ones(study: Study, tmp_path: Path) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from tedm.cli import report
+from tedm.errors import TedmError
+from tedm.heads import EmptyTruth
+from tedm.study import write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -71,15 +70,9 @@ class Page(HTMLParser):
             self.headings[-1] = (self.headings[-1][0], self.headings[-1][1] + data)
 
 
-def run(*arguments: object, code: int = 0) -> Any:
-    result = CliRunner().invoke(report.main, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code == code, result.output
-    return result
-
-
-def made(out: Path, *folders: Path) -> str:
-    run(*folders, "--out", out)
+def made(out: Path, *folders: Path, empty: EmptyTruth | None = None) -> str:
+    size = write_report(folders, out, empty=empty)
+    assert out.stat().st_size == size
     return out.read_text(encoding="utf-8")
 
 
@@ -202,9 +195,8 @@ def test_evaluations_stand_in_one_table(evaluated: Path, probed: Path, whole: st
     assert halves.tables == page.tables
     assert halves.bold == page.bold
     shutil.copytree(evaluated / "evaluation", tmp_path / "again")
-    refused = run(evaluated / "evaluation", tmp_path / "again", "--out", tmp_path / "x.html", code=1).stderr
-    assert "cannot be put together" in refused
-    assert "has 2 scores for image" in refused
+    with pytest.raises(TedmError, match="cannot be put together.*has 2 scores for image"):
+        write_report([evaluated / "evaluation", tmp_path / "again"], tmp_path / "x.html")
 
 
 def test_methods_are_shown_over_the_same_images_by_the_convention_that_is_asked_for(evaluated: Path, tmp_path: Path) -> None:
@@ -232,90 +224,27 @@ def test_methods_are_shown_over_the_same_images_by_the_convention_that_is_asked_
             if (row["domain"], row["n"], row["class_value"]) == ("there", "4", "255") and row["image"] != image
         }
     ]
-    for options, over, means in (
+    expected: list[tuple[EmptyTruth | None, str, list[float]]] = [
         (
-            [],
+            None,
             "over 1 of 2 images (1 shows no class and is left out; the same images for every method)",
             [other["timestep:1"], other["timestep:50"]],
         ),
         (
-            ["--empty-truth", "count"],
+            "count",
             "over 2 images (1 shows no class and counts 1 where nothing is predicted, 0 otherwise)",
             [(100 + other["timestep:1"]) / 2, other["timestep:50"] / 2],
         ),
-    ):
-        run(copy, "--out", tmp_path / "r.html", *options)
-        page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    ]
+    for empty, over, means in expected:
+        page = Page(made(tmp_path / "r.html", copy, empty=empty))
         ((_, table),) = [
             (caption, rows) for caption, rows in page.tables.items() if caption.startswith("there: Dice") and over in caption
         ]
         assert [line[2].split(" ± ")[0] for line in table[1:]] == [f"{mean:.1f}" for mean in means]
         words = " ".join(page.words)
-        assert f"(empty truth: {options[-1] if options else 'leave-out'})" in words
-        assert ("The Dice below are as the folder has them" in words) == bool(options)
-
-
-def test_an_evaluation_says_its_convention_and_a_report_follows_it(evaluated: Path, tmp_path: Path) -> None:
-    from tedm.cli import evaluate
-
-    arguments = [evaluated / "store", evaluated / "timestep1-1", "--empty-truth", "count"]
-    arguments += ["--folder", tmp_path / "counted", "--out", tmp_path / "t.csv"]
-    printed = CliRunner().invoke(evaluate.main, [str(argument) for argument in arguments])
-    assert printed.exit_code == 0, printed.output
-    assert "(empty truth: count)" in printed.stdout
-    assert {row["empty_truth"] for row in csv.DictReader((tmp_path / "t.csv").read_text().splitlines())} == {"count"}
-    about = dict(json.loads((tmp_path / "counted" / "result.json").read_text())["about"])
-    assert about["empty truth"].startswith("count: ")
-    assert "(empty truth: count)" in made(tmp_path / "r.html", tmp_path / "counted")
-    refused = run(evaluated / "evaluation", tmp_path / "counted", "--out", tmp_path / "both.html", code=1)
-    assert "choose one for the report with --empty-truth" in refused.stderr
-    assert not (tmp_path / "both.html").exists()
-
-
-def test_what_cannot_be_shown_is_one_clear_line(evaluated: Path, probed: Path, tmp_path: Path) -> None:
-    good = evaluated / "evaluation"
-    (tmp_path / "thesis.html").write_text("<html>precious</html>")
-    damaged = {}
-    for name, file, change in (
-        ("no json", "result.json", lambda text: text[:40]),
-        ("newer", "result.json", lambda text: text.replace('"format": 1', '"format": 2')),
-        ("no scores", "records.csv", lambda text: text.splitlines()[0] + "\n"),
-        ("torn", "records.csv", lambda text: text[:-30]),
-        ("mixed up", "examples.csv", lambda text: text.splitlines()[0] + "\n" + text.splitlines()[1] + "\n"),
-    ):
-        damaged[name] = tmp_path / name
-        shutil.copytree(good, damaged[name])
-        (damaged[name] / file).write_text(change((good / file).read_text()))
-    for name, file, content in (("no png", "dice.png", b"GIF89a"), ("no table", "dice.csv", b"")):
-        damaged[name] = tmp_path / name
-        shutil.copytree(probed, damaged[name])
-        (damaged[name] / file).write_bytes(content)
-    out = ["--out", tmp_path / "r.html"]
-    refusals = [
-        (
-            [tmp_path / "nowhere", *out],
-            "does not exist; make one with tedm-evaluate STORE HEAD... --folder FOLDER or tedm-probe",
-        ),
-        ([evaluated / "store", *out], "it has no result.json"),
-        ([good, good, *out], "named twice"),
-        ([damaged["no json"], *out], "result.json is damaged"),
-        ([damaged["newer"], *out], "install a newer tedm"),
-        ([damaged["no scores"], *out], "there are no scores in"),
-        ([damaged["torn"], *out], "holds rows that are no records"),
-        ([damaged["mixed up"], *out], "do not belong together"),
-        ([damaged["no png"], *out], "dice.png is no PNG"),
-        ([damaged["no table"], *out], "dice.csv is damaged (it is empty)"),
-        ([good, "--out", tmp_path / "thesis.html"], "is no report of tedm-report"),
-        ([good, "--out", tmp_path], "is a folder"),
-        ([good, "--out", tmp_path / "no" / "r.html"], "cannot write the report"),
-    ]
-    for arguments, said in refusals:
-        result = run(*arguments, code=1)
-        assert said in result.stderr, (arguments, result.output)
-        assert result.stderr.count("tedm: ") == 1
-        assert "Traceback" not in result.output
-    assert not (tmp_path / "r.html").exists()
-    assert (tmp_path / "thesis.html").read_text() == "<html>precious</html>"
+        assert f"(empty truth: {empty or 'leave-out'})" in words
+        assert ("The Dice below are as the folder has them" in words) == bool(empty)
 
 
 def test_an_earlier_report_is_replaced(probed: Path, tmp_path: Path) -> None:
@@ -324,17 +253,3 @@ def test_an_earlier_report_is_replaced(probed: Path, tmp_path: Path) -> None:
     (tmp_path / "r.html").write_text(first.replace("A probe", "Another probe"))
     assert made(tmp_path / "r.html", probed) == first
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
-
-
-def test_a_folder_that_is_taken_is_refused_before_scoring(evaluated: Path) -> None:
-    from tedm.cli import evaluate
-
-    kept = json.loads((evaluated / "evaluation" / "result.json").read_text())
-    arguments = [evaluated / "store", evaluated / "timestep1-1", "--folder", evaluated / "evaluation"]
-    refused = CliRunner().invoke(evaluate.main, [str(argument) for argument in arguments])
-    assert refused.exit_code == 1
-    assert "is not empty" in refused.stderr
-    assert "evaluating" not in refused.stderr
-    assert json.loads((evaluated / "evaluation" / "result.json").read_text()) == kept
-    assert kept["about"][-1] == ["command", kept["about"][-1][1]]
-    assert kept["about"][-1][1].startswith("tedm-evaluate ")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tedm.errors import TedmError
-from tedm.results import DESCRIPTION, ResultFigure, ResultTable, read_result, write_result
+from tedm.study.report.result import DESCRIPTION, ResultFigure, ResultTable, read_result, write_result
 
 FIGURES = [ResultFigure("dice.png", "dice.csv", "Dice against timestep, 3 images", "a curve that falls from 0.9 to 0.5")]
 CONTENT = {"dice.png": b"\x89PNG\r\n", "dice.csv": "t,dice\n1,0.9\n", "fits.csv": 'method,"a, b"\nü,2\n', "more.npz": b"PK"}

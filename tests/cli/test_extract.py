@@ -1,0 +1,114 @@
+"""tedm-extract: manifests, shards, dry runs, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from tedm.cli import extract, inspect
+
+COMMANDS = {"extract": extract.main, "inspect": inspect.main}
+QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
+
+
+def run(command, *arguments, code=0):
+    """Run a command; its stdout and stderr. A traceback is a failure whatever the code."""
+    result = CliRunner().invoke(COMMANDS[command], [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_all_problems_of_a_manifest_are_listed_before_any_work(bad, checkpoint, tmp_path):
+    (bad / "images" / "scan 0.png").unlink()
+    (bad / "images" / "scan 1.png").write_bytes(b"no picture")
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(bad / "masks" / "scan 2.png")
+    with (bad / "manifest.csv").open("a") as file:
+        file.write("images/scan 3.png,masks/scan 3.png,train,p3,here\n")
+    result = run("extract", bad, tmp_path / "store", "--checkpoint", checkpoint, "--classes", "0,255", code=1)
+    for name in ("scan 0", "scan 1", "scan 2", "scan 3"):
+        assert name in result.stderr
+    assert not (tmp_path / "store").exists()
+    values = run("extract", bad, tmp_path / "store", "--checkpoint", checkpoint, "--classes", "0,1", code=1)
+    assert "255" in values.stderr
+
+
+def test_a_shard_that_does_not_exist_is_wrong_usage(dataset, checkpoint, tmp_path):
+    for nonsense in ("3/3", "1/0", "0/0", "-1/2", "a/b", "1", "1/2/3"):
+        result = run("extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, f"--shard={nonsense}", code=2)
+        assert repr(nonsense) in result.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_shards_end_in_the_bytes_of_one_run(extracted, dataset, checkpoint, tmp_path):
+    options = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", "native", *QUICK]
+    for part, count in (("1/2", 3), ("0/2", 4)):
+        result = run("extract", dataset, tmp_path / "s", *options, "--shard", part)
+        assert f"{count} images extracted, 0 were there" in result.stdout
+    assert tree(tmp_path / "s") == tree(extracted)
+
+
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(dataset, checkpoint, tmp_path, layout):
+    options = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", layout, *QUICK]
+    before = tree(tmp_path)
+    said = run("extract", dataset, tmp_path / "s", *options, "--dry-run").stdout
+    assert tree(tmp_path) == before
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines()[1:])
+    assert "7 images to extract" in said
+    assert set(lines) == {"disk", "memory", "time"}
+    run("extract", dataset, tmp_path / "s", *options)
+    took = sum(file.stat().st_size for file in (tmp_path / "s").rglob("*") if file.is_file())
+    number, unit = lines["disk"].split(",")[0].split()
+    assert float(number) * {"MB": 1e6, "GB": 1e9}[unit] == pytest.approx(took, rel=0.1)
+    assert "0 images to extract" in run("extract", dataset, tmp_path / "s", *options, "--dry-run").stdout
+
+
+def test_a_disk_that_is_too_small_is_said_beforehand(dataset, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    result = run(
+        "extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK, "--dry-run", code=1
+    )
+    assert "disk    " in result.stdout
+    assert "Make room" in result.stderr
+
+
+def test_progress_in_a_log_says_the_pace(dataset, checkpoint, tmp_path):
+    said = run("extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK).stderr
+    assert "extracting: 7 of 7 (100 %), " in said
+    assert "images/s" in said
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_an_extraction_that_can_be_resumed(dataset, checkpoint, tmp_path, sent, code):
+    command = [sys.executable, "-c", "from tedm.cli.extract import main; main()", dataset, tmp_path / "store"]
+    settings = ["--checkpoint", checkpoint, "--timesteps", ",".join(map(str, range(60))), *QUICK]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*map(str, command + settings)], stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("store/features/c.*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    result = run("extract", dataset, tmp_path / "store", *settings)
+    computed = int(result.stdout.split(": ")[1].split()[0])
+    assert computed < 7
+    assert "missing" in run("inspect", tmp_path / "store").output

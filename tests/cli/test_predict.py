@@ -1,0 +1,71 @@
+"""tedm-predict: masks at the images' own sizes, from a store and from images."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+from PIL import Image
+
+from tedm.cli import predict
+
+COMMANDS = {"predict": predict.main}
+QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
+
+
+def run(command, *arguments, code=0):
+    """Run a command; its stdout and stderr. A traceback is a failure whatever the code."""
+    result = CliRunner().invoke(COMMANDS[command], [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def pictures(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_masks_come_out_at_the_images_own_sizes_and_values(extracted, fitted, dataset, checkpoint, tmp_path):
+    run("predict", fitted, extracted, tmp_path / "from store", "--device", "cpu", "--probabilities")
+    from_images = [dataset, tmp_path / "from images", "--checkpoint", checkpoint, "--device", "cpu", "--probabilities"]
+    run("predict", fitted, *from_images)
+    assert pictures(tmp_path / "from store") == pictures(tmp_path / "from images")
+    for row in csv.DictReader(dataset.read_text().splitlines()):
+        if row["split"] != "test":
+            continue
+        stem = Path(row["image"]).stem
+        with Image.open(dataset.parent / row["mask"]) as truth, Image.open(tmp_path / "from store" / f"{stem}.png") as mask:
+            assert mask.size == truth.size
+            assert set(np.unique(mask)) <= {0, 255}
+        probabilities = np.load(tmp_path / "from store" / f"{stem}.npy")
+        np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+    assert len(list((tmp_path / "from store").glob("*.png"))) == 3
+
+
+def test_uncertainty_is_written_as_pictures_and_means(extracted, fitted, tmp_path):
+    run("predict", fitted, extracted, tmp_path / "plain", "--device", "cpu")
+    run("predict", fitted, extracted, tmp_path / "sure", "--device", "cpu", "--uncertainty")
+    written, masks = pictures(tmp_path / "sure"), pictures(tmp_path / "plain")
+    rows = list(csv.DictReader(written.pop("uncertainty.csv").decode().splitlines()))
+    assert {f"{row['image']}.png" for row in rows} == set(masks)
+    for row in rows:
+        for kind in ("entropy", "disagreement"):
+            with (
+                Image.open(tmp_path / "sure" / f"{row['image']}-{kind}.png") as map_,
+                Image.open(tmp_path / "plain" / f"{row['image']}.png") as mask,
+            ):
+                assert (map_.size, map_.mode) == (mask.size, "L")
+            assert 0 < float(row[kind]) < 1
+            del written[f"{row['image']}-{kind}.png"]
+    assert written == masks
+
+
+def test_another_backbone_than_the_heads_is_refused(fitted, dataset, tmp_path):
+    from tedm.extract.backbones import random_backbone, save_backbone
+
+    save_backbone(random_backbone(seed=1), tmp_path / "other.safetensors")
+    result = run("predict", fitted, dataset, tmp_path / "out", "--checkpoint", tmp_path / "other.safetensors", code=1)
+    assert "is not the backbone of this head" in result.stderr

@@ -1,0 +1,37 @@
+"""The scores of evaluations as tables and figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads import mean_intervals, summarise
+from tedm.study import read_evaluation
+from tedm.study.report.scores import scores_section
+
+
+def test_the_numbers_below_a_curve_are_means_and_intervals(evaluated: Path) -> None:
+    evaluation = read_evaluation(evaluated / "evaluation")
+    section = scores_section([evaluation], "leave-out")
+    cells, intervals = summarise(evaluation.records).cells, mean_intervals(evaluation.records)
+    for domain in section.sections:
+        curves, boxes = domain.pictures
+        mine = [cell for cell in cells if cell.domain == domain.title]
+        expected = [
+            [cell.method, str(cell.n), *(f"{v:.1f}" for v in (cell.mean, *intervals[cell.domain, cell.n, cell.method]))]
+            for cell in mine
+        ]
+        assert sorted(row[:5] for row in curves.sheet.rows) == sorted(expected)
+        assert [row[0] for row in boxes.sheet.rows] == ["timestep:1, n = 4", "timestep:50, n = 4"]
+        assert [sheet.caption.split(":")[1].split()[0] for sheet in domain.closed] == ["Precision", "Recall", "IoU"]
+    assert [domain.title for domain in section.sections] == list(dict.fromkeys(cell.domain for cell in cells))
+
+
+def test_evaluations_that_cannot_stand_in_one_table_name_their_folders(evaluated: Path) -> None:
+    one = read_evaluation(evaluated / "evaluation")
+    other = replace(one, result=replace(one.result, path=Path("elsewhere")))
+    with pytest.raises(TedmError, match=r"the evaluations .*evaluation, elsewhere cannot be put together"):
+        scores_section([one, other], "leave-out")

@@ -1,0 +1,60 @@
+"""Scores, and all that is written of them, in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads import evaluate, load_head, read_records, reliability, summarise
+from tedm.store import FeatureStore
+from tedm.study import evaluate_heads, read_evaluation
+from tedm.study.evaluate import RENDERINGS
+
+
+def test_what_is_written_is_what_is_returned(evaluated: Path, tmp_path: Path) -> None:
+    store = FeatureStore.open(evaluated / "store")
+    heads = {name: load_head(evaluated / name) for name in ("timestep1-1", "timestep50-4")}
+    done = evaluate_heads(
+        store,
+        heads,
+        table_file=tmp_path / "t.csv",
+        records_file=tmp_path / "r.csv",
+        folder=tmp_path / "folder",
+        calibration_folder=tmp_path / "calibration",
+        command="mine",
+    )
+    records = evaluate(store, heads)
+    assert list(map(str, done.records)) == list(map(str, records))
+    assert list(map(str, read_records(tmp_path / "r.csv"))) == list(map(str, records))
+    assert (tmp_path / "t.csv").read_text() == done.table.to_csv() == summarise(records).to_csv()
+    assert [one.before.ece for one in done.reliability] == [one.before.ece for one in reliability(store, heads)]
+    assert dict(read_evaluation(tmp_path / "folder").result.about)["command"] == "mine"
+    assert len(list((tmp_path / "calibration").iterdir())) == 3
+
+
+def test_one_table_for_all_domains_is_that_of_their_records(evaluated: Path) -> None:
+    store, heads = FeatureStore.open(evaluated / "store"), {"a": load_head(evaluated / "timestep1-4")}
+    apart, together = evaluate_heads(store, heads), evaluate_heads(store, heads, by_domain=False)
+    assert {cell.domain for cell in together.table.cells} == {"all"}
+    assert sum(cell.images for cell in together.table.cells) == sum(cell.images for cell in apart.table.cells)
+    assert apart.reliability == ()
+
+
+def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path: Path) -> None:
+    store, heads = FeatureStore.open(evaluated / "store"), {"a": load_head(evaluated / "timestep1-4")}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    for place, said in (
+        ({"folder": tmp_path / "full"}, "is not empty"),
+        ({"calibration_folder": tmp_path / "full"}, "is not empty"),
+        ({"table_file": tmp_path / "t.doc"}, f"must be one of {', '.join(RENDERINGS)}"),
+    ):
+        with pytest.raises(TedmError, match=said):
+            evaluate_heads(store, heads, progress=_no_stage, **place)
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "thesis.tex"]
+
+
+def _no_stage(stage: str) -> None:
+    raise AssertionError(f"{stage} has begun")

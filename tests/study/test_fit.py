@@ -1,0 +1,44 @@
+"""A head fitted into a folder, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads import FitReport, HeadOptions, fit, load_head, method_named
+from tedm.store import FeatureStore
+from tedm.study import fit_folder
+from tedm.study.fit import course, fit_remarks, fit_summary
+
+
+def test_the_head_in_the_folder_is_the_one_that_fit_gives(extracted: Path, tmp_path: Path) -> None:
+    store, method = FeatureStore.open(extracted), method_named("tedm", timesteps=(1, 50))
+    options = HeadOptions(iterations=7, learning_rate=0.01, pixels_per_batch=32)
+    head = fit_folder(tmp_path / "deep" / "head", store, method, options, images=2, seed=3, name="mine")
+    same = fit(store, method, iterations=7, learning_rate=0.01, pixels_per_batch=32, images=2, seed=3, name="mine")
+    kept = load_head(tmp_path / "deep" / "head")
+    block = next(iter(store.blocks(["scan 5"])))
+    assert kept.provenance == head.provenance == same.provenance
+    assert (kept.probabilities(block) == same.probabilities(block)).all()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["head"]  # the state of the fit is gone
+
+
+def test_a_place_that_is_taken_is_refused_before_fitting(extracted: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(TedmError, match="is not empty"):
+        fit_folder(tmp_path, FeatureStore.open(extracted), method_named("timestep:1"))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_summary_is_of_the_fit(fitted: Path) -> None:
+    head = load_head(fitted)
+    loss = head.provenance.report.loss_curve[-1]
+    said = fit_summary(head)
+    assert said.startswith(f"tedm (mlp, rows share, 2 timesteps) from 4 images, 40 iterations, loss {loss:.4f} (")
+    assert course(head.provenance.report.fall) in said
+    plain = replace(head, name="mine", provenance=replace(head.provenance, report=FitReport()))
+    assert fit_summary(plain) == "mine, tedm (mlp, rows share, 2 timesteps) from 4 images"
+    assert fit_remarks(plain) == []

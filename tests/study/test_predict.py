@@ -1,0 +1,68 @@
+"""Masks in a folder from Python: from a store and from images, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tedm.errors import TedmError
+from tedm.extract import load_backbone
+from tedm.extract.backbones import random_backbone
+from tedm.heads import load_head, predict
+from tedm.store import FeatureStore
+from tedm.study import live_features, predict_folder
+
+
+def test_features_on_the_fly_are_those_of_the_store(extracted: Path, fitted: Path, dataset: Path, checkpoint: Path) -> None:
+    store = FeatureStore.open(extracted)
+    live = live_features(load_head(fitted), dataset, load_backbone(checkpoint), timesteps=[50], device="cpu")
+    assert live.settings == replace(store.settings, timesteps=(50,))
+    names = store.labels.names[:2]
+    for one, other in zip(live.blocks(names), store.blocks(names, [50]), strict=True):
+        for mine, theirs in zip(one.cells, other.cells, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_uncertainty_of_images_is_that_of_the_prediction(
+    extracted: Path, fitted: Path, dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    head = load_head(fitted)
+    options = {"backbone": load_backbone(checkpoint), "device": "cpu", "uncertainty": True}
+    names = predict_folder(tmp_path / "masks", head, dataset, **options)
+    lines = (tmp_path / "masks" / "uncertainty.csv").read_text().splitlines()
+    assert lines[0] == "image,entropy,disagreement"
+    predictions = predict(FeatureStore.open(extracted), {"head": head}, names, uncertainty=True)
+    expected = [f"{each.name},{each.entropy.mean():.6f},{each.disagreement.mean():.6f}" for each in predictions]
+    assert lines[1:] == expected
+    for name in names:
+        with Image.open(dataset.parent / "images" / f"{name}.png") as image:
+            for ending in ("", "-entropy", "-disagreement"):
+                with Image.open(tmp_path / "masks" / f"{name}{ending}.png") as picture:
+                    assert picture.size == image.size
+
+
+def test_the_images_of_a_split_and_a_domain_are_predicted(extracted: Path, fitted: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    names = predict_folder(tmp_path / "masks", load_head(fitted), extracted, split="train", domain="here", log=said.append)
+    assert names == ["scan 1", "scan 3"]
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["scan 1.png", "scan 3.png"]
+    assert said == []
+
+
+def test_a_backbone_that_is_missing_superfluous_or_another_is_refused(
+    extracted: Path, fitted: Path, dataset: Path, tmp_path: Path
+) -> None:
+    head, other = load_head(fitted), random_backbone(seed=5)
+    refusals = [
+        (dataset, None, "name the backbone with --checkpoint"),
+        (dataset, other, "other.pt is not the backbone of this head"),
+        (extracted, other, "is a feature store: --checkpoint and --backbone are for images"),
+    ]
+    for source, backbone, said in refusals:
+        with pytest.raises(TedmError, match=said):
+            predict_folder(tmp_path / "masks", head, source, backbone=backbone, backbone_name="other.pt")
+    assert not (tmp_path / "masks").exists()
