@@ -14,6 +14,7 @@ from tedm.threads import read_ahead
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 def test_items_come_in_order_whoever_makes_them(ahead):
     assert list(read_ahead(iter(range(20)), ahead=ahead)) == list(range(20))
+    assert list(read_ahead([], ahead=ahead)) == []
 
 
 def test_no_more_items_exist_than_were_asked_for():
@@ -53,3 +54,21 @@ def test_a_caller_that_stops_early_stops_the_thread():
     assert next(coming) == 0
     coming.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name == "tedm-read-ahead"]
+
+
+def test_the_next_item_is_made_while_the_caller_works_and_no_more_than_that() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            made.append(number)
+            yield number
+
+    reading = read_ahead(items(), ahead=1)
+    assert next(reading) == 0
+    until = time.monotonic() + 5
+    while len(made) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    assert made == [0, 1, 2]  # the caller's, one that waits, one in the making
+    reading.close()

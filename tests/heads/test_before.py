@@ -19,6 +19,7 @@ import torch
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.heads import evaluate, fit, load_head, method_named, read_records, save_head, summarise
 from tedm.store import FeatureStore
+from tedm.study.report.evaluation import read_evaluation
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "before"
 VERSIONS = {"0.1.0": ["tedm", "ledm", "timestep"]}
@@ -111,8 +112,6 @@ def test_scores_of_before_are_those_of_today(unpacked, version):
 
 
 def test_an_evaluation_of_before_is_read(unpacked):
-    from tedm.study.report.evaluation import read_evaluation
-
     found = read_evaluation(unpacked["unreleased"] / "evaluation")
     assert {record.image for record in found.records} == {"e", "f"}
     assert found.examples

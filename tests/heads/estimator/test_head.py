@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -17,18 +14,13 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skops import io
 
 from tedm.errors import TedmError
 from tedm.heads import fit, load_head, method_named, save_head
 from tedm.heads.base.head import HeadOptions
 from tedm.heads.data.dataset import TrainingData
-from tedm.heads.data.rows import dense_rows, row_labels
+from tedm.heads.data.rows import dense_rows
 from tedm.heads.estimator.head import FILE, EstimatorHead
-from tedm.heads.estimator.lookup import named_classifier
-from tedm.heads.estimator.memory import Need
-from tedm.heads.estimator.persistence import read_estimator, write_estimator
-from tedm.heads.estimator.subsample import sample_sizes, sampled_rows
 from tedm.store import IGNORE
 
 LDA = {"class": "discriminant_analysis.LinearDiscriminantAnalysis"}
@@ -62,20 +54,11 @@ class TestStreamed(HeadSuite):
     options = HeadOptions(iterations=2)
 
 
-def dense(store, data):
-    """All labelled rows and their class indices, image by image."""
-    x, y = [], []
-    for name in data.names:
-        block = store.block(name).at(data.timesteps)
-        x.append(dense_rows(block, data.rows))
-        y.append(row_labels(data.masks[name], len(data.timesteps), block.draws, data.rows))
-    x, y = np.concatenate(x), np.concatenate(y)
-    return x[y != IGNORE], y[y != IGNORE].astype(int)
-
-
 @pytest.mark.parametrize(("rows", "timesteps"), LAYOUTS)
 @pytest.mark.parametrize("kind", ESTIMATORS)
-def test_every_estimator_learns_in_every_layout_and_comes_back_with_the_same_bits(make_store, tmp_path, kind, rows, timesteps):
+def test_every_estimator_learns_in_every_layout_and_comes_back_with_the_same_bits(
+    make_store, tmp_path, kind, rows, timesteps, dense
+):
     store = make_store(values=(0, 3, 7), draws=2)
     data = TrainingData(store, store.labels.names, rows=rows, timesteps=timesteps)
     name, parameters = ESTIMATORS[kind]
@@ -107,7 +90,7 @@ def test_opinions_do_not_depend_on_the_size_of_a_part(make_store, monkeypatch):
     assert np.array_equal(head.opinions(store.block("one"), "share"), whole)
 
 
-def test_all_rows_at_once_are_scikit_learns_own_fit(make_store):
+def test_all_rows_at_once_are_scikit_learns_own_fit(make_store, dense):
     store = make_store(values=(0, 1, 2))
     data = TrainingData(store, store.labels.names, rows="concatenate")
     ours = EstimatorHead("neighbors.KNeighborsClassifier", {"n_neighbors": 4}).fit_blocks(data)
@@ -139,86 +122,8 @@ def test_streaming_equals_partial_fit_by_hand(make_store, monkeypatch):
     assert done[-1] == (3 * head.rows_there_, 3 * head.rows_there_)
 
 
-@pytest.fixture
-def tight(monkeypatch):
-    """Room for so many rows and no more, whatever this process takes."""
-
-    def room(rows):
-        monkeypatch.setattr(Need, "most_rows", lambda self, nbytes: rows)
-
-    return room
-
-
-def test_a_sample_has_every_class_of_every_image(make_store, tight):
-    store = make_store(values=(0, 1, 2))
-    data = TrainingData(store, store.labels.names, rows="share")
-    strata = sum(len(np.unique(mask[mask != IGNORE])) for mask in data.masks.values())
-    for pixels in (strata, 61, 200):
-        sizes = sample_sizes(data, pixels)
-        assert sum(sum(of.values()) for of in sizes.values()) == pixels
-        for name, of in sizes.items():
-            mask = data.masks[name]
-            assert {index: min(of[index], int((mask == index).sum())) for index in of} == of
-            assert set(of) == set(np.unique(mask[mask != IGNORE]))
-        for name in data.names:
-            drawn = list(sampled_rows(data, [name], sizes, 0, 300))
-            labels = np.concatenate([labels for _, labels in drawn])
-            counts = np.bincount(labels, minlength=3)
-            assert counts.tolist() == [3 * sizes[name].get(index, 0) for index in range(3)]
-    # in proportion, but for rounding and the one that each gets
-    shares = [of[2] / sum(of.values()) for of in sample_sizes(data, 200).values()]
-    there = [(mask == 2).sum() / (mask != IGNORE).sum() for mask in data.masks.values()]
-    np.testing.assert_allclose(shares, there, atol=0.05)
-    tight(61 * 3 + 2)
-    head = clone(FOREST).fit_blocks(data)
-    assert head.report().details["fitted"] == "sampled"
-    assert head.rows_seen_ == 61 * 3
-    assert head.rows_there_ == data.class_counts().sum() * 3
-
-
-def test_a_sample_of_all_is_all_and_a_smaller_one_is_part_of_it(make_store):
-    store = make_store(values=(0, 1, 2))
-    data = TrainingData(store, store.labels.names, rows="share", timesteps=[1])
-    x, y = dense(store, data)
-    drawn = list(sampled_rows(data, data.names, sample_sizes(data, 10**6), 0, 10**6))
-    assert np.array_equal(np.concatenate([rows for rows, _ in drawn]), x)
-    assert np.array_equal(np.concatenate([labels for _, labels in drawn]), y)
-    few = np.concatenate([rows for rows, _ in sampled_rows(data, data.names, sample_sizes(data, 50), 0, 100)])
-    more = np.concatenate([rows for rows, _ in sampled_rows(data, data.names, sample_sizes(data, 90), 0, 100)])
-    assert {row.tobytes() for row in few} < {row.tobytes() for row in more}
-
-
-class Elsewhere:
-    """Other processes, as far as these can be told: an image each, and nothing arrives but what survives pickling."""
-
-    def over(self, function, context, names, *args):
-        for name in names:
-            there, theirs = pickle.loads(pickle.dumps((function, context)))
-            yield from pickle.loads(pickle.dumps(list(there(theirs, [name], *args))))
-
-
-def test_a_sample_drawn_elsewhere_is_the_same(make_store, tight):
-    store = make_store(values=(0, 1, 2))
-    tight(61 * 3)
-    here, there = (
-        clone(FOREST).fit_blocks(TrainingData(store, store.labels.names, rows="share", **where))
-        for where in ({}, {"workers": Elsewhere()})
-    )
-    x = dense_rows(store.block("one"), "share")
-    assert np.array_equal(here.predict_proba(x), there.predict_proba(x))
-
-
-def test_a_balanced_sample_has_classes_alike(make_store):
-    store = make_store(values=(0, 1, 2))
-    data = TrainingData(store, store.labels.names, rows="share", sampling="balanced")
-    sizes = sample_sizes(data, 90)
-    per_class = [sum(of[index] for of in sizes.values()) for index in range(3)]
-    assert max(per_class) - min(per_class) <= 6
-    assert data.class_counts().max() > 2 * data.class_counts().min()
-
-
 @pytest.mark.parametrize("kind", ESTIMATORS)
-def test_a_class_that_no_pixel_shows_gets_probability_zero(make_store, tmp_path, kind):
+def test_a_class_that_no_pixel_shows_gets_probability_zero(make_store, tmp_path, kind, dense):
     store = make_store(values=(0, 1, 2, 3), shown=(0, 2))
     data = TrainingData(store, store.labels.names, rows="share")
     head = EstimatorHead(*ESTIMATORS[kind]).fit_blocks(data)
@@ -247,7 +152,7 @@ def test_a_class_in_one_image_only_is_learnt(make_store, tight, kind):
     assert head.opinions(store.block("two"), "share")[..., 2].any()
 
 
-def test_class_weights_are_weights_of_the_rows(make_store):
+def test_class_weights_are_weights_of_the_rows(make_store, dense):
     store = make_store(values=(0, 1, 2))
     data = TrainingData(store, store.labels.names, rows="concatenate")
     x, y = dense(store, data)
@@ -264,7 +169,7 @@ def test_class_weights_are_weights_of_the_rows(make_store):
             EstimatorHead(name, class_weight="balanced").fit_blocks(data)
 
 
-def test_without_probabilities_the_labels_vote(make_store, tmp_path):
+def test_without_probabilities_the_labels_vote(make_store, tmp_path, dense):
     store = make_store(values=(0, 1, 2))
     data = TrainingData(store, store.labels.names, rows="share")
     head = EstimatorHead("svm.LinearSVC").fit_blocks(data)
@@ -274,68 +179,6 @@ def test_without_probabilities_the_labels_vote(make_store, tmp_path):
     assert head.report().details["opinions"] == "votes"
     assert not hasattr(head, "predict_proba")
     assert head.decision_function(dense(store, data)[0]).shape[1] == 3
-
-
-REFUSED = [
-    (
-        "ensemble.RandomForrestClassifier",
-        {},
-        "has no 'ensemble.RandomForrestClassifier'; did you mean ensemble.RandomForestClassifier?",
-    ),
-    ("RandomForestClassifier", {}, "did you mean ensemble.RandomForestClassifier?"),
-    ("ensembles.RandomForestClassifier", {}, "did you mean ensemble.RandomForestClassifier?"),
-    ("", {}, "has no ''"),
-    ("os.system", {}, "has no 'os.system'"),
-    ("utils.os.system", {}, "has no 'utils.os.system'"),
-    ("tree._classes.DecisionTreeClassifier", {}, "did you mean tree.DecisionTreeClassifier?"),
-    ("ensemble.RandomForestRegressor", {}, "ensemble.RandomForestRegressor is no classifier"),
-    ("preprocessing.StandardScaler", {}, "preprocessing.StandardScaler is no classifier"),
-    ("model_selection.GroupKFold", {}, "is no estimator"),
-    (
-        "ensemble.RandomForestClassifier",
-        {"n_estimator": 3},
-        "'n_estimator' (did you mean n_estimators?); it knows n_estimators, c",
-    ),
-    (
-        "ensemble.RandomForestClassifier",
-        {"n_estimators": -3},
-        "ensemble.RandomForestClassifier: The 'n_estimators' parameter of",
-    ),
-    ("ensemble.RandomForestClassifier", {"n_estimators": "many"}, "Got 'many' instead"),
-    ("pipeline.Pipeline", {}, "pipeline.Pipeline needs the parameter 'steps'"),
-    (
-        "pipeline.Pipeline",
-        {"steps": [["scale", {"class": "preprocessing.StandardScaler"}]]},
-        "pipeline.Pipeline is no classifier",
-    ),
-    (
-        "pipeline.Pipeline",
-        {"steps": [["s", {"class": "preprocessing.StandardScaled"}], ["l", LDA]]},
-        "did you mean preprocessing.Stan",
-    ),
-    (
-        "pipeline.Pipeline",
-        {"steps": [["lda", LDA | {"params": {"tol": "x"}}]]},
-        "discriminant_analysis.LinearDiscriminantAnalysis: The",
-    ),
-    ("gaussian_process.GaussianProcessClassifier", {}, "grows with the square of the rows"),
-    ("naive_bayes.MultinomialNB", {}, "naive_bayes.MultinomialNB cannot be fitted on these rows: Negative values"),
-    (
-        "calibration.CalibratedClassifierCV",
-        {"estimator": LDA, "cv": 1000},
-        "cannot be fitted on these rows: Requesting 1000-fold",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "parameters", "message"), REFUSED)
-def test_what_cannot_be_is_refused_in_one_line(make_store, name, parameters, message):
-    store = make_store()
-    data = TrainingData(store, store.labels.names, rows="share")
-    with pytest.raises(TedmError) as caught:
-        EstimatorHead(name, parameters).fit_blocks(data)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_other_refusals(make_store, tmp_path):
@@ -351,15 +194,6 @@ def test_other_refusals(make_store, tmp_path):
     for name in ("ensemble.RandomForestClassifier", "linear_model.SGDClassifier"):
         with pytest.raises(TedmError, match="the least that would do is --memory"):
             EstimatorHead(name).fit_blocks(data)
-
-
-def test_a_list_becomes_a_tuple_only_where_it_must():
-    scale = named_classifier(
-        "pipeline.Pipeline",
-        {"steps": [["s", {"class": "preprocessing.MinMaxScaler", "params": {"feature_range": [-1, 2]}}], ["l", LDA]]},
-    )
-    assert scale[0].feature_range == (-1, 2)
-    assert named_classifier("neural_network.MLPClassifier", {"hidden_layer_sizes": [5, 4]}).hidden_layer_sizes == [5, 4]
 
 
 def test_every_random_state_that_is_not_set_is_the_seed():
@@ -398,73 +232,6 @@ def test_objects_are_heads_and_only_scikit_learns_are_kept(make_store, tmp_path)
     with pytest.raises(TedmError, match=r"holds .*\.Own, which a head may not"):
         EstimatorHead(Own()).fit_blocks(data).save(tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch ran",)
-
-
-@pytest.mark.parametrize("what", [os.system, Evil(), SimpleNamespace(a=1)])
-def test_a_file_that_names_anything_else_does_not_run(make_store, tmp_path, monkeypatch, what):
-    monkeypatch.chdir(tmp_path)
-    model = LinearDiscriminantAnalysis().fit([[0.0], [1.0], [1.1], [2.0]], [0, 0, 1, 1])
-    model.extra = what
-    io.dump(model, tmp_path / FILE)
-    head = EstimatorHead(LDA["class"])
-    with pytest.raises(TedmError, match=r"holds (posix\.system|.*Evil|types\.SimpleNamespace), which a head may not"):
-        head.restore(tmp_path, features=1, classes=2)
-    assert not hasattr(head, "estimator_")
-    assert not (tmp_path / "ran").exists()
-
-
-def forged(part, **nodes):
-    """A forest, boosting or neighbours with one index that points nowhere."""
-    x, y = load_iris(return_X_y=True)
-    if part == "forest":
-        model = named_classifier(*ESTIMATORS["forest"]).fit(x, y)
-        tree = model.estimators_[2].tree_
-        state = tree.__getstate__()
-        for field, (at, value) in nodes.items():
-            state["nodes"][field][at] = value
-        tree.__setstate__(state)
-    else:
-        model = named_classifier(*ESTIMATORS["boosting"]).fit(x, y)
-        for field, (at, value) in nodes.items():
-            model._predictors[1][0].nodes[field][at] = value
-    return model
-
-
-@pytest.mark.parametrize(
-    ("part", "nodes"),
-    [
-        ("forest", {"left_child": (0, 10**6)}),
-        ("forest", {"right_child": (0, 0)}),
-        ("forest", {"feature": (0, 4)}),
-        ("boosting", {"left": (0, 10**6)}),
-        ("boosting", {"feature_idx": (0, -1)}),
-    ],
-)
-def test_a_forged_tree_is_refused(tmp_path, part, nodes):
-    write_estimator(forged(part), tmp_path / FILE)
-    read_estimator(tmp_path / FILE)
-    write_estimator(forged(part, **nodes), tmp_path / FILE)
-    with pytest.raises(ValueError, match="points outside itself"):
-        read_estimator(tmp_path / FILE)
-
-
-def test_a_damaged_file_is_said_to_be(make_store, tmp_path):
-    store = make_store()
-    method = method_named("tedm", timesteps=[1], head="sklearn:" + LDA["class"])
-    save_head(fit(store, method), tmp_path / "head")
-    whole = (tmp_path / "head" / FILE).read_bytes()
-    (tmp_path / "head" / FILE).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(TedmError, match="is damaged"):
-        load_head(tmp_path / "head")
-    model = LinearDiscriminantAnalysis().fit([[0.0], [1.0], [1.1], [2.0]], [0, 0, 1, 1])
-    io.dump(model, tmp_path / "head" / FILE)
-    with pytest.raises(TedmError, match="is of other features or classes"):
-        load_head(tmp_path / "head")
 
 
 @pytest.mark.parametrize("rows", ["share", "concatenate"])

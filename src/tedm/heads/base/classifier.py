@@ -53,7 +53,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, indices = np.unique(y, return_inverse=True)
         name, count = type(self).__name__, len(self.classes_)
         if count < 2:
-            raise ValueError(f"{name} needs samples of at least 2 classes, got one class: {self.classes_[0]!r}")
+            raise ValueError(f"{name} needs samples of at least 2 classes, got one class: {self.classes_[0]}")
         if count > IGNORE:
             raise ValueError(f"{name} takes {IGNORE} classes at most, got {count}; is y a regression target?")
         return X, indices

@@ -66,19 +66,19 @@ class Plan:
 
     @property
     def cutting(self) -> int:
-        """Choosing the bins. XGBoost's sketches were measured at 40 bytes a value up to 2048 rows, 16 from there on."""
+        """Bytes to choose the bins. XGBoost's sketches were measured at 40 bytes a value up to 2048 rows, 16 from there on."""
         sketched = 40 * min(self.cut_rows, 2048) + 16 * max(0, self.cut_rows - 2048)
         return self.reading + self.features * (self.cut_rows * 4 + sketched)
 
     @property
     def paging(self) -> int:
-        """Making pages: the rows, those that are being gathered (a quarter), and their bins."""
+        """Bytes to make pages: the rows, those that are being gathered (a quarter), and their bins."""
         dense = self.page_rows * self.features * 4
         return self.reading + dense + GATHERED * dense // 4 + self._page + self.features * self.bins * 8 * self.threads
 
     @property
     def boosting(self) -> int:
-        """Training: histograms of gradient and second derivative, pages that are used and fetched, what each row has."""
+        """Bytes to train: histograms of gradient and second derivative, pages that are used and fetched, what each row has."""
         # Where not all nodes are kept, no histogram is a difference of two others: all of the last nodes are summed.
         whole = self.nodes >= 2**self.depth - 1
         summed: int = 2 ** max(0, self.depth - (2 if whole else 1))
@@ -90,18 +90,18 @@ class Plan:
 
     @property
     def disk_bytes(self) -> int:
-        """Of all pages."""
+        """Bytes of all pages on disk."""
         pages = -(-self.rows // self.page_rows) + 1
         return int(self.rows * self.features * 2.25) + pages * self._cuts
 
     @property
     def bytes(self) -> int:
-        """The most at a time."""
+        """Most bytes at a time."""
         return max(self.cutting, self.paging, self.boosting)
 
     @property
     def _page(self) -> int:
-        """A page has its bins by row and by column, with bits for what is missing."""
+        """Bytes of a page: its bins by row and by column, with bits for what is missing."""
         return int(self.page_rows * self.features * 2.25) + self._cuts
 
     @property

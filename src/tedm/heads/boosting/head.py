@@ -128,8 +128,8 @@ class XGBoostHead(Classifier):
         settings = self._settings(len(present), threads)
 
         def train() -> tuple[xgboost.Booster, Mapping[str, Any]]:
-            of_rows = {"label": indices, "weight": weights[indices]}
-            matrix = xgboost.QuantileDMatrix(X, **of_rows, max_bin=self.max_bin, nthread=threads)
+            about_rows = {"label": indices, "weight": weights[indices]}
+            matrix = xgboost.QuantileDMatrix(X, **about_rows, max_bin=self.max_bin, nthread=threads)
             return self._boost(settings, matrix, None, None, None)
 
         return self._keep(*speaking(train), present)

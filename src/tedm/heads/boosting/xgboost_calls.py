@@ -22,7 +22,7 @@ class WorkerLostError(TedmError):
 
 
 def speaking(work: Callable[[], T]) -> T:
-    """XGBoost's errors as one line, its warnings left out."""
+    """Call XGBoost so that its errors are one line, and its warnings left out."""
     try:
         with xgboost.config_context(verbosity=0):
             return work()
@@ -42,7 +42,7 @@ def speaking(work: Callable[[], T]) -> T:
 
 
 def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
-    """Do it in a thread of its own: Ctrl-C comes to this one, which is free to answer.
+    """Do some work in a thread of its own: Ctrl-C comes to this one, which is free to answer.
 
     XGBoost calls back from C, where an interrupt would be printed and taken for the end of the data.
     """
@@ -72,7 +72,7 @@ def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
 
 
 def give_back() -> None:
-    """Freed memory to the system, where the C library keeps it for itself: glibc does with a sketch's many small parts."""
+    """Return freed memory to the system: glibc keeps a sketch's many small parts for itself."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:

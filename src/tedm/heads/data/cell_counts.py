@@ -70,7 +70,7 @@ class Tally:
         return cls(pairs // 256, (pairs % 256).astype(np.uint8), counts.astype(np.int64))
 
     def parts(self, block: Block, dtype: str) -> Iterator[Part]:
-        """The rows of a block of one level, some timesteps and draws at a time."""
+        """Yield the rows of a block of one level, some timesteps and draws at a time."""
         (level,) = block.cells
         flat = level.reshape(-1, level.shape[2] * level.shape[3], level.shape[4])
         together = timesteps_together(max(1, len(self.cells)) * flat.shape[2] * 8)

@@ -55,7 +55,7 @@ class LabelledImage:
         return self.labelled.block.name
 
     def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
-        """Design matrices, as small as they can be, and the class index of each row; good until the next is asked for."""
+        """Yield design matrices, as small as they can be, with the class of each row; good until the next is asked for."""
         if self.tally is not None:
             yield from self.tally.parts(self.labelled.block, dtype)
             return
@@ -144,11 +144,11 @@ class TrainingData:
         return len(self.names)
 
     def __iter__(self) -> Iterator[Labelled]:
-        """One pass, image by image, in order."""
+        """Make one pass, image by image, in order."""
         return self.read(self.names)
 
     def __getstate__(self) -> dict[str, object]:
-        """For other processes: without what is in memory here, and computing for themselves."""
+        """Leave out what is in memory here: other processes read and compute for themselves."""
         state = self.__dict__.copy()
         del state["_lock"]
         return state | {"_kept": {}, "workers": HERE}
@@ -160,7 +160,7 @@ class TrainingData:
         self.budget = Budget(self.budget.total if self.budget.was_given else None)
 
     def read(self, names: Sequence[str], *, working: int = 0, keep: bool = True) -> Iterator[Labelled]:
-        """Some of the images, in the order asked for.
+        """Yield some of the images, in the order asked for.
 
         Parameters
         ----------
@@ -187,12 +187,12 @@ class TrainingData:
             del block
 
     def images(self, names: Sequence[str], *, working: int = 0) -> Iterator[LabelledImage]:
-        """`read`, for linear solvers."""
+        """Yield what `read` does, as linear solvers see it."""
         for labelled in self.read(names, working=working):
             yield LabelledImage(labelled, self.rows, self._tally(labelled))
 
     def _tally(self, labelled: Labelled) -> Tally | None:
-        """Equal rows counted, where an image has such."""
+        """Count equal rows, where an image has such."""
         cells = labelled.block.cells
         side, size = cells[0].shape[2], labelled.block.size
         if self.rows != "share" or len(cells) > 1 or labelled.block.upsampling != "nearest" or side == size:
@@ -205,7 +205,7 @@ class TrainingData:
     def row_chunks(
         self, names: Sequence[str], chunk_bytes: int, *, working: int | None = None
     ) -> Iterator[tuple[str, Floats, NDArray[np.uint8]]]:
-        """Labelled rows, a part of an image at a time.
+        """Yield labelled rows, a part of an image at a time.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class TrainingData:
 
     @property
     def n_rows(self) -> int:
-        """Labelled rows."""
+        """How many labelled rows there are."""
         return int(self.class_counts().sum()) * self.rows_per_pixel
 
     @property
@@ -261,14 +261,14 @@ class TrainingData:
         return design_bytes(self.features, len(self.timesteps), self.rows, outputs)
 
     def class_counts(self) -> NDArray[np.int64]:
-        """Labelled pixels of each class."""
+        """Count the labelled pixels of each class."""
         counts = np.zeros(256, np.int64)
         for name in self.names:
             counts += np.bincount(self.masks[name].ravel(), minlength=256)
         return counts[: max(len(self.classes), 1)]
 
     def labelled_pixels(self, name: str) -> int:
-        """Pixels of an image that are used."""
+        """Count the pixels of an image that are used."""
         return int((self.masks[name] != IGNORE).sum())
 
     def _require_two_classes(self, images: int) -> None:

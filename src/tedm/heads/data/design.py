@@ -24,18 +24,18 @@ BYTES_PER_OUTPUT = 64
 
 
 def timesteps_together(cell_bytes: int) -> int:
-    """Timesteps of shared rows that are computed at once, where one has so many bytes of cells; at least one."""
+    """Return how many timesteps of shared rows are computed at once, where one has so many bytes of cells; at least one."""
     return max(1, PART_BYTES // cell_bytes)
 
 
 def design_bytes(features: Features, timesteps: int, rows: RowLayout, outputs: int) -> int:
-    """What products with a block take besides the block, and what a solver makes of so many outputs a row."""
+    """Return the bytes that products with a block take besides it, and what a solver makes of so many outputs a row."""
     settings = features.settings
     cells = sum(level.channels * settings.side(level) ** 2 for level in settings.levels) * settings.draws
     together = min(timesteps_together(cells * 8), timesteps) if rows == "share" else 1
     # Cells in float64 for the moments, and the products of neighbours; less later on.
-    of_cells = together * cells * 8 * 2
-    return of_cells + together * settings.draws * settings.image_size**2 * (outputs * BYTES_PER_OUTPUT + 32)
+    cell_bytes = together * cells * 8 * 2
+    return cell_bytes + together * settings.draws * settings.image_size**2 * (outputs * BYTES_PER_OUTPUT + 32)
 
 
 class Design(Protocol):
@@ -46,16 +46,16 @@ class Design(Protocol):
         """Rows and features."""
 
     def parts(self) -> Iterable[Design]:
-        """Designs that have these rows one after the other, each good until the next is asked for."""
+        """Give designs that have these rows one after the other, each good until the next is asked for."""
 
     def matmat(self, weights: Floats) -> Floats:
-        """X @ weights: from (features, outputs) to (rows, outputs)."""
+        """Return X @ weights: from (features, outputs) to (rows, outputs)."""
 
     def rmatmat(self, residuals: Floats) -> Floats:
-        """X.T @ residuals: from (rows, outputs) to (features, outputs)."""
+        """Return X.T @ residuals: from (rows, outputs) to (features, outputs)."""
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Sums over rows of weight * x and of weight * x**2, float64, each of shape (features,)."""
+        """Return sums over rows of weight * x and of weight * x**2, float64, each of shape (features,)."""
 
 
 class ArrayDesign:
@@ -72,19 +72,19 @@ class ArrayDesign:
         self.shape: tuple[int, int] = (int(rows.shape[0]), int(rows.shape[1]))
 
     def parts(self) -> list[ArrayDesign]:
-        """All of them."""
+        """Return the design itself: its rows are in memory."""
         return [self]
 
     def matmat(self, weights: Floats) -> Floats:
-        """X @ weights."""
+        """Return X @ weights."""
         return np.asarray(self._rows @ weights)
 
     def rmatmat(self, residuals: Floats) -> Floats:
-        """X.T @ residuals."""
+        """Return X.T @ residuals."""
         return np.asarray(self._rows.T @ residuals)
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums of x and x**2."""
+        """Return weighted sums of x and x**2."""
         weights = weights.astype(np.float64)
         return weights @ self._rows, weights @ np.square(self._rows, dtype=np.float64)
 
@@ -99,7 +99,7 @@ class Scratch:
         self._rooms: dict[tuple[int, str], tuple[Floats, object]] = {}
 
     def converted(self, cells: Floats, level: int, dtype: np.dtype[np.floating], of: object) -> Floats:
-        """Cells in another type; what was converted last for that level, if it was `of` the same."""
+        """Return cells in another type; what was converted last for that level, if it was `of` the same."""
         if cells.dtype == dtype:
             return cells
         key = (level, dtype.char)  # its name is made anew each time, which takes longer than a small product
@@ -160,7 +160,7 @@ class BlockDesign:
         return pixels, len(self._at) * channels
 
     def parts(self) -> Iterator[BlockDesign]:
-        """Designs that have these rows one after the other: small enough that what is in flight stays in a cache."""
+        """Yield designs that have these rows one after the other: small enough that what is in flight stays in a cache."""
         if self.rows == "concatenate":
             yield self
             return
@@ -177,61 +177,61 @@ class BlockDesign:
             )
 
     def matmat(self, weights: Floats) -> Floats:
-        """X @ weights, upsampled after the product."""
+        """Return X @ weights, upsampled after the product."""
         outputs = weights.shape[1]
         weights = weights.astype(self._dtype, copy=False)
         if self.rows == "share":
             lead = (len(self._at), self.block.draws)
             small = {side: np.zeros((*lead, side, side, outputs), self._dtype) for side in self._sides()}
             for level, cells in self._cells(self._at):
-                small[cells.shape[-2]] += cells @ weights[self._of(level)]
+                small[cells.shape[-2]] += cells @ weights[self._features(level)]
         else:
             per_timestep = weights.reshape(len(self._at), -1, outputs)
             small = {side: np.zeros((self.block.draws, side, side, outputs), self._dtype) for side in self._sides()}
             for timestep in self._at:
                 for level, cells in self._cells(range(timestep, timestep + 1)):
-                    small[cells.shape[-2]] += cells[0] @ per_timestep[timestep][self._of(level)]
+                    small[cells.shape[-2]] += cells[0] @ per_timestep[timestep][self._features(level)]
         return self._spread(small).reshape(-1, outputs)
 
     def rmatmat(self, residuals: Floats) -> Floats:
-        """X.T @ residuals, pooled before the product."""
+        """Return X.T @ residuals, pooled before the product."""
         outputs = residuals.shape[1]
         small = self._pooled(residuals.astype(self._dtype, copy=False))
         if self.rows == "share":
             total = np.empty((int(self._edges[-1]), outputs), self._dtype)
             for level, cells in self._cells(self._at):
-                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=total[self._of(level)])
+                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=total[self._features(level)])
             return total
         stacked = np.empty((len(self._at), int(self._edges[-1]), outputs), self._dtype)
         for timestep in self._at:
             for level, cells in self._cells(range(timestep, timestep + 1)):
-                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=stacked[timestep, self._of(level)])
+                np.matmul(self._flat(cells).T, self._flat(small[cells.shape[-2]]), out=stacked[timestep, self._features(level)])
         return stacked.reshape(-1, outputs)
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weighted sums of x and x**2; for bilinear upsampling, the squares need neighbouring cells too."""
-        features = self.shape[1]
-        sums, squares = np.zeros((2, 1 if self.rows == "share" else len(self._at), features // self._repeats()))
+        """Return weighted sums of x and x**2; for bilinear upsampling, the squares need neighbouring cells too."""
+        width = self.shape[1] // self._repeats()
+        sums, squares = np.zeros((2, 1 if self.rows == "share" else len(self._at), width))
         pooled = self._pooled(weights.astype(np.float64)[:, None])
         pairs = {side: self._pairs(weights.astype(np.float64), side) for side in self._sides()}
         for timestep in self._at:
             row = 0 if self.rows == "share" else timestep
             for level, its_cells in self._cells(range(timestep, timestep + 1), np.dtype(np.float64)):
-                cells, of = its_cells[0], self._of(level)
+                cells, features = its_cells[0], self._features(level)
                 side = cells.shape[1]
                 spread = pooled[side][timestep - self._at[0]] if self.rows == "share" else pooled[side]
-                sums[row, of] += self._flat(cells).T @ spread.ravel()
+                sums[row, features] += self._flat(cells).T @ spread.ravel()
                 for (down, across), weight in pairs[side]:
                     one = cells[:, : side - down, max(0, -across) : side - max(0, across)]
                     other = cells[:, down:, max(0, across) : side + min(0, across)]
                     at = weight[timestep - self._at[0]] if self.rows == "share" else weight
-                    squares[row, of] += self._flat(one * other).T @ at.ravel()
+                    squares[row, features] += self._flat(one * other).T @ at.ravel()
         return sums.ravel(), squares.ravel()
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _spread(self, small: dict[int, Floats]) -> Floats:
-        """The sum over sides of what is upsampled from each, at the image's resolution."""
+        """Return the sum over sides of what is upsampled from each, at the image's resolution."""
         size, upsampling = self.block.size, self.block.upsampling
         total: Floats | None = None
         for side in sorted(small):
@@ -246,23 +246,23 @@ class BlockDesign:
         return upsample(total, size, upsampling)
 
     def _chained(self, coarse: int, fine: int) -> bool:
-        """Whether from level to level is as far: nearest neighbours of nearest neighbours are nearest neighbours."""
+        """Tell whether from level to level is as far: nearest neighbours of nearest neighbours are nearest neighbours."""
         return self.block.upsampling == "nearest" and fine % coarse == 0
 
     def _pooled(self, pixels: Floats) -> dict[int, Floats]:
-        """Values per row summed over the pixels of each cell, for every side that a level has."""
+        """Sum values per row over the pixels of each cell, for every side that a level has."""
         lead = (len(self._at), self.block.draws) if self.rows == "share" else (self.block.draws,)
         size = self.block.size
         square = pixels.reshape(*lead, size, size, pixels.shape[-1])
-        found: dict[int, Floats] = {}
+        sums: dict[int, Floats] = {}
         for side in self._sides():  # the finest first
             if not self._chained(side, square.shape[-2]):
                 square = pixels.reshape(*lead, size, size, pixels.shape[-1])
-            found[side] = square = np.ascontiguousarray(pool(square, side, self.block.upsampling))
-        return found
+            sums[side] = square = np.ascontiguousarray(pool(square, side, self.block.upsampling))
+        return sums
 
     def _pairs(self, weights: Floats, side: int) -> list[tuple[tuple[int, int], Floats]]:
-        """Which cells multiply into the weighted squares of pixels: how far the second is down and across, and the weights.
+        """Return which cells multiply into weighted squares of pixels: how far the second is down and across, and the weights.
 
         A pixel is a sum over cells, sum_c B_pc x_c, its square one over pairs of cells: the weight of a pair is what all pixels
         put on it, sum_p w_p B_pc B_pd. Only neighbours share pixels; with nearest neighbours, only a cell and itself.
@@ -284,7 +284,7 @@ class BlockDesign:
         ]
 
     def _cells(self, at: range, dtype: np.dtype[np.floating] | None = None) -> Iterator[tuple[int, Floats]]:
-        """Each level's cells at some timesteps, shape (timesteps, draws, side, side, channels), in the type of the products."""
+        """Yield each level's cells at some timesteps (timesteps, draws, side, side, channels), in the type of the products."""
         for level, cells in enumerate(self.block.cells):
             yield level, self._scratch.converted(cells[at.start : at.stop], level, dtype or self._dtype, (self._whose, at))
 
@@ -298,5 +298,5 @@ class BlockDesign:
     def _flat(cells: Floats) -> Floats:
         return cells.reshape(-1, cells.shape[-1])
 
-    def _of(self, level: int) -> slice:
+    def _features(self, level: int) -> slice:
         return slice(int(self._edges[level]), int(self._edges[level + 1]))

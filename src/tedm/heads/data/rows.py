@@ -28,7 +28,7 @@ RowLayout = Literal["share", "concatenate"]
 
 
 def dense_rows(block: Block, rows: RowLayout) -> Floats:
-    """The rows themselves, for estimators that need them.
+    """Return the rows themselves, for estimators that need them.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def dense_rows(block: Block, rows: RowLayout) -> Floats:
 
 
 def block_bytes(features: Features, timesteps: int) -> tuple[int, int]:
-    """Bytes of a block with that many timesteps in memory, and what reading it takes besides.
+    """Return the bytes of a block with that many timesteps in memory, and what reading it takes besides.
 
     The latter are chunks as they lie on the disk, or the pixels that cells are taken out of.
     """
@@ -65,7 +65,7 @@ def block_bytes(features: Features, timesteps: int) -> tuple[int, int]:
 
 
 def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[np.float32]:
-    """The rows of some pixels, without upsampling the others.
+    """Return the rows of some pixels, without upsampling the others.
 
     Parameters
     ----------
@@ -89,19 +89,19 @@ def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[
 
 
 def row_labels(mask: NDArray[np.uint8], timesteps: int, draws: int, rows: RowLayout) -> NDArray[np.uint8]:
-    """The mask's class indices for every row: repeated for each draw, and for each timestep where those are rows."""
+    """Return the mask's class indices for every row: repeated for each draw, and for each timestep where those are rows."""
     return np.tile(mask.ravel(), draws * (timesteps if rows == "share" else 1))
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
-    """The array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
+    """Return the array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def gather_rows(
     cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
 ) -> Tensor:
-    """Rows of some pixels, without upsampling the others.
+    """Return rows of some pixels, without upsampling the others.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def gather_rows(
 
 
 def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
-    """Bilinear interpolation at single pixels from their four cells."""
+    """Interpolate single pixels bilinearly from their four cells."""
     side = level.shape[3]
     total: Tensor | None = None
     for dy in (0, 1):
@@ -147,7 +147,7 @@ def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> T
 
 
 def _corner(position: Tensor, side: int, size: int, which: int) -> tuple[Tensor, Tensor]:
-    """The lower or upper cell along one axis, and its weight."""
+    """Return the lower or upper cell along one axis, and its weight."""
     centre = ((position + 0.5) * side / size - 0.5).clamp(0, side - 1)
     low = centre.floor()
     upper = centre - low
@@ -158,7 +158,7 @@ def _corner(position: Tensor, side: int, size: int, which: int) -> tuple[Tensor,
 def dask_rows(
     features: Features, names: Sequence[str], *, rows: RowLayout = "share", timesteps: Sequence[int] | None = None
 ) -> tuple[da.Array, da.Array]:
-    """The rows of many images as Dask arrays, one chunk an image.
+    """Make Dask arrays of the rows of many images, one chunk an image.
 
     Parameters
     ----------

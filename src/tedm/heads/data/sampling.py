@@ -24,7 +24,7 @@ BORDER_WIDTH = 5.0
 
 
 def pixel_weights(mask: NDArray[np.uint8], sampling: Sampling, counts: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """How likely each pixel is to be drawn, relative to the others.
+    """Return how likely each pixel is to be drawn, relative to the others.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def pixel_weights(mask: NDArray[np.uint8], sampling: Sampling, counts: NDArray[n
 
 
 def draw_pixels(mask: NDArray[np.uint8], pixels: int, sampling: Sampling, seed: int, name: str) -> NDArray[np.uint8]:
-    """The mask with all but some random labelled pixels ignored.
+    """Return the mask with all but some random labelled pixels ignored.
 
     The draw depends on the mask, the seed and the name alone, and fewer pixels are the first of more. Without replacement:
     pixel i comes after an exponential time of rate weight i (Efraimidis and Spirakis 2006, Information Processing Letters
@@ -92,7 +92,7 @@ ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
 
 
 def class_weights(wanted: ClassWeight, labels: Sequence[Any], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How much a row of each class counts in a loss, as scikit-learn has it.
+    """Return how much a row of each class counts in a loss, as scikit-learn has it.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ ROOT = "sklearn."
 
 
 def named_classifier(name: str, parameters: Mapping[str, Any]) -> Any:
-    """An unfitted scikit-learn classifier.
+    """Make an unfitted scikit-learn classifier.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def require_classifier(estimator: Any) -> None:
 
 
 def name_of(estimator: Any) -> str:
-    """`ensemble.RandomForestClassifier`; other packages' classes with all of their path."""
+    """Return an estimator's name, `ensemble.RandomForestClassifier` say; other packages' classes with all of their path."""
     cls = type(estimator)
     public = [part for part in cls.__module__.removeprefix(ROOT).split(".") if not part.startswith("_")]
     return ".".join([*public, cls.__name__])
 
 
 def built(value: Any) -> Any:
-    """A JSON value with estimators in the place of the objects that describe them.
+    """Return a JSON value with estimators in the place of the objects that describe them.
 
     `{"class": name, "params": {...}}` becomes an estimator, at any depth; a list that holds one beside its name, like a step
     of a pipeline, becomes a tuple.
@@ -101,7 +101,7 @@ def require_valid(estimator: Any) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What an exception says, without the lines that explain it at length."""
+    """Return what an exception says, without the lines that explain it at length."""
     return (str(error).strip() or repr(error)).splitlines()[0].strip()
 
 
@@ -125,7 +125,7 @@ def _made(name: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def _typed(cls: type, name: str, value: Any) -> Any:
-    """JSON has no tuples; where scikit-learn takes nothing else, a list becomes one."""
+    """Make a tuple of a list where scikit-learn takes nothing else: JSON has no tuples."""
     allowed: Sequence[Any] = getattr(cls, "_parameter_constraints", {}).get(name, ())
     only_tuples = (
         isinstance(allowed, list) and tuple in allowed and not {list, "array-like"} & {a for a in allowed if _hashable(a)}
@@ -138,7 +138,7 @@ def _hashable(value: Any) -> bool:
 
 
 def _class(name: str) -> Any:
-    """The class; only public ones of scikit-learn's own public modules."""
+    """Import a class, if it is a public one of scikit-learn's own public modules."""
     short = _short(name)
     module, _, last = short.rpartition(".")
     parts = module.split(".")
@@ -146,12 +146,12 @@ def _class(name: str) -> Any:
         part.isidentifier() and not part.startswith("_") and part not in ("tests", "conftest", "externals") for part in parts
     ):
         try:
-            found = getattr(import_module(ROOT + module), last, None)
+            cls = getattr(import_module(ROOT + module), last, None)
         except ImportError:
-            found = None
-        if isinstance(found, type) and not last.startswith("_") and found.__module__.startswith(ROOT):
-            if issubclass(found, BaseEstimator):
-                return found
+            cls = None
+        if isinstance(cls, type) and not last.startswith("_") and cls.__module__.startswith(ROOT):
+            if issubclass(cls, BaseEstimator):
+                return cls
             raise TedmError(f"sklearn.{short} is no estimator; name a classifier, ensemble.RandomForestClassifier say")
     names = _public_names()
     same = [known for known in names if known.rpartition(".")[2].lower() == last.lower()]

@@ -70,7 +70,7 @@ class Need:
 
     @classmethod
     def to_fit(cls, made: Any, data: TrainingData) -> Need:
-        """Of an unfitted estimator; a `TedmError` if no number of rows would do."""
+        """Tell what an unfitted estimator takes; a `TedmError` if no number of rows would do."""
         if type(made).__name__ in QUADRATIC:
             raise TedmError(
                 f"{name_of(made)} takes memory that grows with the square of the rows, too much for pixels; choose another, "
@@ -86,19 +86,19 @@ class Need:
         return int(rows * self._per_row + min(rows * self._trees_per_row, self._trees))
 
     def most_rows(self, nbytes: int) -> int:
-        """Rows for so many bytes."""
+        """Return how many rows so many bytes hold."""
         held_back = (nbytes - self._trees) / self._per_row if self._trees < float("inf") else 0
         return max(0, int(max(nbytes / (self._per_row + self._trees_per_row), held_back)))
 
 
 def _factor(made: Any) -> float:
-    """Sizes of the float32 rows."""
+    """Return what an estimator holds at once, in sizes of the float32 rows."""
     inside = [_factor(part) for part in _held(made)]
     return WRAPPER_NEED + max(inside) if inside else NEED.get(type(made).__name__, UNKNOWN_NEED)
 
 
 def _nodes(made: Any) -> tuple[float, float]:
-    """Nodes of all decision trees: for each row, and at most."""
+    """Count the nodes of all decision trees: for each row, and at most."""
     about = made.get_params(deep=False)
     copies = about.get("n_estimators") or 1
     held = [_nodes(part) for part in _held(made)]
@@ -119,9 +119,9 @@ def _nodes(made: Any) -> tuple[float, float]:
 
 
 def _held(made: Any) -> list[Any]:
-    """Estimators inside one: steps, members, what is calibrated."""
-    found = []
+    """Return the estimators inside one: steps, members, what is calibrated."""
+    inside = []
     for value in made.get_params(deep=False).values():
         for one in value if isinstance(value, list) else [value]:
-            found += [part for part in (one if isinstance(one, (list, tuple)) else [one]) if isinstance(part, BaseEstimator)]
-    return found
+            inside += [part for part in (one if isinstance(one, (list, tuple)) else [one]) if isinstance(part, BaseEstimator)]
+    return inside

@@ -110,7 +110,7 @@ def _refuse(types: Iterable[str], where: object) -> None:
 
 
 def _parts(thing: Any, features: int | None) -> Iterator[tuple[Any, int | None]]:
-    """The trees of all sorts inside an estimator, each with the length of the rows that it will see."""
+    """Yield the trees of all sorts inside an estimator, each with the length of the rows that it will see."""
     if isinstance(thing, (Tree, TreePredictor, KDTree, BallTree)):
         yield thing, features
     elif isinstance(thing, dict):
@@ -157,7 +157,7 @@ def _require_inside(part: Any, features: int | None) -> None:
 
 
 def _forwards(children: list[NDArray[Any]], inner: NDArray[np.bool_], feature: NDArray[Any], features: int | None) -> bool:
-    """Whether every child comes after its node and is there, and every feature is one of the row's."""
+    """Tell whether every child comes after its node and is there, and every feature is one of the row's."""
     parents = np.flatnonzero(inner)
     return (
         len(inner) > 0

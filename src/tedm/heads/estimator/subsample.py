@@ -18,7 +18,7 @@ from tedm.store import IGNORE
 
 
 def sample_sizes(data: TrainingData, pixels: int) -> dict[str, dict[int, int]]:
-    """How many pixels of each class of each image make up a sample.
+    """Decide how many pixels of each class of each image make up a sample.
 
     One at least; beyond that in proportion to their weight under the data's way of sampling (pixel counts, if uniform).
 
@@ -50,16 +50,16 @@ def sample_sizes(data: TrainingData, pixels: int) -> dict[str, dict[int, int]]:
         if not more.any():  # fewer than there are classes in images: one each, the heaviest first
             more[np.argsort(-np.where(open_, share, 0), kind="stable")[: min(left, int(open_.sum()))]] = 1
         wanted = np.minimum(wanted + more, count)
-    found: dict[str, dict[int, int]] = {name: {} for name in data.names}
+    sizes: dict[str, dict[int, int]] = {name: {} for name in data.names}
     for (name, index), number in zip(keys, wanted.tolist(), strict=True):
-        found[name][index] = min(number, found[name].get(index, number))  # a name that comes twice is drawn from alike
-    return found
+        sizes[name][index] = min(number, sizes[name].get(index, number))  # a name that comes twice is drawn from alike
+    return sizes
 
 
 def sampled_rows(
     data: TrainingData, names: Sequence[str], quotas: Mapping[str, Mapping[int, int]], seed: int, part_bytes: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
-    """Rows and class indices of a sample, in the order of the images and of their pixels; workers of a cluster run this.
+    """Yield rows and class indices of a sample, in the order of images and their pixels; workers of a cluster run this.
 
     Which pixels depends on the mask, the seed and the image's name alone, and fewer are among more.
     """

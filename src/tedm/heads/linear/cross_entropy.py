@@ -53,7 +53,7 @@ class Aim:
 
 
 def two_classes(logits: NDArray[np.float64], aim: Aim) -> NDArray[np.float64]:
-    """Weighted losses of models with one output each; the logits are overwritten with the weighted derivatives.
+    """Return weighted losses of models with one output each; the logits are overwritten with the weighted derivatives.
 
     Parameters
     ----------
@@ -81,17 +81,17 @@ def two_classes(logits: NDArray[np.float64], aim: Aim) -> NDArray[np.float64]:
 
 
 def many_classes(logits: NDArray[np.float64], aim: Aim) -> float:
-    """The weighted loss of a model with an output for each class; the logits, of shape (rows, classes), become derivatives."""
+    """Return the loss of a model with an output for each class; the logits, of shape (rows, classes), become derivatives."""
     # A row a class: few classes make short rows, over which everything is slow.
-    of_classes = torch.from_numpy(logits).T.contiguous()
+    columns = torch.from_numpy(logits).T.contiguous()
     own = torch.from_numpy(aim.position)[None]
-    of_own = of_classes.gather(0, own)[0]
-    largest = of_classes.amax(dim=0)
-    of_classes.sub_(largest).exp_()
-    total = of_classes.sum(dim=0)
-    loss = total.log().add_(largest).sub_(of_own)
+    true = columns.gather(0, own)[0]
+    largest = columns.amax(dim=0)
+    columns.sub_(largest).exp_()
+    total = columns.sum(dim=0)
+    loss = total.log().add_(largest).sub_(true)
     weights = torch.from_numpy(aim.weights)
-    of_classes.mul_(weights / total)
-    of_classes.scatter_add_(0, own, -weights[None])
-    logits[:] = of_classes.numpy().T
+    columns.mul_(weights / total)
+    columns.scatter_add_(0, own, -weights[None])
+    logits[:] = columns.numpy().T
     return float(aim.weights @ loss.numpy())

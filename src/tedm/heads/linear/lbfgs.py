@@ -96,5 +96,5 @@ def minimise_together(evaluate: Evaluate, starts: Sequence[Point], options: Mapp
 
 def _minimise(function: Callable[[Point], tuple[float, Point]], start: Point, options: Mapping[str, Any]) -> OptimizeResult:
     solver: Any = minimize  # its annotations want every option by name
-    found: OptimizeResult = solver(function, start, jac=True, method="L-BFGS-B", options=dict(options))
-    return found
+    result: OptimizeResult = solver(function, start, jac=True, method="L-BFGS-B", options=dict(options))
+    return result

@@ -72,7 +72,7 @@ class LogisticHead(Classifier):
         How, in words.
     n_iter_ : int
     objective_ : float
-        The minimum found.
+        The minimum that was reached.
     converged_ : bool
         Whether the gradient is within thirty times `tol`; where it is not, raise `max_iter`.
     """

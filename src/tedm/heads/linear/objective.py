@@ -25,7 +25,7 @@ class Problem:
 
     @property
     def outputs(self) -> int:
-        """One for two classes, else one for each."""
+        """How many outputs it has: one for two classes, else one for each."""
         return 1 if len(self.present) == 2 else len(self.present)
 
 

@@ -131,12 +131,12 @@ def moments(rows: Rows, names: Sequence[str], effort: Effort) -> Iterator[tuple[
 
 
 def center_and_variance(
-    of_image: Mapping[str, tuple[Floats, Floats, int]], images: Sequence[str]
+    moments_of_images: Mapping[str, tuple[Floats, Floats, int]], images: Sequence[str]
 ) -> tuple[Floats, Floats, int]:
     """Return mean and variance of each feature over the labelled rows of some images, and the number of these."""
-    sums = np.sum([of_image[name][0] for name in images], axis=0)
-    squares = np.sum([of_image[name][1] for name in images], axis=0)
-    total = sum(of_image[name][2] for name in images)
+    sums = np.sum([moments_of_images[name][0] for name in images], axis=0)
+    squares = np.sum([moments_of_images[name][1] for name in images], axis=0)
+    total = sum(moments_of_images[name][2] for name in images)
     center = sums / total
     variance = np.maximum(squares / total - center**2, 0)
     # A feature that does not vary says nothing; what is left of it is rounding of the sums, below what float32 tells apart.

@@ -128,7 +128,7 @@ def _solved(
     held_out: Source | None,
     progress: Callable[[int, int, float], None] | None,
 ) -> list[Solution]:
-    every = [problem for of_job in problems for problem in of_job]
+    every = [problem for job_problems in problems for problem in job_problems]
     wanted = frozenset(name for job in jobs for name in job.images)
     names = [name for name in source.counts if name in wanted]
     moments_of: dict[str, tuple[Floats, Floats, int]] = {}
@@ -162,19 +162,19 @@ def _solved(
     means = _held_out_losses(source, jobs, models, held_out, effort)
     solutions = []
     start = 0
-    for job, of_job, losses_of_job in zip(jobs, problems, means, strict=True):
-        best = int(np.nanargmin(losses_of_job)) if losses_of_job else 0
+    for job, job_problems, mean_losses in zip(jobs, problems, means, strict=True):
+        best = int(np.nanargmin(mean_losses)) if mean_losses else 0
         at = start + best
         result, model = results[at], models[at]
         coef, intercept = all_classes(model.weights.T, model.shift, every[at].present, len(solver.labels))
         # Products in float32 can end in a line search that improves nothing, or in equal losses; what counts is the gradient.
         converged = bool(np.abs(result.jac).max() <= CONVERGED * solver.tol)
-        path = [{"ridge": s, "loss": loss} for s, loss in zip(job.strengths, losses_of_job, strict=bool(losses_of_job))]
+        path = [{"ridge": s, "loss": loss} for s, loss in zip(job.strengths, mean_losses, strict=bool(mean_losses))]
         objective = float(result.fun) * scaled[at].total
         solutions.append(
             Solution(coef, intercept, job.strengths[best], path, job.chosen_by, int(result.nit), objective, converged)
         )
-        start += len(of_job)
+        start += len(job_problems)
     return solutions
 
 
@@ -183,29 +183,29 @@ def _held_out_losses(
 ) -> list[list[float]]:
     """Return for each job and strength the mean loss on images that were not fitted on; nothing for a single strength."""
     tested: list[Model] = []
-    of_val: list[Model] = []
+    on_held_out: list[Model] = []
     first = 0
     for job in jobs:
         strengths = len(job.strengths)
         if strengths > 1 and held_out is not None:
-            of_val += [_on(model, frozenset(held_out.counts)) for model in models[first : first + strengths]]
+            on_held_out += [_on(model, frozenset(held_out.counts)) for model in models[first : first + strengths]]
         elif strengths > 1:
             for fold, (_, outside) in enumerate(job.folds, 1):
                 start = first + fold * strengths
                 tested += [_on(model, frozenset(outside)) for model in models[start : start + strengths]]
         first += strengths * (1 + len(job.folds))
     totals = iter(sums(source, tested, effort, gradients=False) if tested else [])
-    totals_of_val = iter(sums(held_out, of_val, effort, gradients=False) if held_out is not None and of_val else [])
+    totals_held_out = iter(sums(held_out, on_held_out, effort, gradients=False) if held_out is not None and on_held_out else [])
     means: list[list[float]] = []
     for job in jobs:
         strengths = len(job.strengths)
         if strengths == 1:
             means.append([])
         elif held_out is not None:
-            means.append([_mean([next(totals_of_val)]) for _ in range(strengths)])
+            means.append([_mean([next(totals_held_out)]) for _ in range(strengths)])
         else:
-            of_folds = [next(totals) for _ in range(strengths * len(job.folds))]
-            means.append([_mean(of_folds[number::strengths]) for number in range(strengths)])
+            on_folds = [next(totals) for _ in range(strengths * len(job.folds))]
+            means.append([_mean(on_folds[number::strengths]) for number in range(strengths)])
     return means
 
 
@@ -224,7 +224,7 @@ def _held_at_once(source: Source, problems: Sequence[Sequence[Problem]], feature
     if source.rows.budget is None:
         return len(problems)
     room = source.rows.budget.left() // 3
-    outputs = np.cumsum([sum(problem.outputs for problem in of_job) for of_job in problems])
+    outputs = np.cumsum([sum(problem.outputs for problem in job_problems) for job_problems in problems])
     return int(sum(_fixed_bytes(source, int(total), features) <= room for total in outputs))
 
 

@@ -132,12 +132,12 @@ class Abreast:
 
     def sums(self, totals: Totals) -> list[Sum]:
         """Return what each model got, in the order in which they were given."""
-        found = {}
+        sums = {}
         for place, n in enumerate(self._order):
             own = slice(self._first[place], self._first[place] + self._width[place])
             gradient, offset = totals.gradient[:, own].copy(), totals.offset[own].copy()
-            found[n] = Sum(float(totals.loss[place]), float(totals.total[place]), gradient, offset)
-        return [found[n] for n in range(len(found))]
+            sums[n] = Sum(float(totals.loss[place]), float(totals.total[place]), gradient, offset)
+        return [sums[n] for n in range(len(sums))]
 
     def _grouped(self, places: Sequence[int], columns: int) -> Iterator[list[int]]:
         group: list[int] = []

@@ -64,18 +64,18 @@ def interval(scores: NDArray[np.float64], groups: Sequence[str], *, seed: int = 
     member = np.zeros((scores.shape[1], numbers.max() + 1))
     member[np.arange(len(numbers)), numbers] = 1
     repeats = _times_drawn(seed, 0, len(scores))
-    of_groups = _times_drawn(seed, 1, member.shape[1])
+    groups_drawn = _times_drawn(seed, 1, member.shape[1])
     if balanced(scores):  # all images weigh the same, so that sums of groups are enough
         sums, counts = np.where(there, scores, 0.0) @ member, there.astype(np.float64) @ member
-        total = np.einsum("dr,rg,dg->d", repeats, sums, of_groups, optimize=True)
-        count = np.einsum("dr,rg,dg->d", repeats, counts, of_groups, optimize=True)
+        total = np.einsum("dr,rg,dg->d", repeats, sums, groups_drawn, optimize=True)
+        count = np.einsum("dr,rg,dg->d", repeats, counts, groups_drawn, optimize=True)
         mean = float(sums.sum() / counts.sum())
     else:
-        of_images = of_groups[:, numbers]
+        images_drawn = groups_drawn[:, numbers]
         scored = repeats @ there.astype(np.float64)
-        means_of_images = np.divide(repeats @ np.where(there, scores, 0.0), scored, out=np.zeros_like(scored), where=scored > 0)
-        total = (of_images * means_of_images).sum(axis=1)
-        count = (of_images * (scored > 0)).sum(axis=1)
+        image_means = np.divide(repeats @ np.where(there, scores, 0.0), scored, out=np.zeros_like(scored), where=scored > 0)
+        total = (images_drawn * image_means).sum(axis=1)
+        count = (images_drawn * (scored > 0)).sum(axis=1)
         mean = float(mean_over_images(scores))
     means = total[count > 0] / count[count > 0]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

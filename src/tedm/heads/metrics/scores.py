@@ -32,8 +32,8 @@ class Confusion:
         counted = truth != ignore
         pairs = truth[counted].astype(np.int64) * n_classes + prediction[counted]
         table = np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
-        found = np.diagonal(table).astype(np.int64)
-        return cls(found, table.sum(axis=0) - found, table.sum(axis=1) - found)
+        correct = np.diagonal(table).astype(np.int64)
+        return cls(correct, table.sum(axis=0) - correct, table.sum(axis=1) - correct)
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,17 @@ def score_each(truth: NDArray[Any], predictions: NDArray[Any], n_classes: int, *
     own = np.arange(masks)[:, None] * n_classes**2 + truth[counted].astype(np.int64) * n_classes
     pairs = (own + predictions[:, counted]).ravel()
     table = np.bincount(pairs, minlength=masks * n_classes**2).reshape(masks, n_classes, n_classes)
-    found = np.diagonal(table, axis1=1, axis2=2).astype(np.int64)
-    return _scores(Confusion(found, table.sum(axis=1) - found, table.sum(axis=2) - found))
+    correct = np.diagonal(table, axis1=1, axis2=2).astype(np.int64)
+    return _scores(Confusion(correct, table.sum(axis=1) - correct, table.sum(axis=2) - correct))
 
 
 def _scores(counts: Confusion) -> Scores:
-    found, excess, missed = counts.true_positives, counts.false_positives, counts.false_negatives
+    correct, excess, missed = counts.true_positives, counts.false_positives, counts.false_negatives
     return Scores(
-        dice=_ratio(2 * found, 2 * found + excess + missed),
-        precision=_ratio(found, found + excess),
-        recall=_ratio(found, found + missed),
-        iou=_ratio(found, found + excess + missed),
+        dice=_ratio(2 * correct, 2 * correct + excess + missed),
+        precision=_ratio(correct, correct + excess),
+        recall=_ratio(correct, correct + missed),
+        iou=_ratio(correct, correct + excess + missed),
     )
 
 

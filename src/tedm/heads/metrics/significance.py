@@ -17,7 +17,7 @@ ROUNDING = 1e-12  # scores in [0, 1] that differ by less differ by the order of 
 
 
 def paired_p_value(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test.
+    """Return the two-sided p-value of Wilcoxon's signed-rank test.
 
     Pairs with a NaN or without a difference are left out. Exact where scipy can be (50 pairs without ties, 13 with), else by
     the normal approximation. Without a difference, 1.

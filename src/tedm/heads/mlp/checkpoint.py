@@ -55,11 +55,11 @@ class FitState:
 
     @property
     def looks(self) -> int:
-        """Validation losses so far."""
+        """How many validation losses there are so far."""
         return len(self.validation_curve)
 
     def stopped(self, patience: int | None) -> bool:
-        """Whether validation has lost its patience."""
+        """Tell whether as many looks in a row as `patience` brought no better validation loss."""
         return patience is not None and self.waited >= patience
 
     def look(self, loss: float, network: Committee) -> None:
@@ -71,7 +71,7 @@ class FitState:
             self.best_weights = copy.deepcopy(network.state_dict())
 
     def count(self, loss: Tensor, iterations: int) -> bool:
-        """Take note of an iteration and its loss; whether that made a point of the curve."""
+        """Take note of an iteration and its loss; return whether that made a point of the curve."""
         self._total = loss.double() + (self.running if self._total is None else self._total)
         self.iteration, self.since = self.iteration + 1, self.since + 1
         if self.iteration * CURVE_POINTS // iterations == (self.iteration - 1) * CURVE_POINTS // iterations:
@@ -97,11 +97,11 @@ class FitState:
         optimiser.load_state_dict(known)
 
     def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], JsonObject]:
-        """Arrays and plain JSON values."""
+        """Return what a file keeps of it: arrays, and plain JSON values."""
         tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
-        for index, of_parameter in optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in of_parameter.items()}
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
         about = {field: getattr(self, field) for field in self.__dataclass_fields__}
         about["running"] = self.running if self._total is None else float(self._total)
         about["best"] = None if np.isinf(self.best) else self.best
@@ -113,7 +113,7 @@ class FitState:
 
     @classmethod
     def from_file(cls, arrays: dict[str, NDArray[Any]], about: Mapping[str, Any]) -> Self:
-        """What `to_file` gave."""
+        """Make the state that `to_file` was called on."""
         fields = about["state"]
         state = cls(**{**fields, "best": np.inf if fields["best"] is None else fields["best"]})
         state.loss_curve, state.validation_curve = list(about["loss_curve"]), list(about["validation_curve"])
@@ -140,7 +140,7 @@ class Checkpoint:
             raise TedmError(f"cannot write the checkpoint {path}: there is no folder {path.parent}")
 
     def due(self) -> bool:
-        """Whether the last one is a while ago."""
+        """Tell whether the last file was written a while ago."""
         return time.monotonic() - self._last >= CHECKPOINT_SECONDS
 
     def write(self, state: FitState, network: Committee, optimiser: torch.optim.Adam) -> None:
@@ -158,7 +158,7 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def read(self) -> FitState | None:
-        """The state in the file; None if there is none."""
+        """Return the state in the file, or None if there is no file."""
         if not self._path.exists():
             return None
         try:
@@ -176,5 +176,5 @@ class Checkpoint:
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin so, without that."""
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -32,7 +32,7 @@ Cells = Sequence[Tensor]
 def first_layer(
     cells: Sequence[Cells], weight: Tensor, bias: Tensor, size: int, upsampling: Upsampling, rows: RowLayout
 ) -> Tensor:
-    """A linear layer on the rows of whole images, from native cells.
+    """Apply a linear layer to the rows of whole images, from native cells.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def first_layer(
 def normalised_layer(
     x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
 ) -> Tensor:
-    """ReLU, batch normalisation, linear layer.
+    """Apply ReLU, batch normalisation and a linear layer.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def normalised_layer(
 
 @torch.no_grad()
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) variance of relu(x) over rows: two tensors of shape (1, width).
+    """Return mean and (biased) variance of relu(x) over rows: two tensors of shape (1, width).
 
     Chunk by chunk, merged as Chan, Golub and LeVeque (1983, The American Statistician 37:242) do: no difference of large sums.
     """
@@ -98,7 +98,7 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def working_bytes(images: int, rows_per_image: int, widths: Sequence[int]) -> int:
-    """The most that one forward and backward pass has in memory besides cells and weights, in float32.
+    """Return the most bytes that a forward and backward pass in float32 has in memory besides cells and weights.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ class _FirstLayer(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         cells, size, upsampling, rows = ctx.about
         width = gradient.shape[1]
-        of_weight = gradient.new_zeros(ctx.shape)
-        of_bias = _column_sums(gradient)
+        weight_gradient = gradient.new_zeros(ctx.shape)
+        bias_gradient = _column_sums(gradient)
         for levels, pixels in zip(cells, gradient.view(len(cells), -1, size, size, width), strict=True):
             finest = pixels
             for side, terms in reversed(_by_side(levels, rows)):
@@ -165,9 +165,9 @@ class _FirstLayer(torch.autograd.Function):
                 flat = small.reshape(-1, width)
                 for start, stop in _chunks(terms[0][0], CONVERTED):
                     for its_cells, features in terms:
-                        of_weight[features].addmm_(its_cells[start:stop].to(flat.dtype).T, flat[start:stop])
+                        weight_gradient[features].addmm_(its_cells[start:stop].to(flat.dtype).T, flat[start:stop])
                 del small, flat
-        return of_weight, of_bias, None, None, None, None
+        return weight_gradient, bias_gradient, None, None, None, None
 
 
 class _NormalisedLayer(torch.autograd.Function):
@@ -196,25 +196,25 @@ class _NormalisedLayer(torch.autograd.Function):
         product = torch.zeros_like(weight)  # r^T gradient: all sums over rows follow from it
         for start, stop in _chunks(x, CHUNK):
             product.addmm_(torch.relu(x[start:stop]).T, gradient[start:stop])
-        of_bias = _column_sums(gradient)
-        of_weight = factor.T * product + (shift - mean * factor).T * of_bias
-        of_shift = of_bias @ weight.T
-        of_scale = inverse * ((weight * product).sum(1)[None] - mean * of_shift)
-        # f (d - of_shift / n - normalised of_scale / n), d being the gradient with respect to the normalised and scaled r
-        slope = -factor * inverse * of_scale / count
-        offset = -factor * of_shift / count - slope * mean
+        bias_gradient = _column_sums(gradient)
+        weight_gradient = factor.T * product + (shift - mean * factor).T * bias_gradient
+        shift_gradient = bias_gradient @ weight.T
+        scale_gradient = inverse * ((weight * product).sum(1)[None] - mean * shift_gradient)
+        # f (d - shift_gradient / n - normalised scale_gradient / n), d being the gradient by the normalised and scaled r
+        slope = -factor * inverse * scale_gradient / count
+        offset = -factor * shift_gradient / count - slope * mean
         back = (factor.T * weight).T.contiguous()
-        of_x = torch.empty_like(x)
+        x_gradient = torch.empty_like(x)
         for start, stop in _chunks(x, CHUNK):
-            part, own = x[start:stop], of_x[start:stop]
+            part, own = x[start:stop], x_gradient[start:stop]
             torch.addmm(offset, gradient[start:stop], back, out=own)
             own.addcmul_(part, slope)  # where part is negative this is wrong, and the next line makes it zero
             torch.ops.aten.threshold_backward.grad_input(own, part, 0, grad_input=own)
-        return of_x, of_scale, of_shift, of_weight, of_bias, None, None
+        return x_gradient, scale_gradient, shift_gradient, weight_gradient, bias_gradient, None, None
 
 
 def _chunks(x: Tensor, numbers: Mapping[str, int]) -> Iterator[tuple[int, int]]:
-    """Parts of the rows of about so many numbers on its kind of device."""
+    """Yield parts of the rows of about so many numbers, as suits the kind of device."""
     rows, width = x.shape
     at_once = max(1, numbers[x.device.type] // width)
     for start in range(0, rows, at_once):
@@ -222,7 +222,7 @@ def _chunks(x: Tensor, numbers: Mapping[str, int]) -> Iterator[tuple[int, int]]:
 
 
 def _by_side(levels: Cells, rows: RowLayout) -> list[tuple[int, list[tuple[Tensor, slice]]]]:
-    """Sides, the coarsest first; with each the matrices of shape (cells, channels) whose products add up, and their features.
+    """Return sides, the coarsest first, each with the matrices (cells, channels) whose products add up, and their features.
 
     What has the same side is upsampled once. Concatenated timesteps are matrices of their own.
     """
@@ -258,7 +258,7 @@ def _spread(cells: Tensor, pixels: Tensor, upsampling: Upsampling) -> None:
 
 
 def _pooled(pixels: Tensor, side: int, upsampling: Upsampling) -> Tensor:
-    """The transpose of `_spread`: from shape (lead, size, size, width) to (lead, side, side, width)."""
+    """Apply the transpose of `_spread`: from shape (lead, size, size, width) to (lead, side, side, width)."""
     lead, size, _, width = pixels.shape
     if side == size:
         return pixels
@@ -272,5 +272,5 @@ def _pooled(pixels: Tensor, side: int, upsampling: Upsampling) -> Tensor:
 
 
 def _column_sums(rows: Tensor) -> Tensor:
-    """Sums over rows: shape (1, width)."""
+    """Return sums over rows, of shape (1, width)."""
     return rows.sum(0, keepdim=True)

@@ -25,7 +25,7 @@ MANY_CLASSES = 30
 
 
 def hidden_sizes(classes: int) -> tuple[int, int]:
-    """Widths of the two hidden layers, as LEDM chose them."""
+    """Return the widths of the two hidden layers, as LEDM chose them."""
     return (128, 32) if classes < MANY_CLASSES else (256, 128)
 
 
@@ -63,7 +63,7 @@ class Committee(nn.Module):
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits of shape (members, rows, classes) from rows of shape (members, rows, features) or (1, rows, features).
+        """Return logits (members, rows, classes) of rows of shape (members, rows, features) or (1, rows, features).
 
         In evaluation, of classes that no training pixel showed: minus infinity.
         """
@@ -82,7 +82,7 @@ class Committee(nn.Module):
         upsampling: Upsampling,
         rows: RowLayout,
     ) -> Tensor:
-        """Gradients of the losses on whole images, left in the parameters; running statistics move on.
+        """Leave gradients of the losses on whole images in the parameters, and move the running statistics on.
 
         The same as `mean_losses(self(rows), labels).sum().backward()`, up to rounding. One member after the other, so that what
         is in memory is one member's (`tedm.heads.mlp.layers.working_bytes`); the cells are there for all.
@@ -129,7 +129,7 @@ class Committee(nn.Module):
 
     @torch.inference_mode()
     def probabilities(self, cells: Sequence[Tensor], size: int, upsampling: Upsampling, rows: RowLayout) -> Tensor:
-        """Class probabilities of one image's rows, for prediction.
+        """Return class probabilities of one image's rows, for prediction.
 
         The same as a softmax of `self(rows)` in evaluation mode, up to rounding: a member and a timestep at a time, so that
         what is in flight stays in the processor's cache, and with each normalisation folded into the layer after it.
@@ -163,7 +163,7 @@ class Committee(nn.Module):
         return out
 
     def _folded(self) -> list[tuple[Tensor, Tensor]]:
-        """The layers after the first, each with the normalisation before it."""
+        """Return the layers after the first, each with the normalisation before it."""
         layers = []
         for layer in range(len(self.scales)):
             factor = self.scales[layer] * torch.rsqrt(self.get_buffer(f"variance_{layer}") + EPSILON)
@@ -192,7 +192,7 @@ class Committee(nn.Module):
 
 
 def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> Tensor:
-    """Each member's cross-entropy, the mean over labelled rows weighted by class; zero where no row counts.
+    """Return each member's cross-entropy, the mean over labelled rows weighted by class; zero where no row counts.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> 
 
 
 def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """torch's default for `nn.Linear`: uniform within 1 / sqrt(fan_in)."""
+    """Draw weights and biases by torch's default for `nn.Linear`: uniform within 1 / sqrt(fan_in)."""
     bound = fan_in**-0.5
     weight = (torch.rand(fan_in, fan_out, generator=generator) * 2 - 1) * bound
     bias = (torch.rand(1, fan_out, generator=generator) * 2 - 1) * bound

@@ -50,22 +50,22 @@ class Budget:
         self._unkept = int(self.total * KEPT_SHARE) if kept is None else kept
 
     def left(self) -> int:
-        """Bytes that may still be taken."""
+        """Return the bytes that may still be taken."""
         return max(0, self.total - resident() - HELD)
 
     def keep(self, nbytes: int) -> bool:
-        """Whether that much more may stay in memory between passes; if so, it counts as taken from now on."""
+        """Tell whether that much more may stay in memory between passes; if so, it counts as taken from now on."""
         if nbytes > self._unkept:
             return False
         self._unkept -= nbytes
         return True
 
     def give_back(self, nbytes: int) -> None:
-        """What was granted by `keep` no longer stays."""
+        """Take note that what was granted by `keep` no longer stays."""
         self._unkept += nbytes
 
     def keepable(self) -> int:
-        """Bytes that `keep` would still grant."""
+        """Return the bytes that `keep` would still grant."""
         return self._unkept
 
     def require(self, needed: int, what: str, remedy: str = "") -> None:
@@ -96,12 +96,12 @@ class Budget:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now."""
+    """Return the bytes of memory that this process has now."""
     return int(psutil.Process().memory_info().rss)
 
 
 def free() -> int:
-    """Bytes that are free on this machine, or in the control group (a SLURM job, a container) that holds this process."""
+    """Return the bytes that are free on this machine, or in the control group (a SLURM job, a container) of this process."""
     available = int(psutil.virtual_memory().available)
     for folder in _control_groups():
         for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
@@ -115,13 +115,13 @@ def free() -> int:
 
 
 def _megabytes_up(nbytes: int) -> str:
-    """Rounded up, so that what the message names will do."""
+    """Write bytes rounded up, so that what the message names will do."""
     return f"{-(-nbytes // 10**7) * 10}MB"
 
 
 def _control_groups() -> list[Path]:
-    """This process's control groups and their parents, where Linux shows them."""
-    root, found = Path("/sys/fs/cgroup"), []
+    """Return this process's control groups and their parents, where Linux shows them."""
+    root, folders = Path("/sys/fs/cgroup"), []
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -131,5 +131,5 @@ def _control_groups() -> list[Path]:
         if controllers and "memory" not in controllers.split(","):
             continue
         folder = (root / "memory" if controllers else root) / path.lstrip("/")
-        found += [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
-    return found
+        folders += [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
+    return folders

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def each_in_a_thread(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """The results of a function for each item, in order, several computed at once.
+    """Yield the results of a function for each item, in order, several computed at once.
 
     Many small products gain nothing from the threads inside BLAS and torch, and lose a lot to their barriers when the cores are
     busy: while this runs each thread has one core and one item.
@@ -57,5 +57,5 @@ def each_in_a_thread(function: Callable[[T], R], items: Iterable[T], threads: in
 
 @cache
 def _blas() -> ThreadpoolController:
-    """Looking for the libraries takes longer than a small pass."""
+    """Find the libraries once: it takes longer than a small pass."""
     return ThreadpoolController()

@@ -34,7 +34,7 @@ class Workers(Protocol):
         """The Dask cluster; None for this process."""
 
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
-        """The results of `function(context, names, *args)`, in the order of the names.
+        """Yield the results of `function(context, names, *args)`, in the order of the names.
 
         The names may be cut into parts, each given to a call of its own: a function that sums yields one sum for each part.
         Function, context and arguments must survive pickling.
@@ -47,7 +47,7 @@ class ThisProcess:
     cluster: None = None
 
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
-        """One call for all names."""
+        """Call the function once for all names."""
         yield from function(context, names, *args)
 
 
@@ -79,7 +79,7 @@ class Cluster:
         return len(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def over(self, function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], *args: Any) -> Iterator[R]:
-        """A call for each part of the names; the parts are the same at every pass, so that sums are."""
+        """Call the function for each part of the names; the parts are the same at every pass, so that sums are."""
         with plain_cluster_errors():
             sent = self.send(context)
             count = min(self._parts, len(names))
@@ -94,7 +94,7 @@ class Cluster:
                     future.cancel()
 
     def send(self, context: Any) -> Any:
-        """The context on the workers: a future of it.
+        """Send the context to the workers, and return a future of it.
 
         It is the result of a task, not scattered data: when every worker that has it is lost, Dask makes it again.
         """
@@ -106,7 +106,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def connect(address: str | None) -> Iterator[Workers]:
-    """The workers of a Dask cluster, or this process for None.
+    """Connect to the workers of a Dask cluster; None stands for this process.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def connect(address: str | None) -> Iterator[Workers]:
 
 @contextlib.contextmanager
 def plain_cluster_errors(address: str = "the cluster") -> Iterator[None]:
-    """What a lost cluster raises, as one line."""
+    """Turn what a lost cluster raises into one line."""
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
@@ -170,7 +170,7 @@ def plain_cluster_errors(address: str = "the cluster") -> Iterator[None]:
 
 
 def _unpack(packed: bytes) -> Any:
-    """A context, on a worker."""
+    """Unpack a context, on a worker."""
     try:
         return pickle.loads(zlib.decompress(packed))
     except TedmError as error:
@@ -178,5 +178,5 @@ def _unpack(packed: bytes) -> Any:
 
 
 def _run(function: Callable[..., Iterable[R]], context: Any, names: Sequence[str], args: tuple[Any, ...]) -> list[R]:
-    """One part, on a worker."""
+    """Compute one part, on a worker."""
     return list(function(context, names, *args))

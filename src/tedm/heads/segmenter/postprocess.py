@@ -56,20 +56,20 @@ class Cleaning:
             raise TedmError(f"--min-area is {self.min_area:g} pixels; it cannot be less than nothing")
 
     def __bool__(self) -> bool:
-        """Whether anything is asked for."""
+        """Tell whether anything is asked for."""
         return self.largest is not None or self.fill_holes or self.min_area > 0
 
     def __str__(self) -> str:
-        """`largest=2+fill-holes+min-area=20`, as tables name it."""
+        """Return its name in tables, `largest=2+fill-holes+min-area=20` say."""
         parts = [f"largest={self.largest}"] * (self.largest is not None) + ["fill-holes"] * self.fill_holes
         return "+".join(parts + [f"min-area={self.min_area:g}"] * (self.min_area > 0))
 
     def enlarged(self, pixels: float) -> Cleaning:
-        """The same for a mask in which so many pixels stand for one of this one's: areas grow with it."""
+        """Return the same for a mask in which so many pixels stand for one of this one's: areas grow with it."""
         return Cleaning(self.largest, self.fill_holes, self.min_area * pixels)
 
     def __call__(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A cleaned copy of class indices of shape (y, x)."""
+        """Return a cleaned copy of class indices of shape (y, x)."""
         cleaned = np.array(mask)
         if self.largest is not None or self.min_area > 0:
             for index in np.unique(mask[mask != 0]):

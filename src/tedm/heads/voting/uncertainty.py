@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Entropy of class probabilities, relative to that of a guess.
+    """Return the entropy of class probabilities, relative to that of a guess.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def disagreement(opinions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence of the voters: entropy of their mean less the mean of their entropies.
+    """Return the Jensen-Shannon divergence of the voters: entropy of their mean less the mean of their entropies.
 
     Parameters
     ----------

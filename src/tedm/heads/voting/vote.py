@@ -158,7 +158,7 @@ def _checked_weights(weights: NDArray[np.floating] | None, voters: int) -> NDArr
 
 
 def _total(opinions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Mean probability and number of votes, both of shape (pixels, classes)."""
+    """Return mean probability and number of votes, both of shape (pixels, classes)."""
     total = np.zeros(opinions.shape[1:], dtype=np.float64)
     votes = np.zeros(opinions.shape[1:], dtype=np.int64)
     pixels = np.arange(opinions.shape[1])
@@ -170,7 +170,7 @@ def _total(opinions: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int6
 
 
 def _checked(opinions: NDArray[Any], index: int) -> NDArray[np.float64]:
-    """One voter's opinions as contiguous float64: one memory layout, hence the same instructions and bits."""
+    """Return one voter's opinions as contiguous float64: one memory layout, hence the same instructions and bits."""
     probabilities = np.ascontiguousarray(opinions[index], dtype=np.float64)
     sums = probabilities.sum(axis=1)
     right = (probabilities >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)  # a NaN is never >= 0

@@ -1,0 +1,73 @@
+"""Heads by name: made from options and parameters, made again from a folder's words, and refused where they do not exist."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads.base.head import HeadOptions
+from tedm.heads.base.registry import BUILT_IN, head_class, known_heads, make_head, remake_head
+
+
+def test_options_are_arguments_by_the_heads_own_names():
+    head = make_head("xgboost", HeadOptions(iterations=7, patience=2), {"max_depth": 3}, seed=5, device="cuda")
+    assert head.constructor() | {"rounds": 7, "patience": 2, "max_depth": 3, "seed": 5} == head.constructor()
+    assert head.device == "cuda"
+    assert make_head("logistic", HeadOptions(iterations=7)).max_iter == 7
+    assert make_head("mlp", HeadOptions(), {"iterations": 9}).iterations == 9
+
+
+def test_the_method_decides_what_a_head_takes_of_it_and_options_override_that():
+    method = {"members": 3, "vote": "hard", "pixels_per_batch": 64}
+    mlp = make_head("mlp", from_method=method)
+    assert (mlp.members, mlp.vote, mlp.pixels_per_batch) == (3, "hard", 64)
+    assert make_head("mlp", HeadOptions(pixels_per_batch=8), from_method=method).pixels_per_batch == 8
+    assert make_head("mlp", HeadOptions(pixels_per_batch=8), {"members": 2}, from_method=method).members == 2
+    assert make_head("logistic", from_method=method).constructor() == make_head("logistic").constructor()
+
+
+def test_an_estimator_is_named_behind_the_colon_and_gets_its_parameters():
+    head = make_head("sklearn:svm.LinearSVC", HeadOptions(iterations=3), {"C": 2.0}, seed=4)
+    assert (head.estimator, head.parameters, head.epochs, head.seed) == ("svm.LinearSVC", {"C": 2.0}, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["forest", "sklearn", "sklearn:", "logistic:big", "", ":"])
+def test_a_head_that_is_not_there_is_answered_with_those_that_are(name):
+    with pytest.raises(TedmError, match=r"there is no head '.*'; choose one of mlp, logistic, xgboost.* or sklearn:module"):
+        head_class(name)
+
+
+def test_what_a_head_does_not_take_is_said_with_those_that_do():
+    for head, options, takers in (
+        ("logistic", HeadOptions(learning_rate=0.1), "mlp or xgboost"),
+        ("xgboost", HeadOptions(images_per_batch=2), "mlp"),
+        ("sklearn:svm.LinearSVC", HeadOptions(ridge=1.0), "logistic"),
+    ):
+        with pytest.raises(TedmError, match=f"is for --head {takers}, not for {head.partition(':')[0]}$"):
+            make_head(head, options)
+    with pytest.raises(TedmError, match="--params: logistic heads know no 'strength'; they know ridge, select"):
+        make_head("logistic", params={"strength": 1})
+
+
+def test_a_head_is_made_again_by_its_class_whatever_it_was_called():
+    assert remake_head("logistic", "LogisticHead", {"ridge": 2.0}).ridge == 2.0
+    assert remake_head("old-name", "MLPHead", {"members": 2}, device="cuda").device == "cuda"
+    with pytest.raises(TedmError, match="there is no head of kind 'ForestHead' here; install the package that it is from"):
+        remake_head("logistic", "ForestHead", {})
+
+
+def test_every_built_in_head_is_there_by_its_name():
+    assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn"]
+    for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC"):
+        assert head_class(name).__name__ == BUILT_IN[name.partition(":")[0]].rpartition(":")[2]
+
+
+def test_a_regression_loads_no_xgboost_and_no_skops():
+    code = (
+        "from tedm.heads.base.registry import make_head; make_head('logistic'); import sys; "
+        "print(sorted({'xgboost', 'skops'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

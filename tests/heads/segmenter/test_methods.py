@@ -1,0 +1,45 @@
+"""The published methods, and the names that users give."""
+
+from __future__ import annotations
+
+import pytest
+
+from tedm.errors import TedmError
+from tedm.heads import method_named
+from tedm.heads.segmenter.methods import LONGEST_NAME, require_name
+
+
+def test_methods_are_the_papers():
+    tedm, ledm, ledme = (method_named(name) for name in ("tedm", "ledm", "ledme"))
+    assert tedm.timesteps == ledme.timesteps == (1, 10, 25, 50, 200, 400, 600, 800)
+    assert ledm.timesteps == (50, 150, 250)
+    assert [(m.rows, m.members, m.vote) for m in (tedm, ledm, ledme)] == [
+        ("share", 1, "soft"),
+        ("concatenate", 10, "hard"),
+        ("concatenate", 10, "hard"),
+    ]
+    probe = method_named("timestep:50")
+    assert (probe.head, probe.timesteps, probe.name) == ("logistic", (50,), "timestep:50")
+    assert method_named("tedm", head="logistic").name == "tedm-logistic"
+    for wrong in ("unet", "timestep", "timestep:-1", "timestep:x"):
+        with pytest.raises(TedmError, match="there is no method"):
+            method_named(wrong)
+    with pytest.raises(TedmError, match="5 members of logistic would be equal; --members is for --head mlp"):
+        method_named("tedm", head="logistic", members=5)
+
+
+def test_what_the_user_names_overrides_the_method():
+    ledm = method_named("ledm", timesteps=[3, 7], rows="share", vote="soft", members=4)
+    assert (ledm.timesteps, ledm.rows, ledm.vote, ledm.members, ledm.head) == ((3, 7), "share", "soft", 4, "mlp")
+    assert method_named("ledm", head="logistic").members == 1  # an ensemble of equals is none
+    assert method_named("ledm", head="mlp").members == 10
+    assert method_named("tedm", head="sklearn:ensemble.RandomForestClassifier").name == "tedm-RandomForestClassifier"
+    with pytest.raises(TedmError, match="there is no head 'forest'; choose one of mlp, logistic, xgboost"):
+        method_named("tedm", head="forest")
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", " head", "tail ", "x" * (LONGEST_NAME + 1)])
+def test_a_name_that_cannot_stand_in_a_table_is_refused(name):
+    assert require_name("tedm, long") == "tedm, long"
+    with pytest.raises(TedmError, match="cannot stand in a table"):
+        require_name(name)
