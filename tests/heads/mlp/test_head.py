@@ -30,9 +30,9 @@ SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
 
 class TestMLPHead(HeadSuite):
     head = "mlp"
-    options = HeadOptions(iterations=60, learning_rate=1e-2)
+    options = HeadOptions(iterations=30, learning_rate=2e-2)
     params: ClassVar = {"hidden": [16, 8]}
-    validated = HeadOptions(iterations=60, patience=3)
+    validated = HeadOptions(iterations=10, patience=3)
     checked_params: ClassVar = {"iterations": 150, "pixels_per_batch": 16}
 
     @pytest.mark.slow
