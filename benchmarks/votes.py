@@ -155,7 +155,7 @@ def _scored(
             opinions, square = variants[0].head.opinions(block), (block.size, block.size, -1)
             for variant in variants:
                 bare = dataclasses.replace(variant.head, calibration=None)
-                before, after = (head.merge(opinions).reshape(square) for head in (bare, variant.head))
+                before, after = (head.vote().merge(opinions).reshape(square) for head in (bare, variant.head))
                 assert (before.argmax(axis=-1) == after.argmax(axis=-1)).all()
                 found.append(
                     _record(options.images, variant.rule, variant.name, variant.head, domain, block.name, truth, before)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     "--head",
     "kind",
     default=None,
-    help="The classifier: mlp, logistic, xgboost or sklearn:module.Class (sklearn:ensemble.RandomForestClassifier say). "
-    "Default: the method's.",
+    help="The classifier: mlp, logistic, xgboost, sklearn:module.Class (sklearn:ensemble.RandomForestClassifier say) or "
+    "the name of another package's. Default: the method's.",
 )
 @options.TIMESTEPS
 @click.option(

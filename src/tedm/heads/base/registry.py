@@ -93,9 +93,8 @@ def make_head(
     arguments: dict[str, Any] = {name: value for name, value in (from_method or {}).items() if name in able.from_method}
     for option, value in given.items():
         if option not in able.options:
-            raise TedmError(
-                f"--{option.replace('_', '-')} is for --head {' or '.join(_taking(option))}, not for {head.partition(':')[0]}"
-            )
+            takers = " or ".join(heads_taking(option))
+            raise TedmError(f"--{option.replace('_', '-')} is for --head {takers}, not for {head.partition(':')[0]}")
         arguments[able.options[option]] = value
     if able.takes_seed:
         arguments["seed"] = seed
@@ -199,13 +198,14 @@ def _registered() -> dict[str, _Registered]:
     return heads
 
 
-def _taking(option: str) -> list[str]:
-    """Return the names of the heads that take an option, as far as they can be imported."""
+def heads_taking(option: str) -> list[str]:
+    """Return the names of the heads that take an option or a setting of a method, as far as they can be imported."""
     names = []
     for name, registered in _registered().items():
         try:
-            if option in registered.load().capabilities.options:
-                names.append(name)
+            able = registered.load().capabilities
         except TedmError:  # what is wrong with it is said to whoever asks for it
             continue
+        if option in able.options or option in able.from_method:
+            names.append(name)
     return names

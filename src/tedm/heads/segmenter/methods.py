@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tedm.errors import TedmError
-from tedm.heads.base.registry import head_class
+from tedm.heads.base.registry import head_class, heads_taking
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.voting.vote import VotingRule
 
@@ -96,7 +96,9 @@ def method_named(
         head_class(head)  # refuses a head that does not exist
         method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
     if members is not None and members > 1 and not head_class(method.head).capabilities.members:
-        raise TedmError(f"{members} members of {method.head} would be equal; --members is for --head mlp")
+        raise TedmError(
+            f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
+        )
     return replace(
         method,
         timesteps=method.timesteps if timesteps is None else tuple(timesteps),
