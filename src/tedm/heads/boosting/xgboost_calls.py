@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -47,7 +48,10 @@ def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
     XGBoost calls back from C, where an interrupt would be printed and taken for the end of the data.
     """
 
+    started = threading.Event()
+
     def tidy() -> T:
+        started.wait()
         try:
             return work()
         except BaseException as error:
@@ -59,16 +63,19 @@ def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
             raise
 
     with ThreadPoolExecutor(1, thread_name_prefix="tedm-xgboost") as thread:
-        done = thread.submit(tidy)
         try:
-            while not wait(
-                [done], timeout=0.2
-            ).done:  # a signal may come to the other thread, and wakes this one at its next look
+            done = thread.submit(tidy)
+            # not before: whoever is interrupted while a thread starts does not know it, and cannot wait for its end
+            started.set()
+            # a signal that came to the other thread is answered by this one at its next look
+            while not wait([done], timeout=0.2).done:
                 pass
             return done.result()
         except KeyboardInterrupt:
             give_up()
             raise
+        finally:
+            started.set()
 
 
 def give_back() -> None:
