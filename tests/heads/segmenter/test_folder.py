@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,3 +91,28 @@ def test_a_description_that_is_wrong_somewhere_is_refused_in_one_line(heads, tmp
     description.write_text(json.dumps(about))
     with pytest.raises(TedmError, match=r"^the head .* is damaged \([^\n]*\); fit it again with tedm-fit$"):
         load_head(tmp_path / "head")
+
+
+@pytest.mark.parametrize(
+    ("head", "field", "value"),
+    [
+        ("timestep", ("parameters", "dtype"), []),
+        ("timestep", ("features",), 10**30),
+        ("tedm", ("parameters", "members"), 10**30),
+        ("learned", ("weights", "values"), [[1]]),
+        ("learned", ("weights", "values"), [[-1, 2]]),
+    ],
+)
+def test_a_head_whose_sizes_do_not_fit_its_weights_is_refused_before_it_takes_memory(tmp_path, head, field, value):
+    with zipfile.ZipFile(Path(__file__).parents[2] / "data" / "before" / "unreleased.zip") as archive:
+        archive.extractall(tmp_path)
+    path = tmp_path / "heads" / head / "head.json"
+    about = json.loads(path.read_text())
+    place = about
+    for key in field[:-1]:
+        place = place[key]
+    assert field[-1] in place
+    place[field[-1]] = value
+    path.write_text(json.dumps(about))
+    with pytest.raises(TedmError, match=r"^the head .* is damaged \([^\n]*\); fit it again with tedm-fit$"):
+        load_head(path.parent)

@@ -193,7 +193,11 @@ class LogisticHead(Classifier):
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the weights."""
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"its dtype is {self.dtype!r}")
         arrays = load_file(folder / WEIGHTS)
+        if arrays["coef"].shape not in ((1, features), (classes, features)):
+            raise ValueError(f"its weights are not of {features} features and {classes} classes")
         self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
         self.classes_, self.n_features_in_ = np.arange(classes), features
 

@@ -8,6 +8,7 @@ the number of its iteration or epoch, so that a fit which was interrupted goes o
 from __future__ import annotations
 
 import contextlib
+import itertools
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.jsons import JsonValue
 from tedm.store import IGNORE, Block
+from tedm.text import listed
 from tedm.threads import read_ahead
 
 WEIGHTS = "weights.safetensors"
@@ -247,8 +249,12 @@ class MLPHead(Classifier):
         """Read the weights."""
         if self.hidden is not None:
             self.hidden = tuple(self.hidden)  # JSON knows lists only
-        network = Committee(self.members, features, self.hidden or hidden_sizes(classes), classes, torch.Generator())
         arrays = {"seen": np.ones(classes, bool), **load_file(folder / WEIGHTS)}  # older heads saw all of their classes
+        widths = [features, *(self.hidden or hidden_sizes(classes)), classes]
+        # before a network of whatever size is made
+        if self.members * sum(a * b for a, b in itertools.pairwise(widths)) > sum(array.size for array in arrays.values()):
+            raise ValueError(f"its weights are not of {self.members} members with layers of {listed(widths)}")
+        network = Committee(self.members, features, widths[1:-1], classes, torch.Generator())
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features

@@ -39,6 +39,10 @@ class Calibration:
     rule: VotingRule
     timesteps: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"its temperature is {self.temperature}")
+
     def suits(self, rule: VotingRule, timesteps: Sequence[int]) -> bool:
         """Tell whether it was fitted for this vote."""
         return rule == self.rule and sorted(timesteps) == sorted(self.timesteps)

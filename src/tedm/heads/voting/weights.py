@@ -37,6 +37,13 @@ class VoterWeights:
     timesteps: tuple[int, ...]
     values: tuple[tuple[float, ...], ...]
 
+    def __post_init__(self) -> None:
+        width = len(self.timesteps) or 1
+        if not self.values or any(len(row) != width for row in self.values):
+            raise ValueError(f"a member's weights must be {width}")
+        if not all(0 <= value < float("inf") for row in self.values for value in row):
+            raise ValueError("weights must be finite and not negative")
+
     def among(self, timesteps: Sequence[int]) -> tuple[float, ...]:
         """Return the weights of the members at some timesteps, member by member, with a sum of one.
 
