@@ -195,3 +195,11 @@ def test_every_requirement_is_pinned():
 def test_pins_have_no_local_label():
     """`torch==2.13.0+cpu` can be had from no index that others use."""
     assert "+" not in "".join(line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#"))
+
+
+def test_networks_are_found_under_their_names_of_before():
+    code = (
+        "from tedm.extract.families.own import own_backbone; from tedm.extract.families.tedm import PREFIX; "
+        "from tedm.extract.families.tedm_unet import TedmUNet"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
