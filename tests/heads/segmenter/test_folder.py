@@ -97,13 +97,15 @@ def test_a_description_that_is_wrong_somewhere_is_refused_in_one_line(heads, tmp
     ("head", "field", "value"),
     [
         ("timestep", ("parameters", "dtype"), []),
+        ("timestep", ("parameters", "ridge"), None),
+        ("forest", ("parameters", "parameters"), float("inf")),
         ("timestep", ("features",), 10**30),
         ("tedm", ("parameters", "members"), 10**30),
         ("learned", ("weights", "values"), [[1]]),
         ("learned", ("weights", "values"), [[-1, 2]]),
     ],
 )
-def test_a_head_whose_sizes_do_not_fit_its_weights_is_refused_before_it_takes_memory(tmp_path, head, field, value):
+def test_a_head_whose_parameters_or_sizes_are_nonsense_is_refused_before_it_takes_memory(tmp_path, head, field, value):
     with zipfile.ZipFile(Path(__file__).parents[2] / "data" / "before" / "unreleased.zip") as archive:
         archive.extractall(tmp_path)
     path = tmp_path / "heads" / head / "head.json"

@@ -103,6 +103,7 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
         about = msgspec.convert(written, Description)
         estimator = remake_head(about.method.head, about.estimator, about.parameters, device=device)
         estimator.restore(folder, features=about.features, classes=len(about.classes))
+        estimator.constructor()  # arguments that cannot be told again are of no use to whoever compares heads
         return Segmenter(
             method=about.method,
             estimator=estimator,
