@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import os
 import pkgutil
 import re
 import shlex
@@ -98,10 +97,7 @@ def test_the_readmes_commands_run(folder):
     (block,) = blocks("sh")
     assert "--method tedm\n" in block
     block = block.replace("--method tedm\n", "--method tedm --iterations 100\n")  # a user's 2000 would take the test a minute
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-euc", block], capture_output=True, text=True, check=False, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "clinic-b" in done.stdout
+    assert "clinic-b" in _call(block)
     masks = sorted((folder / "masks").rglob("*.png"))
     assert [path.stem for path in masks] == ["2", "3", "4", "5"]
     for path in masks:

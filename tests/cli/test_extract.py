@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from processes import Forked
 
 from tedm.cli import extract, inspect
 
@@ -96,10 +94,8 @@ def test_progress_in_a_log_says_the_pace(dataset, checkpoint, tmp_path):
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_an_extraction_that_can_be_resumed(dataset, checkpoint, tmp_path, sent, code):
-    command = [sys.executable, "-c", "from tedm.cli.extract import main; main()", dataset, tmp_path / "store"]
     settings = ["--checkpoint", checkpoint, "--timesteps", ",".join(map(str, range(60))), *QUICK]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*map(str, command + settings)], stderr=subprocess.PIPE, text=True, env=environment)
+    process = Forked("tedm.cli.extract", [dataset, tmp_path / "store", *settings])
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("store/features/c.*")) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from processes import Forked
 
 import tedm
 from tedm.cli import extract as command
@@ -24,7 +25,6 @@ from tedm.extract.images import read_manifest
 from tedm.extract.run import extract, whole_images
 from tedm.store import FeatureStore
 
-PROGRAM = "from tedm.cli.extract import main; main()"
 LAYOUTS = ["native", "upsampled"]
 ONE_QUICKLY = ["native", pytest.param("upsampled", marks=pytest.mark.slow)]
 STEPS = ["--timesteps", "1,50,800"]
@@ -47,17 +47,9 @@ def run(*arguments_, code=0):
     return result.output
 
 
-def started(*arguments_, cwd=None, **environment):
+def started(*arguments_):
     """tedm-extract as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments(*arguments_)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **environment},
-    )
+    return Forked("tedm.cli.extract", arguments(*arguments_))
 
 
 def finished(process, code=0):
@@ -197,7 +189,19 @@ def test_nothing_of_the_surroundings_is_in_the_bytes(many, whole, tmp_path):
         "TZ": "Asia/Kathmandu",
         "PYTHONPATH": str(Path(tedm.__file__).parents[1]),
     }
-    finished(started(many / "images", relative, many / "unet.safetensors", *options, cwd=tmp_path, **surroundings))
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from tedm.cli.extract import main; main()"),
+            *arguments(many / "images", relative, many / "unet.safetensors", *options),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUTF8": "1", **surroundings},
+    )
+    finished(process)
     assert tree(store) == whole["native"]
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import Forked
 
 from tedm.store import FeatureStore
 
@@ -18,10 +17,10 @@ def tree(path: Path) -> dict[str, bytes]:
 
 
 def run(work: str, folder: Path, layout: str, *more: str) -> str:
-    call = [sys.executable, str(WRITERS), work, str(folder), layout, *more]
-    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=900)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
+    process = Forked(WRITERS, [work, folder, layout, *more])
+    out, said = process.communicate(timeout=900)
+    assert process.returncode == 0, said + out
+    return out
 
 
 @pytest.fixture(scope="module")
