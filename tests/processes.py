@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 IMPORTED = [
+    "distributed",
     "tedm.cli.extract",
     "tedm.cli.pretrain",
     "tedm.extract.backbones.tedm",

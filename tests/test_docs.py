@@ -12,7 +12,6 @@ import pkgutil
 import re
 import shlex
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from tedm.extract.backbones import random_backbone, save_backbone
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-BIN = Path(sys.executable).parent
 COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNS = re.compile(r"^<!-- runs -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -159,9 +157,7 @@ def test_every_command_has_its_place_in_the_readme(command):
 
 
 def test_options_in_the_documentation_exist():
-    helps = [
-        subprocess.run([BIN / command, "--help"], capture_output=True, text=True, check=True).stdout for command in COMMANDS
-    ]
+    helps = [_call(f"{command} --help") for command in COMMANDS]
     known = set(OPTION.findall("".join(helps)))
     pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports"))]
     for page in pages:

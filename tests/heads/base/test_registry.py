@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from tedm.errors import TedmError
@@ -63,11 +60,3 @@ def test_every_built_in_head_is_there_by_its_name():
     assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn"]
     for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC"):
         assert head_class(name).__name__ == BUILT_IN[name.partition(":")[0]].rpartition(":")[2]
-
-
-def test_a_regression_loads_no_xgboost_and_no_skops():
-    code = (
-        "from tedm.heads.base.registry import make_head; make_head('logistic'); import sys; "
-        "print(sorted({'xgboost', 'skops'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

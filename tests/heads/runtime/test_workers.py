@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from processes import Forked
 
 from tedm.errors import TedmError
 from tedm.heads import evaluate, fit, method_named, predict
@@ -112,16 +111,9 @@ def test_no_scheduler_and_no_worker_are_said(monkeypatch):
 
 def test_a_scheduler_that_dies_ends_the_fit_with_one_line(make_store, tmp_path):
     store, address = make_store(), tmp_path / "scheduler.json"
-    dask = Path(sys.executable).parent / "dask"
-    of = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    processes = [
-        subprocess.Popen(
-            [dask, "scheduler", "--port", "0", "--no-dashboard", "--host", "127.0.0.1", "--scheduler-file", address], **of
-        ),
-        subprocess.Popen(
-            [dask, "worker", "--scheduler-file", address, "--no-nanny", "--no-dashboard", "--nthreads", "1"], **of
-        ),
-    ]
+    scheduler = ["--port", "0", "--no-dashboard", "--host", "127.0.0.1", "--scheduler-file", address]
+    worker = ["--scheduler-file", address, "--no-nanny", "--no-dashboard", "--nthreads", "1"]
+    processes = [Forked("distributed.cli.dask_scheduler", scheduler), Forked("distributed.cli.dask_worker", worker)]
     try:
         until = time.monotonic() + 60
         while not address.exists() and time.monotonic() < until:
@@ -141,7 +133,7 @@ def test_a_scheduler_that_dies_ends_the_fit_with_one_line(make_store, tmp_path):
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 class Unreadable:
