@@ -149,10 +149,9 @@ def main(
         costs.require_space(store)
         return
     made_with = {"checkpoint": checkpoint.name if checkpoint else backbone}
+    extraction = functools.partial(extraction, shard=shard, repair=repair, update=update, log=say, provenance=made_with)
     with progress("extracting") as show:
-        done = extraction(
-            manifest, store, shard=shard, repair=repair, update=update, log=say, provenance=made_with, progress=show
-        )
+        done = extraction(manifest, store, progress=show)
     arithmetic = done.store.arithmetic
     said = listed(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in tapped.levels)
     say(

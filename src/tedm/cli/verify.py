@@ -18,9 +18,7 @@ from tedm.text import counted
 @click.option("--recompute", type=click.IntRange(min=1), default=None, help="Compute this many images again, compare bits.")
 @backbones.backbone_options("The DDPM, for --recompute.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which images --recompute takes.")
-@click.option(
-    "--images", type=options.PATH, default=None, help="Compare these files, a manifest or folder, with what STORE read."
-)
+@click.option("--images", type=options.PATH, default=None, help="Compare the files of a manifest or folder with STORE.")
 @options.IGNORE
 @options.JSON
 @options.VERSION

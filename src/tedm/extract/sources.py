@@ -1,8 +1,8 @@
 """Whether files are still what a store has read from them.
 
-Size and time of modification answer first, without opening a file. Where they differ, and in a store that does not know them, the
-file is read again and brought to the backbone's square, and that is compared with the one in the store: an image that was touched,
-copied or packed otherwise is the same image, one with other pixels is another, whatever it is called.
+Size and time of modification answer first, without opening a file. Where they differ, and in a store that does not know them,
+the file is read again, brought to the backbone's square and compared with the one in the store: an image that was touched, copied
+or packed otherwise is the same image, one with other pixels is another, whatever it is called.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tedm.errors import TedmError, raise_listed
 from tedm.extract.images import Manifest, ManifestEntry, read_image, to_square_image
 from tedm.extract.live import square_mask
 from tedm.store import IGNORE, DamagedError, FeatureStore, Location, Registration, Source
-from tedm.store.sources import ANEW, Stamp
+from tedm.store.sources import ANEW, UNKNOWN, UNREAD
 from tedm.store.splits import require_whole_groups
 from tedm.text import counted, listed
 
@@ -68,43 +68,32 @@ class Comparison:
 
     def require_unchanged(self, store: FeatureStore, *, update: bool) -> None:
         """Refuse images that are others than the store's, unless they are to be updated, and files that cannot be read."""
-        raise_listed(f"these images of {store.path} cannot be read any more; nothing was changed", self.unreadable)
+        raise_listed(f"images of {store.path} whose files changed cannot be read; nothing was written", self.unreadable)
         if not update:
             raise_listed(
-                f"{counted(len(self.changed), 'image')} of {store.path} changed since the store was made; add --update to compute "
-                "them anew. If this is another data set with the same file names, name another store, or give its images other "
-                "names in a column `name` of a manifest",
+                f"{counted(len(self.changed), 'image')} changed since {store.path} read them; --update computes them anew. Another "
+                "data set with the same file names needs another store, or other names in a column `name` of its manifest",
                 [f"{name}: {what}" for name, what in self.changed.items()],
             )
 
     def remarks(self, store: FeatureStore, *, update: bool) -> list[str]:
         """Return in sentences what a user should know beside that."""
-        here, found = store.path, []
-        if self.changed and update:
-            found.append(f"{counted(len(self.changed), 'image')} changed, computed anew: {listed(self.changed, most=SHOWN)}")
-        if self.unfinished:
-            found.append(f"labels and masks of images left unfinished are taken anew: {listed(self.unfinished, most=SHOWN)}")
-        ends = "taken" if update else f"not taken, {here} keeps its own; use tedm-label {here} MANIFEST, or --update"
-        if self.masks:
-            found.append(
-                f"masks that differ from those in {here}: {listed(self.masks, most=SHOWN)} ({len(self.masks)}); {ends}"
-            )
-        if self.new_masks:
-            ends = "taken" if update else f"not taken; use tedm-label {here} MANIFEST, or --update"
-            names = f"{listed(self.new_masks, most=SHOWN)} ({len(self.new_masks)})"
-            found.append(f"masks of images that have none in {here}: {names}; {ends}")
-        if self.labels:
-            ends = "taken" if update else f"not taken, {here} keeps its own; use tedm-label {here} MANIFEST, or --update"
-            said = listed((f"{name} ({what})" for name, what in self.labels.items()), most=SHOWN)
-            found.append(f"labels that differ from those in {here}: {said} ({len(self.labels)}); {ends}")
-        if self.gone:
-            names = f"{listed(self.gone, most=SHOWN)} ({len(self.gone)})"
-            found.append(f"files of images that {here} has are gone, which leaves these as they are: {names}")
+        here = store.path
+        fate = "taken" if update else f"not taken; tedm-label {here} MANIFEST takes them, or --update"
+        labels = [f"{name} ({what})" for name, what in self.labels.items()]
+        changed = list(self.changed) if update else []
+        sentences = [
+            (changed, f"images changed since {here} read them, computed anew"),
+            (self.unfinished, "images that were still to be computed are taken as they are now, with masks and labels"),
+            (self.masks, f"masks that differ from those in {here}, {fate}"),
+            (self.new_masks, f"masks of images that have none in {here}, {fate}"),
+            (labels, f"labels that differ from those in {here}, {fate}"),
+            (self.gone, f"images that are in {here} and whose files are gone, kept as they are"),
+        ]
+        found = [f"note: {what}: {listed(names, most=SHOWN)} ({len(names)} in all)" for names, what in sentences if names]
         if self.unknown:
-            found.append(
-                f"{here} did not say which files {counted(self.unknown, 'image')} were read from (an older tedm made it, or it was "
-                "interrupted); their pixels were compared with the store's"
-            )
+            compared = f"the pixels of {counted(self.unknown, 'image')} were compared with those in it instead"
+            found.append(f"note: {here} did not record size and time of the files it read (an older tedm made it); {compared}")
         return found
 
 
@@ -118,8 +107,8 @@ def as_read(path: Location) -> Callable[[str, Path, Path | None], bool] | None:
     sources = FeatureStore.open(path).sources()
 
     def told(name: str, image: Path, mask: Path | None) -> bool:
-        known, now = sources.get(name, Source()), Source.of(image, mask)
-        return now.image in (known.image, Stamp()) and now.mask in (known.mask, Stamp())
+        known, now = sources.get(name, UNREAD), Source.of(image, mask)
+        return now.image in (known.image, UNKNOWN) and now.mask in (known.mask, UNKNOWN)
 
     return told
 
@@ -157,10 +146,10 @@ def compare(store: FeatureStore, manifest: Manifest, entries: Sequence[ManifestE
         masks=[each.name for each in found if each.mask == "other" and each.name not in anew],
         new_masks=[each.name for each in found if each.mask == "new" and each.name not in anew],
         labels=_other_labels(store, chosen),
-        gone=[each.name for each in found if each.now.image == Stamp() and each.name not in missing],
+        gone=[each.name for each in found if each.now.image == UNKNOWN and each.name not in missing],
         unfinished=anew,
         as_read={each.name: each.record for each in found if each.record != sources[each.name] and each.name not in anew},
-        unknown=sum(sources[each.name].image == Stamp() != each.now.image and each.name not in missing for each in found),
+        unknown=sum(sources[each.name].image == UNKNOWN != each.now.image and each.name not in missing for each in found),
         sizes={each.name: each.size for each in found if each.size is not None},
     )
 
@@ -225,7 +214,7 @@ def _compared(
     image, unreadable, size = "", False, None
     if missing:
         record = replace(record, image=now.image)  # it is about to be read
-    elif now.image != Stamp() and (content or now.image != known.image):
+    elif now.image != UNKNOWN and (content or now.image != known.image):
         try:
             image, size = _other_image(store, entry)
         except DamagedError:
@@ -235,7 +224,7 @@ def _compared(
         if not image:
             record = replace(record, image=now.image)
     mask = ""
-    if now.mask != Stamp() and (content or now.mask != known.mask):
+    if now.mask != UNKNOWN and (content or now.mask != known.mask):
         mask = _other_mask(store, manifest, replace(entry, size=size or entry.size))
         if not mask:
             record = replace(record, mask=now.mask)

@@ -15,7 +15,7 @@ from tedm.errors import TedmError
 from tedm.store.arrays import Arrays
 from tedm.store.labels import IGNORE, Labels
 from tedm.store.skeleton import LABEL_ARRAYS
-from tedm.store.sources import COLUMN, Source, Stamp, as_row, read_sources, write_sources
+from tedm.store.sources import COLUMN, UNREAD, Source, Stamp, as_row, read_sources, write_sources
 
 # Masks that are handed to Zarr together when images are registered.
 MASKS_AT_ONCE = 256
@@ -43,7 +43,7 @@ class Registration:
     domain: str
     original_size: tuple[int, int]
     mask: NDArray[np.uint8] | None
-    source: Source = Source()
+    source: Source = UNREAD
 
 
 def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:

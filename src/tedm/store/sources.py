@@ -41,6 +41,7 @@ class Stamp(NamedTuple):
         return cls() if found is None else cls(found.st_size, found.st_mtime_ns)
 
 
+UNKNOWN = Stamp()
 # Stands for the image's file while an image is taken anew: until its labels and mask are, they are those of another image.
 ANEW = Stamp(-1, 0)
 
@@ -54,8 +55,8 @@ class Source:
     image, mask : Stamp
     """
 
-    image: Stamp = Stamp()
-    mask: Stamp = Stamp()
+    image: Stamp = UNKNOWN
+    mask: Stamp = UNKNOWN
 
     @classmethod
     def of(cls, image: Path, mask: Path | None) -> Self:
@@ -63,12 +64,15 @@ class Source:
         return cls(Stamp.of(image), Stamp.of(mask))
 
 
+UNREAD = Source()
+
+
 def read_sources(arrays: Arrays, count: int) -> list[Source]:
     """Return the record of each of the first images; one in which nothing is known where the store has none."""
     known = min(count, arrays.length(COLUMN)) if COLUMN in arrays.names else 0
     rows = arrays.read_column(COLUMN, known).tolist() if known else []
     found = [Source(Stamp(*row[:2]), Stamp(*row[2:])) for row in rows]
-    return found + [Source()] * (count - len(found))
+    return found + [UNREAD] * (count - len(found))
 
 
 def write_sources(arrays: Arrays, count: int, sources: Mapping[int, Source]) -> None:
