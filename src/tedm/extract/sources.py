@@ -1,8 +1,8 @@
 """Whether files are still what a store has read from them.
 
 Size and time of modification answer first, without opening a file. Where they differ, and in a store that does not know them,
-the file is read again, brought to the backbone's square and compared with the one in the store: an image that was touched, copied
-or packed otherwise is the same image, one with other pixels is another, whatever it is called.
+the file is read again, brought to the backbone's square and compared with the one in the store: an image that was touched,
+copied or packed otherwise is the same image, one with other pixels is another, whatever it is called.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Comparison:
         raise_listed(f"images of {store.path} whose files changed cannot be read; nothing was written", self.unreadable)
         if not update:
             raise_listed(
-                f"{counted(len(self.changed), 'image')} changed since {store.path} read them; --update computes them anew. Another "
-                "data set with the same file names needs another store, or other names in a column `name` of its manifest",
+                f"{counted(len(self.changed), 'image')} changed since {store.path} read them; --update computes them anew. "
+                "Another data set with the same file names needs another store, or names of its own in a column `name`",
                 [f"{name}: {what}" for name, what in self.changed.items()],
             )
 
@@ -220,7 +220,7 @@ def _compared(
         except DamagedError:
             image = "the store's own is damaged"
         except TedmError as error:
-            image, unreadable = str(error), True
+            image, unreadable = f"image {entry.name}: cannot be read: {error}", True
         if not image:
             record = replace(record, image=now.image)
     mask = ""
@@ -315,7 +315,7 @@ def differences(store: FeatureStore, manifest: Manifest, *, source: Path, sound:
     found = compare(store, manifest, [entry for entry in manifest.entries if entry.name in sound], content=True)
     return [
         *(f"image {name}: changed: {what}" for name, what in found.changed.items()),
-        *(f"image changed: {what}" for what in found.unreadable),
+        *found.unreadable,
         *(f"image {name}: its mask is another one than the store's" for name in found.masks),
         *(f"image {name}: it has a mask, and none in the store" for name in found.new_masks),
         *(f"image {name}: missing: its file is gone" for name in found.gone),
