@@ -1,10 +1,10 @@
-"""Claim: extracting 10,000 tiny images that a store has takes less than 10 s; so does a store whose files were moved, once more.
+"""Claim: extracting 10,000 tiny images that a store has takes less than 10 s.
 
     python benchmarks/resume_10000.py FOLDER [--images 10000]
 
-FOLDER gets images, masks, a backbone of 16 x 16 pixels and a store; the same command goes on after an interruption. Measured are
-processes of their own, with the start of Python and torch: one that knows all files by size and time, one after every file was
-touched (content is compared), and one after that. Exit code 1 if the first or the last takes more than the claim.
+FOLDER gets images, masks, a backbone of 16 x 16 pixels and a store; the same command goes on after an interruption. Measured
+are processes of their own, with the start of Python and torch: one that knows all files by size and time, one after every file
+was touched (content is compared), and one after that. Exit code 1 if the first or the last takes more than the claim.
 """
 
 from __future__ import annotations

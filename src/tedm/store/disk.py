@@ -2,8 +2,8 @@
 
 The presence of an image's shards is its completeness; there is no other record of what is done. Everything that is not an
 activation (names, masks, splits) is written when images are registered, the names last: an image exists once its name does.
-Nothing in the tree names a host, a time or a process, so that the same work ends in the same bytes, and whoever does it may do
-it at the same time as others: every file is written whole, aside, and two that write the same file write the same bytes.
+Nothing in the tree names a host, a process or the time of the work: the same work ends in the same bytes, and whoever does it
+may do it at the same time as others: every file is written whole, aside, and two that write the same file write the same bytes.
 """
 
 from __future__ import annotations
