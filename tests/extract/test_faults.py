@@ -305,7 +305,10 @@ def test_a_resume_takes_seconds_and_opens_no_image_that_is_there(tmp_path, count
     run(tmp_path / "images", tmp_path / "s", tmp_path / "unet.safetensors", *options)
     names = FeatureStore.open(tmp_path / "s").labels.names
     for name in names[: count - 3]:
-        (tmp_path / "images" / f"{name}.png").write_bytes(b"whoever opens this fails")
+        file = tmp_path / "images" / f"{name}.png"
+        before = file.stat()
+        file.write_bytes(b"whoever opens this fails".ljust(before.st_size))
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     for name in names[count - 3 :]:
         for file in (tmp_path / "s").glob(f"level0/c.{int(name)}.*"):
             file.unlink()

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 @click.option("--allow-other-arithmetic", is_flag=True, help="Continue a store that was made on another kind of machine.")
 @click.option("--shard", type=options.Shard(), default=None, help="Take one of n disjoint parts of the images, 0/n to n-1/n.")
 @click.option("--repair", is_flag=True, help="Read again what STORE has, and extract anew what is damaged.")
+@click.option("--update", is_flag=True, help="Extract anew images that changed since, and take masks and labels that did.")
 @click.option("--dry-run", is_flag=True, help="Try a few images elsewhere; tell what disk, memory and time all will take.")
 @options.VERSION
 @plain_errors
@@ -98,21 +99,28 @@ def main(
     allow_other_arithmetic: bool,
     shard: tuple[int, int] | None,
     repair: bool,
+    update: bool,
     dry_run: bool,
 ) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
     IMAGES is a CSV manifest with a column `image` and optionally name, mask, split, group or patient, domain; or a folder of
     images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
-    What is known of images that are in STORE already stays as it is: tedm-label replaces masks and splits.
+    An image is its pixels, not its name: one that changed since STORE has read it is refused without --update. Masks and splits
+    of images that are in STORE stay as they are, and what differs is said: tedm-label replaces them, or --update.
     """
-    from tedm.extract import estimate_costs, extract, read_manifest, whole_images
+    from tedm.extract import as_read, estimate_costs, extract, read_manifest, whole_images
 
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
     if dry_run and repair:
         raise click.UsageError("--dry-run tells nothing about --repair: tedm-verify tells what is damaged")
-    manifest = read_manifest(images, classes=classes, ignore=ignore, known=None if repair else whole_images(store))
+    if dry_run and update:
+        raise click.UsageError("--dry-run tells nothing about --update: tedm-verify STORE --images IMAGES tells what changed")
+    if update and shard:
+        raise click.UsageError("--update changes what all shards share: run it once without --shard")
+    known = None if repair else whole_images(store)
+    manifest = read_manifest(images, classes=classes, ignore=ignore, known=known, as_read=as_read(store))
     loaded = backbones.load(checkpoint, backbone, backbone_config)
     assert loaded is not None  # one of the two options is there
     tapped = loaded.choose(levels)
@@ -141,8 +149,9 @@ def main(
         costs.require_space(store)
         return
     made_with = {"checkpoint": checkpoint.name if checkpoint else backbone}
+    extraction = functools.partial(extraction, shard=shard, repair=repair, update=update, log=say, provenance=made_with)
     with progress("extracting") as show:
-        done = extraction(manifest, store, shard=shard, repair=repair, provenance=made_with, progress=show)
+        done = extraction(manifest, store, progress=show)
     arithmetic = done.store.arithmetic
     said = listed(f"{level.name} ({level.channels} channels, stride {level.stride})" for level in tapped.levels)
     say(

@@ -18,6 +18,8 @@ from tedm.text import counted
 @click.option("--recompute", type=click.IntRange(min=1), default=None, help="Compute this many images again, compare bits.")
 @backbones.backbone_options("The DDPM, for --recompute.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which images --recompute takes.")
+@click.option("--images", type=options.PATH, default=None, help="Compare the files of a manifest or folder with STORE.")
+@options.IGNORE
 @options.JSON
 @options.VERSION
 @plain_errors
@@ -29,12 +31,14 @@ def main(
     backbone: str | None,
     backbone_config: Path | None,
     seed: int,
+    images: Path | None,
+    ignore: int | None,
     as_json: bool,
 ) -> None:
     """Read all of STORE again: checksums, absent and stray files, finite values. Exit code 1 unless it is whole.
 
     --repair removes the activations of damaged images; then run the same tedm-extract again, which computes these only. Masks
-    cannot be computed: tedm-label writes them anew.
+    cannot be computed: tedm-label writes them anew. With --images every file is read, whatever its size and time say.
     """
     from tedm.store import FeatureStore
     from tedm.study import verify_store
@@ -47,6 +51,8 @@ def main(
         recompute=recompute,
         seed=seed,
         repair=repair,
+        images=images,
+        ignore=ignore,
         progress=progress,
     )
     if as_json:
@@ -54,8 +60,11 @@ def main(
     else:
         for each in done.damage:
             click.echo(str(each))
+        for line in done.differences:
+            click.echo(line)
         again = f", {counted(len(done.recomputed), 'image')} computed again" if done.recomputed else ""
         counts = f"{len(done.missing)} missing, {len(done.damage)} damaged"
+        counts += "" if images is None else f", {len(done.differences)} different from {images}"
         click.echo(f"{store}: {counted(done.images, 'image')} read{again}, {counts}")
     lost = done.lost
     if repair and lost:
@@ -64,6 +73,8 @@ def main(
         say(f"damaged masks: run tedm-label {store} MANIFEST, it writes them anew")
     if done.missing or lost:
         say(f"{'' if repair or not lost else f'run tedm-verify {store} --repair, and then '}run the same tedm-extract again")
+    if done.differences:
+        say("tedm-extract --update takes images and masks as they are now; tedm-label takes masks alone")
     if not done.whole:
         raise SystemExit(1)
 

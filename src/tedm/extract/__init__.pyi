@@ -9,6 +9,7 @@ from .live import LiveFeatures, labels_of, square_image
 from .pipeline import compute, noisy_image
 from .recompute import recompute_images
 from .run import TEDM_TIMESTEPS, extract, relabel, whole_images
+from .sources import as_read, compare, differences
 
 __all__ = [
     "TEDM_TIMESTEPS",
@@ -18,9 +19,12 @@ __all__ = [
     "OwnNetwork",
     "Schedule",
     "arithmetic_differences",
+    "as_read",
     "available_cores",
     "choose_arithmetic",
+    "compare",
     "compute",
+    "differences",
     "estimate_costs",
     "extract",
     "labels_of",

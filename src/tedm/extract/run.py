@@ -7,6 +7,7 @@ backbone or in it, and WAITING + `writers` behind it, however many there are.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,10 @@ from tedm.extract.images import Manifest, ManifestEntry, read_manifest
 from tedm.extract.live import square_image, square_mask
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
+from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
-from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Storage
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Source, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 from tedm.store.splits import require_whole_groups
 from tedm.store.verification import to_recompute, verify
@@ -77,6 +79,8 @@ def extract(
     allow_other_arithmetic: bool = False,
     shard: tuple[int, int] | None = None,
     repair: bool = False,
+    update: bool = False,
+    log: Callable[[str], None] | None = None,
     provenance: JsonObject | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Extracted:
@@ -105,6 +109,11 @@ def extract(
         image once. All of them register all images.
     repair : bool
         Read again what the store has (`tedm.store.verification`), and compute anew what is damaged.
+    update : bool
+        Compute anew images that are other images than those that the store has read, and take masks, splits, groups and domains
+        that differ from the store's; not together with `shard`.
+    log : callable (str) or None
+        Takes a remark: which masks or labels differ from the store's and are not taken.
     provenance : mapping of str to JSON values, or None
         What to keep in the store beside tedm's version and the backbone's family.
     progress : callable (done, all, pace) or None
@@ -118,8 +127,8 @@ def extract(
     Raises
     ------
     TedmError
-        For settings that the backbone or an existing store contradicts, a disk that is full, images that cannot be decoded
-        (all others are finished first).
+        For settings that the backbone or an existing store contradicts, images that changed since the store has read them
+        (without `update`), a disk that is full, images that cannot be decoded (all others are finished first).
     """
     settings = FeatureSettings(
         checkpoint_sha256=backbone.sha256,
@@ -139,6 +148,8 @@ def extract(
         raise TedmError("there is no timestep; --timesteps takes one or more, 1,50,200 say")
     backbone.schedule.require(settings.timesteps)
     mine = share_of(manifest, shard)
+    if update and shard is not None:
+        raise TedmError("--update changes what all shards share: run it once without --shard")
     manifest.require_intensity_range(intensity_range)
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
@@ -150,11 +161,19 @@ def extract(
         arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
         store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
-    store.register(registrations(manifest, settings, skip=set(store.labels.names)), manifest.classes or ())
     entries = {manifest.entries[at].name: manifest.entries[at] for at in mine}
-    store.remove_partial_files(None if shard is None else entries)
     if repair:
         _discard_damaged(store)
+    found = compare(store, manifest, list(entries.values()))
+    found.require_unchanged(store, update=update)
+    for remark in found.remarks(store, update=update):
+        if log is not None:
+            log(remark)
+    renew(store, manifest, found, update=update)
+    store.register(registrations(manifest, settings, skip=set(store.labels.names)), manifest.classes or ())
+    with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more
+        store.record(found.as_read)
+    store.remove_partial_files(None if shard is None else entries)
     return _fill(store, entries, backbone, arithmetic, progress)
 
 
@@ -280,7 +299,15 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
     """Return a manifest's images as a store takes them, their masks at feature resolution."""
     return [
-        Registration(entry.name, entry.split, entry.group, entry.domain, entry.size, square_mask(manifest, entry, settings))
+        Registration(
+            entry.name,
+            entry.split,
+            entry.group,
+            entry.domain,
+            entry.size,
+            square_mask(manifest, entry, settings),
+            Source.of(entry.image, entry.mask),
+        )
         for entry in manifest.entries
         if entry.name not in (skip or ())
     ]

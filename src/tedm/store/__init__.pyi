@@ -5,6 +5,7 @@ from .labelling import Registration
 from .labels import IGNORE, Labels
 from .place import Location
 from .settings import Arithmetic, FeatureSettings, Level
+from .sources import Source
 from .verification import Damage, verify
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Location",
     "OnLevels",
     "Registration",
+    "Source",
     "Storage",
     "verify",
 ]

@@ -46,6 +46,8 @@ class Arrays:
         The same, opened.
     names : sequence of str
         Names of the arrays.
+    optional : sequence of str
+        Arrays that stores of before do not have.
 
     Raises
     ------
@@ -53,9 +55,10 @@ class Arrays:
         If the metadata of an array are gone or unreadable.
     """
 
-    def __init__(self, where: Place, group: zarr.Group, names: Sequence[str]) -> None:
+    def __init__(self, where: Place, group: zarr.Group, names: Sequence[str], optional: Sequence[str] = ()) -> None:
         self._place = where
-        self._arrays = {name: _writable(group, name, where.address) for name in names}
+        there = [*names, *(name for name in optional if where.read(f"{name}/{ROOT}") is not None)]
+        self._arrays = {name: _writable(group, name, where.address) for name in there}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,6 +78,10 @@ class Arrays:
         """Whether an array has a file that is not empty for any of these images."""
         sizes = self._place.sizes(array)
         return any(sizes.get(self.key(array, index)) for index in indices)
+
+    def length(self, array: str) -> int:
+        """Return for how many images an array has room."""
+        return int(self._arrays[array].shape[0])
 
     def enlarge(self, array: str, images: int) -> None:
         """Make room for so many images in all."""

@@ -2,8 +2,8 @@
 
 The presence of an image's shards is its completeness; there is no other record of what is done. Everything that is not an
 activation (names, masks, splits) is written when images are registered, the names last: an image exists once its name does.
-Nothing in the tree names a host, a time or a process, so that the same work ends in the same bytes, and whoever does it may do
-it at the same time as others: every file is written whole, aside, and two that write the same file write the same bytes.
+Nothing in the tree names a host, a process or the time of the work: the same work ends in the same bytes, and whoever does it
+may do it at the same time as others: every file is written whole, aside, and two that write the same file write the same bytes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ from tedm.store.about import (
 )
 from tedm.store.arrays import Arrays
 from tedm.store.features import Block, Storage
-from tedm.store.labelling import Registration, append_images, read_labels, replace_labels
+from tedm.store.labelling import Registration, append_images, read_labels, replace_labels, require_fitting
 from tedm.store.layout import Floats, require_finite, stored
 from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, skeleton
+from tedm.store.sources import COLUMN, Source, read_sources, write_sources
 
 
 class FeatureStore:
@@ -145,7 +146,7 @@ class FeatureStore:
             about = about_group(self._group, self.path)
             self.settings, self.arithmetic, self.storage = about.settings, about.arithmetic, about.storage
             self.provenance = about.provenance
-            self._arrays = Arrays(self._place, self._group, [*LABEL_ARRAYS, "mask", *self._written()])
+            self._arrays = Arrays(self._place, self._group, [*LABEL_ARRAYS, "mask", *self._written()], [COLUMN])
             self.labels = read_labels(self._arrays, about.classes)
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -202,19 +203,14 @@ class FeatureStore:
         TedmError
             If an image is not there, or masks that stay have other classes.
         """
-        for image in images:
-            self.labels.index(image.name)  # refuses a name that is not there before anything is written
-        replaced = {image.name for image in images if image.mask is not None}
-        staying = [n for n, pixels in zip(self.labels.names, self.labels.labelled, strict=True) if pixels and n not in replaced]
-        if replaced and staying and tuple(classes) != self.labels.classes:
-            raise TedmError(
-                f"cannot relabel {self.path}: {len(staying)} masks that stay (the first: {staying[0]}) have classes "
-                f"{list(self.labels.classes)}, the new ones {list(classes)}\n"
-                f"Give masks for these too, or repeat with --classes {','.join(map(str, self.labels.classes))}."
-            )
+        self.require_fitting(images, classes)
         with plain_errors(f"cannot write to the store {self.path}; the activations are untouched, run tedm-label again"):
             write_again(lambda: self._relabel(images, classes))
         self._read_labels()
+
+    def require_fitting(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
+        """Refuse, with a `TedmError`, what `relabel` cannot do; nothing is written."""
+        require_fitting(self.labels, images, classes, f"cannot relabel {self.path}")
 
     def _relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         if any(image.mask is not None for image in images):
@@ -251,6 +247,21 @@ class FeatureStore:
         ):
             for array_name, values in zip(self._written(), (image, *rounded), strict=True):
                 self._arrays.put(array_name, index, values)
+
+    def sources(self) -> dict[str, Source]:
+        """Return the files of each image as they were when they were read; see `tedm.store.sources`."""
+        return dict(zip(self.labels.names, read_sources(self._arrays, len(self.labels)), strict=True))
+
+    def record(self, read: Mapping[str, Source]) -> None:
+        """Write what the files of some images were like when they were read; all else stays."""
+        if not read:
+            return
+        with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
+            key = f"{COLUMN}/{ROOT}"
+            self._place.put_new(key, skeleton(self.settings, self.storage, {})[key])  # nothing happens if it is there
+            write_again(self._open)
+            at = {self.labels.index(name): source for name, source in read.items()}
+            write_again(lambda: write_sources(self._arrays, len(self.labels), at))
 
     def discard(self, names: Sequence[str]) -> None:
         """Remove the activations of images, the last array first: they are missing then, and computed again by tedm-extract."""
@@ -310,7 +321,8 @@ class FeatureStore:
         arrays = [*self._arrays.names, "timestep"]
         documents = {ROOT, *(f"{name}/{ROOT}" for name in arrays), "timestep/c.0"}
         chunks = range(-(-len(self.labels) // LABELS_PER_CHUNK))
-        return documents | {self._arrays.key(column, chunk) for column in LABEL_ARRAYS for chunk in chunks}
+        columns = [name for name in (*LABEL_ARRAYS, COLUMN) if name in self._arrays.names]
+        return documents | {self._arrays.key(column, chunk) for column in columns for chunk in chunks}
 
     @property
     def reads_ahead(self) -> bool:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.errors import TedmError
 from tedm.store.arrays import Arrays
 from tedm.store.labels import IGNORE, Labels
 from tedm.store.skeleton import LABEL_ARRAYS
+from tedm.store.sources import COLUMN, UNREAD, Source, Stamp, as_row, read_sources, write_sources
 
 # Masks that are handed to Zarr together when images are registered.
 MASKS_AT_ONCE = 256
@@ -31,6 +33,8 @@ class Registration:
         Height and width of the file.
     mask : array of shape (size, size), or None
         Class indices at feature resolution.
+    source : Source
+        The files that these are from.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Registration:
     domain: str
     original_size: tuple[int, int]
     mask: NDArray[np.uint8] | None
+    source: Source = UNREAD
 
 
 def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
@@ -89,15 +94,38 @@ def append_images(arrays: Arrays, there: int, new: Sequence[Registration], size:
         "domain": [image.domain for image in new],
         "original_size": [image.original_size for image in new],
         "labelled": [_labelled_pixels(image.mask) for image in new],
+        COLUMN: [as_row(image.source) for image in new],
         "name": [image.name for image in new],  # the last: an image exists once its name does
     }
     for column, values in columns.items():
+        if column not in arrays.names:
+            continue  # a store of before knows no sources
         arrays.enlarge(column, there + len(new))
         arrays.put_column(column, there, values)
 
 
+def require_fitting(labels: Labels, images: Sequence[Registration], classes: Sequence[int], what: str) -> None:
+    """Refuse to replace labels of an image that is not there, or some masks by masks of other classes than those that stay.
+
+    Raises
+    ------
+    TedmError
+        One that begins with `what`.
+    """
+    for image in images:
+        labels.index(image.name)
+    replaced = {image.name for image in images if image.mask is not None}
+    staying = [name for name, pixels in zip(labels.names, labels.labelled, strict=True) if pixels and name not in replaced]
+    if replaced and staying and tuple(classes) != labels.classes:
+        raise TedmError(
+            f"{what}: {len(staying)} masks that stay (the first: {staying[0]}) have classes "
+            f"{list(labels.classes)}, the new ones {list(classes)}\n"
+            f"Give masks for these too, or repeat with --classes {','.join(map(str, labels.classes))}."
+        )
+
+
 def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration], size: int) -> None:
-    """Write masks, splits, groups and domains of images anew; a mask of None and empty text keep what is there.
+    """Write masks, splits, groups, domains and sizes of images anew; a mask of None and empty text keep what is there.
 
     Parameters
     ----------
@@ -109,16 +137,23 @@ def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration
     size : int
         Side of the masks, in pixels.
     """
-    labelled = list(labels.labelled)
+    labelled, sizes = list(labels.labelled), list(labels.original_sizes)
+    masks: dict[int, Stamp] = {}
     columns = {"split": list(labels.splits), "group": list(labels.groups), "domain": list(labels.domains)}
     for image in images:
         index = labels.index(image.name)
         if image.mask is not None:
             _write_masks(arrays, index, [image.mask], size)
             labelled[index] = _labelled_pixels(image.mask)
+            masks[index] = image.source.mask
+        sizes[index] = image.original_size
         for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
             columns[column][index] = value or columns[column][index]
+    if masks and COLUMN in arrays.names:
+        there = read_sources(arrays, len(labels))
+        write_sources(arrays, len(labels), {index: Source(there[index].image, mask) for index, mask in masks.items()})
     arrays.put_column("labelled", 0, labelled)
+    arrays.put_column("original_size", 0, sizes)
     for column, values in columns.items():
         arrays.put_column(column, 0, values)
 

@@ -34,6 +34,8 @@ LABEL_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
     "original_size": ("int32", (2,), ["axis"]),
     "labelled": ("int64", (), []),
 }
+# The same of a column that stores of before do not have; see `tedm.store.sources`.
+SOURCE_ARRAY: tuple[Any, tuple[int, ...], list[str]] = ("int64", (4,), ["stamp"])
 
 
 def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject) -> dict[str, bytes]:
@@ -85,7 +87,7 @@ def shard_key(array: str, index: int, dimensions: int) -> str:
 def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storage) -> None:
     """Create every array, without images."""
     size = settings.image_size
-    for name, (dtype, tail, dims) in LABEL_ARRAYS.items():
+    for name, (dtype, tail, dims) in {**LABEL_ARRAYS, "source": SOURCE_ARRAY}.items():
         _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
     square = (size, size)
     _create(group, "image", (0, *square, settings.image_channels), None, "float32", ["image", "y", "x", "image_channel"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tedm.errors import TedmError
-from tedm.extract import Backbone, recompute_images
+from tedm.extract import Backbone, differences, read_manifest, recompute_images
 from tedm.jsons import JsonValue
 from tedm.store import Damage, FeatureStore, verify
 from tedm.store.verification import to_recompute
@@ -27,12 +28,15 @@ class Verified:
         Images of which nothing is there yet.
     recomputed : tuple of str
         Images that were computed again.
+    differences : tuple of str
+        In what files differ from what the store has read of them, one line each.
     """
 
     images: int
     damage: tuple[Damage, ...]
     missing: tuple[str, ...]
     recomputed: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return plain JSON values."""
@@ -41,6 +45,7 @@ class Verified:
             "damage": [asdict(each) for each in self.damage],
             "missing": self.missing,
             "recomputed": self.recomputed,
+            "differences": self.differences,
         }
 
     @property
@@ -55,8 +60,8 @@ class Verified:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is damaged and nothing missing."""
-        return not self.damage and not self.missing
+        """Whether nothing is damaged and nothing missing, and files that were compared are as they were read."""
+        return not self.damage and not self.missing and not self.differences
 
 
 def verify_store(
@@ -66,6 +71,8 @@ def verify_store(
     recompute: int | None = None,
     seed: int = 0,
     repair: bool = False,
+    images: Path | None = None,
+    ignore: int | None = None,
     progress: Stages = silent,
 ) -> Verified:
     """Read everything in a store again: checksums, absent and stray files, finite values.
@@ -81,6 +88,10 @@ def verify_store(
         Which these are.
     repair : bool
         Remove the activations of damaged images, and partial files, so that the same extraction computes them again.
+    images : Path or None
+        A manifest or folder whose files are read and compared with what the store has read of them.
+    ignore : int or None
+        The value of pixels without a label in its masks.
     progress
         See `tedm.study.stages`.
 
@@ -99,6 +110,12 @@ def verify_store(
     with progress("reading") as show:
         damage = verify(store, progress=show)
     missing = store.missing()
+    differing: list[str] = []
+    if images is not None:
+        sound = set(store.labels.names).difference(missing, (each.image for each in damage))
+        classes = store.labels.classes or None
+        manifest = read_manifest(images, classes=classes, ignore=ignore, known=store.labels)
+        differing = differences(store, manifest, source=images, sound=sound)
     chosen: list[str] = []
     if recompute is not None and backbone is not None:
         unsound = {each.image for each in damage} | set(missing)
@@ -108,7 +125,7 @@ def verify_store(
     if repair:
         store.discard(to_recompute(damage))
         store.remove_partial_files()
-    return Verified(len(store.labels), tuple(damage), tuple(missing), tuple(chosen))
+    return Verified(len(store.labels), tuple(damage), tuple(missing), tuple(chosen), tuple(differing))
 
 
 def images_to_recompute(names: list[str], number: int, *, seed: int) -> list[str]:

@@ -8,7 +8,7 @@ has already are not opened again.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +47,8 @@ class ManifestEntry:
         Where the image comes from (a hospital, a scanner).
     size : (height, width)
         Size of the upright image, in pixels.
+    unsaid : frozenset of str
+        Those of "split", "group" and "domain" that are defaults.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ManifestEntry:
     group: str
     domain: str
     size: tuple[int, int]
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def read_manifest(
     classes: Sequence[int] | None = None,
     ignore: int | None = None,
     known: Labels | None = None,
+    as_read: Callable[[str, Path, Path | None], bool] | None = None,
     only_masks_of: Labels | None = None,
 ) -> Manifest:
     """Read a manifest and check every file in it.
@@ -137,6 +141,8 @@ def read_manifest(
         The value of pixels without a label. No default: {0, 255} masks are common.
     known : Labels, optional
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
+    as_read : callable (name, image, mask), optional
+        Whether the files of an image in `known` are as they were read; if not, they are opened all the same. Default: they are.
     only_masks_of : Labels, optional
         Images of which only the masks are opened, to label them anew: their files may be elsewhere. Their sizes are taken from
         here, and the splits, groups and domains of which nothing is said.
@@ -168,6 +174,9 @@ def read_manifest(
     problems += problems_between(rows)
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
+    if as_read is not None:
+        anew = {row.name for row in rows if row.name in sizes and not as_read(row.name, row.image, row.mask)}
+        sizes = {name: size for name, size in sizes.items() if name not in anew}
     opened = [row for row in rows if row.name not in sizes]
     if only_masks_of is not None:
         sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
@@ -183,6 +192,8 @@ def read_manifest(
         problems += [f"{row.where}: {problem}" for problem in found]
     values = {value for _, of_mask, _ in checked for value in of_mask}
     masks = any(row.mask for row in rows)
+    if known is not None and masks and not {row.name for row in rows}.isdisjoint(known.names):
+        values |= set(known.classes)  # other masks of the store may show what these do not
     found_classes = tuple(classes) if classes is not None else tuple(sorted(values)) if masks else None
     if masks and not problems and not values:
         problems.append(f"no mask has a labelled pixel: all of them hold {ignore}, which is ignored, and nothing else")
@@ -199,6 +210,7 @@ def read_manifest(
             row.group,
             row.domain,
             (header.height, header.width) if header is not None else sizes[row.name],
+            row.unsaid,
         )
         for row, header in zip(rows, headers, strict=True)
     )

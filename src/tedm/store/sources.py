@@ -1,0 +1,88 @@
+"""The files that a store has read, as they were then: sizes and times of modification.
+
+They tell without opening a file that it is the one that was read. They never tell that it is another one: what an image is, is
+its content, and the store has that itself, in its arrays `image` and `mask`. A record that is absent or out of date therefore
+costs a comparison and nothing else, so that several processes may write records of the same store at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from tedm.store.arrays import Arrays
+
+COLUMN = "source"
+
+
+class Stamp(NamedTuple):
+    """A file as a directory shows it.
+
+    Parameters
+    ----------
+    nbytes : int
+        Its size; 0 where nothing is known, or there is no file.
+    modified : int
+        Its time of modification, in nanoseconds.
+    """
+
+    nbytes: int = 0
+    modified: int = 0
+
+    @classmethod
+    def of(cls, path: Path | None) -> Self:
+        """Return a file's stamp, one of 0 bytes without a file."""
+        try:
+            found = path.stat() if path is not None else None
+        except OSError:
+            found = None
+        return cls() if found is None else cls(found.st_size, found.st_mtime_ns)
+
+
+UNKNOWN = Stamp()
+# Stands for the image's file while an image is taken anew: until its labels and mask are, they are those of another image.
+ANEW = Stamp(-1, 0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of an image as they were when they were read.
+
+    Parameters
+    ----------
+    image, mask : Stamp
+    """
+
+    image: Stamp = UNKNOWN
+    mask: Stamp = UNKNOWN
+
+    @classmethod
+    def of(cls, image: Path, mask: Path | None) -> Self:
+        """Return what two files are like now."""
+        return cls(Stamp.of(image), Stamp.of(mask))
+
+
+UNREAD = Source()
+
+
+def read_sources(arrays: Arrays, count: int) -> list[Source]:
+    """Return the record of each of the first images; one in which nothing is known where the store has none."""
+    known = min(count, arrays.length(COLUMN)) if COLUMN in arrays.names else 0
+    rows = arrays.read_column(COLUMN, known).tolist() if known else []
+    found = [Source(Stamp(*row[:2]), Stamp(*row[2:])) for row in rows]
+    return found + [UNREAD] * (count - len(found))
+
+
+def write_sources(arrays: Arrays, count: int, sources: Mapping[int, Source]) -> None:
+    """Write records of images by their positions; those of others, of `count` in all, stay."""
+    there = read_sources(arrays, count)
+    if arrays.length(COLUMN) < count:
+        arrays.enlarge(COLUMN, count)
+    arrays.put_column(COLUMN, 0, [as_row(sources.get(position, record)) for position, record in enumerate(there)])
+
+
+def as_row(source: Source) -> list[int]:
+    """Return a record as it stands in the column."""
+    return [*source.image, *source.mask]
