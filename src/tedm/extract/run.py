@@ -79,6 +79,7 @@ def extract(
     repair: bool = False,
     provenance: JsonObject | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Extracted:
     """Write the activations of a manifest's images to a store; continue a store that is there.
 
@@ -109,6 +110,8 @@ def extract(
         What to keep in the store beside tedm's version and the backbone's family.
     progress : callable (done, all, pace) or None
         Called after each image is written, from the thread that wrote it; `pace` says how fast it goes and who waits for whom.
+    log : callable or None
+        Takes a sentence on images whose values fit black and white badly, before the work; see `Manifest`.
 
     Returns
     -------
@@ -139,7 +142,9 @@ def extract(
         raise TedmError("there is no timestep; --timesteps takes one or more, 1,50,200 say")
     backbone.schedule.require(settings.timesteps)
     mine = share_of(manifest, shard)
-    manifest.require_intensity_range(intensity_range)
+    for remark in manifest.require_intensity_range(intensity_range, channels=backbone.image_channels):
+        if log is not None:
+            log(f"note: {remark}")
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
     storage = Storage(layout, dtype)
@@ -250,14 +255,22 @@ def _continue(
     return arithmetic
 
 
-def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None) -> Manifest:
+def relabel(
+    store: FeatureStore,
+    source: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    ignore: int | None = None,
+    threshold: int | None = None,
+    strict: bool = False,
+) -> Manifest:
     """Replace masks, splits, groups and domains of images that a store has; activations stay as they are.
 
     Parameters
     ----------
     store : FeatureStore
         Its images that are not named keep what they have; those that are given no mask keep theirs.
-    source, classes, ignore
+    source, classes, ignore, threshold, strict
         See `read_manifest`; `classes` where the new masks do not hold all of them. Images are not opened, only masks.
 
     Returns
@@ -271,7 +284,9 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
         For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
         group that would be in two splits.
     """
-    manifest = read_manifest(source, classes=classes, ignore=ignore, only_masks_of=store.labels)
+    manifest = read_manifest(
+        source, classes=classes, ignore=ignore, threshold=threshold, strict=strict, only_masks_of=store.labels
+    )
     require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
     store.relabel(registrations(manifest, store.settings), manifest.classes or ())
     return manifest
