@@ -24,6 +24,7 @@ SLOPE = 2 / 3  # the part of a value's pixels that lie on slopes, from which on 
 FEWEST_EDGE_VALUES = 3  # in all masks together; one or two thin structures are classes
 FEWEST_EDGE_VALUES_OF_ONE = 8  # in one mask alone, which says less
 OTHER_SCALE = 50  # how many times larger a class value is in another encoding: 255 for 1, or 100 for 1
+SCATTER = 16  # how far JPEG of high quality moves black and white
 SHOWN = 12  # classes that are named with their counts
 
 
@@ -149,7 +150,10 @@ def in_words(counts: Sequence[ClassCount]) -> str:
     >>> in_words([ClassCount(0, 12000, 3), ClassCount(255, 288, 1)])
     '0 (12,000 pixels in 3 images), 255 (288 pixels in 1 image)'
     """
-    parts = [f"{value} ({pixels:,} pixels in {counted(masks, 'image')})" for value, pixels, masks in counts[:SHOWN]]
+    parts = [
+        f"{value} ({pixels:,} pixel{'s' * (pixels != 1)} in {counted(masks, 'image')})"
+        for value, pixels, masks in counts[:SHOWN]
+    ]
     return ", ".join(parts) + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
 
 
@@ -163,8 +167,8 @@ def _soft_edges(masks: Mapping[str, MaskValues]) -> str | None:
     values = sorted({value for place in where for value in masks[place].pixels})
     middle = _middle(values)
     return (
-        f"soft edges in {counted(len(where), 'mask')} ({listed(where, most=3)}), as left by resizing with antialiasing or JPEG: "
-        f"{len(edges)} values ({listed(sorted(edges), most=5)}) lie on slopes between others and would be a class each; "
+        f"soft edges in {counted(len(where), 'mask')} ({listed(where, most=3)}), as resizing or JPEG leave them: "
+        f"{len(edges)} values ({listed(sorted(edges), most=5)}) belong to edges and would be a class each; "
         f"--threshold {middle} makes values from {middle} on class 1 and the others class 0, --classes names what is a class"
     )
 
@@ -176,10 +180,21 @@ def _edge_values(masks: Sequence[MaskValues], fewest: int) -> list[int]:
     for mask in masks:
         pixels.update(mask.pixels)
         on_slopes.update(mask.on_slopes)
-    edges = [value for value, count in on_slopes.items() if count >= SLOPE * pixels[value]]
+    edges = _scattered(pixels) or [value for value, count in on_slopes.items() if count >= SLOPE * pixels[value]]
     filled = sum(pixels.values()) - sum(pixels[value] for value in edges)
     many = len(edges) >= fewest and len(edges) > len(pixels) - len(edges)
     return edges if many and 2 * filled >= sum(pixels.values()) else []
+
+
+def _scattered(pixels: Mapping[int, int]) -> list[int]:
+    """Return values that lie close above black and close below white, several at each, as good JPEG scatters them."""
+    if not pixels:
+        return []
+    black, white = min(pixels), max(pixels)
+    at_black = [value for value in pixels if 0 < value - black <= SCATTER]
+    at_white = [value for value in pixels if 0 < white - value <= SCATTER]
+    apart = white - black > 6 * SCATTER and len(at_black) + len(at_white) == len(pixels) - 2
+    return at_black + at_white if apart and min(len(at_black), len(at_white)) >= FEWEST_EDGE_VALUES else []
 
 
 def _two_encodings(masks: Mapping[str, MaskValues], known: set[int]) -> str | None:
