@@ -108,3 +108,38 @@ def test_a_signal_stops_an_extraction_that_can_be_resumed(dataset, checkpoint, t
     computed = int(result.stdout.split(": ")[1].split()[0])
     assert computed < 7
     assert "missing" in run("inspect", tmp_path / "store").output
+
+
+def test_classes_are_said_with_their_pixels_and_images(dataset, checkpoint, tmp_path):
+    options = ["--checkpoint", checkpoint, "--timesteps", "1", *QUICK]
+    said = run("extract", dataset, tmp_path / "s", *options).stderr
+    masks = [np.asarray(Image.open(path)) for path in (dataset.parent / "masks").iterdir()]
+    white = sum(int((mask == 255).sum()) for mask in masks)
+    assert f"255 ({white:,} pixels in 7 images)" in said
+    assert "note: " not in said
+
+
+def test_what_cannot_be_right_is_refused_before_a_store_is_made(bad, checkpoint, tmp_path):
+    images, options = bad / "images", ["--checkpoint", checkpoint, "--timesteps", "1", *QUICK]
+    with Image.open(images / "scan 0.png") as image:
+        deep = np.asarray(image).astype(np.uint16) * 16
+        Image.merge("RGB", [image, image.transpose(Image.Transpose.ROTATE_180), image]).save(images / "scan 0.png")
+    assert "1 image of 7 cannot be used" in (refused := run("extract", images, tmp_path / "s", *options, code=1)).stderr
+    assert "scan 0.png: is in colour" in refused.stderr
+    for path in images.iterdir():
+        Image.fromarray(deep).save(path)
+    clipped = run("extract", images, tmp_path / "s", *options, "--intensity-range", "5000,6000", code=1).stderr
+    assert "all 7 images that were looked at would be of a single grey value" in clipped
+    assert not (tmp_path / "s").exists()
+    (images / "scan 7.pnf").touch()
+    assert "scan 7.pnf" in run("extract", images, tmp_path / "s", *options, "--strict", code=1).stderr
+    for more in ([], ["--dry-run"]):
+        said = run("extract", images, tmp_path / "s", *options, *more).stderr
+        assert "--intensity-range=0,4095 fits" in said
+        assert "scan 7.pnf" in said
+
+
+def test_a_dry_run_takes_a_blank_image_among_others(bad, checkpoint, tmp_path):
+    Image.fromarray(np.zeros((20, 26), np.uint8)).save(bad / "images" / "scan 0.png")
+    options = ["--checkpoint", checkpoint, "--timesteps", "1", *QUICK]
+    assert "7 images to extract" in run("extract", bad, tmp_path / "s", *options, "--dry-run").stdout

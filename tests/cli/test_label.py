@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 from click.testing import CliRunner
+from PIL import Image
 
 from tedm.cli import extract, fit, label
 from tedm.store import FeatureStore
@@ -45,3 +49,26 @@ def test_a_new_mask_leaves_alone_what_is_not_said_and_tears_no_patient_apart(dat
     run("label", store, manifest)
     after = FeatureStore.open(store).labels
     assert (after.splits[5], after.groups[5], after.domains[5]) == ("train", "p0", before.domains[5])
+
+
+def test_soft_masks_are_refused_and_a_threshold_reads_them_with_the_classes_said(dataset, checkpoint, bad, tmp_path):
+    store = tmp_path / "store"
+    run("extract", dataset, store, "--checkpoint", checkpoint, "--timesteps", "1", *QUICK)
+    for path in (bad / "masks").iterdir():
+        with Image.open(path) as mask:
+            mask.resize((60, 60), Image.Resampling.BICUBIC).resize(mask.size, Image.Resampling.BILINEAR).save(path)
+    before = FeatureStore.open(store).labels
+    assert "soft edges in 7 masks" in run("label", store, bad, code=1).stderr
+    assert FeatureStore.open(store).labels == before
+    said = run("label", store, bad, "--threshold", "128", "--classes", "0,255").stderr
+    assert re.search(r"classes in the masks: 0 \([\d,]+ pixels in 7 images\), 255 \([\d,]+ pixels in 7 images\)", said)
+    after = FeatureStore.open(store).labels
+    assert (after.classes, after.labelled) == (before.classes, before.labelled)
+
+
+def test_a_column_that_is_not_read_is_said_and_refused_if_strict(dataset, extracted, tmp_path):
+    store, manifest = tmp_path / "store", tmp_path / "new.csv"
+    shutil.copytree(extracted, store)
+    manifest.write_text("image,subset\nscan 5.png,test\n")
+    assert "subset (did you mean split?)" in run("label", store, manifest, "--strict", code=1).stderr
+    assert "note: " in run("label", store, manifest).stderr

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     type=options.Range(),
     default=None,
     show_default="the file type's",
-    help="Black and white in the files, for 16-bit and float images.",
+    help="Black and white in files of more than 8 bits; the others keep 0 and 255, or what is white of fewer bits.",
 )
 @click.option(
     "--batch-size",
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
 @click.option("--threads", type=int, default=None, show_default="all cores of the process", help="Threads on a CPU.")
 @options.CLASSES
 @options.IGNORE
+@options.THRESHOLD
+@options.STRICT
 @click.option("--allow-other-arithmetic", is_flag=True, help="Continue a store that was made on another kind of machine.")
 @click.option("--shard", type=options.Shard(), default=None, help="Take one of n disjoint parts of the images, 0/n to n-1/n.")
 @click.option("--repair", is_flag=True, help="Read again what STORE has, and extract anew what is damaged.")
@@ -96,6 +98,8 @@ def main(
     threads: int | None,
     classes: tuple[int, ...] | None,
     ignore: int | None,
+    threshold: int | None,
+    strict: bool,
     allow_other_arithmetic: bool,
     shard: tuple[int, int] | None,
     repair: bool,
@@ -120,7 +124,11 @@ def main(
     if update and shard:
         raise click.UsageError("--update changes what all shards share: run it once without --shard")
     known = None if repair else whole_images(store)
-    manifest = read_manifest(images, classes=classes, ignore=ignore, known=known, as_read=as_read(store))
+    manifest = read_manifest(
+        images, classes=classes, ignore=ignore, threshold=threshold, strict=strict, known=known, as_read=as_read(store)
+    )
+    for line in manifest.sentences():
+        say(line)
     loaded = backbones.load(checkpoint, backbone, backbone_config)
     assert loaded is not None  # one of the two options is there
     tapped = loaded.choose(levels)
@@ -144,6 +152,8 @@ def main(
         allow_other_arithmetic=allow_other_arithmetic,
     )
     if dry_run:
+        for remark in manifest.require_intensity_range(intensity_range, channels=tapped.image_channels):
+            say(f"note: {remark}")
         costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)
         click.echo("\n".join([f"{store}: {costs.lines[0]}", *costs.lines[1:]]))
         costs.require_space(store)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors
+from tedm.cli.running import plain_errors, say
 from tedm.text import counted
 
 
@@ -16,9 +16,18 @@ from tedm.text import counted
 @click.argument("manifest", type=options.PATH)
 @options.CLASSES
 @options.IGNORE
+@options.THRESHOLD
+@options.STRICT
 @options.VERSION
 @plain_errors
-def main(store: Path | str, manifest: Path, classes: tuple[int, ...] | None, ignore: int | None) -> None:
+def main(
+    store: Path | str,
+    manifest: Path,
+    classes: tuple[int, ...] | None,
+    ignore: int | None,
+    threshold: int | None,
+    strict: bool,
+) -> None:
     """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
 
     MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
@@ -28,7 +37,9 @@ def main(store: Path | str, manifest: Path, classes: tuple[int, ...] | None, ign
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
-    new = relabel(features, manifest, classes=classes, ignore=ignore)
+    new = relabel(features, manifest, classes=classes, ignore=ignore, threshold=threshold, strict=strict)
+    for line in new.sentences():
+        say(line)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")
 
 

@@ -219,6 +219,18 @@ CLASSES = click.option(
 
 IGNORE = click.option("--ignore", type=int, default=None, help="Mask value of pixels without a label. Default: none.")
 
+THRESHOLD = click.option(
+    "--threshold",
+    type=int,
+    default=None,
+    metavar="N",
+    show_default=False,
+    help="Read masks as two classes: values from N on are class 1, lower ones class 0; --classes names two other numbers for "
+    "them. Default: each value is a class.",
+)
+
+STRICT = click.option("--strict", is_flag=True, help="Refuse what would be left out of a folder or a table, not only say so.")
+
 MEMORY = click.option(
     "--memory", type=Bytes(), default=None, help="What this process may have resident, 4GB say. Default: half of what is free."
 )

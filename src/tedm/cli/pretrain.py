@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 @click.option("--image-size", type=int, default=128, help="Side of the squares that the DDPM sees, in pixels.")
 @click.option("--channels", type=click.Choice(["1", "3"]), default="1", help="Grey or RGB.")
 @click.option("--geometry", type=click.Choice(["pad", "stretch"]), default="pad", help="How images become squares.")
-@click.option("--intensity-range", type=options.Range(), default=None, show_default="the file type's", help="Black and white.")
+@click.option(
+    "--intensity-range",
+    type=options.Range(),
+    default=None,
+    show_default="the file type's",
+    help="Black and white in files of more than 8 bits.",
+)
 @click.option("--width", type=int, default=64, help="Channels of the finest level.")
 @click.option("--multipliers", type=options.Multipliers(), default="1,2,4,8", help="Channels of each level, times the width.")
 @click.option("--schedule", type=click.Choice(["cosine", "linear"]), default="cosine", help="Of the noise.")

@@ -20,6 +20,7 @@ from tedm.text import counted
 @click.option("--seed", type=int, default=0, show_default=True, help="Which images --recompute takes.")
 @click.option("--images", type=options.PATH, default=None, help="Compare the files of a manifest or folder with STORE.")
 @options.IGNORE
+@options.THRESHOLD
 @options.JSON
 @options.VERSION
 @plain_errors
@@ -33,6 +34,7 @@ def main(
     seed: int,
     images: Path | None,
     ignore: int | None,
+    threshold: int | None,
     as_json: bool,
 ) -> None:
     """Read all of STORE again: checksums, absent and stray files, finite values. Exit code 1 unless it is whole.
@@ -53,6 +55,7 @@ def main(
         repair=repair,
         images=images,
         ignore=ignore,
+        threshold=threshold,
         progress=progress,
     )
     if as_json:

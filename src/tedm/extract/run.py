@@ -80,9 +80,9 @@ def extract(
     shard: tuple[int, int] | None = None,
     repair: bool = False,
     update: bool = False,
-    log: Callable[[str], None] | None = None,
     provenance: JsonObject | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> Extracted:
     """Write the activations of a manifest's images to a store; continue a store that is there.
 
@@ -113,7 +113,8 @@ def extract(
         Compute anew images that are other images than those that the store has read, and take masks, splits, groups and domains
         that differ from the store's; not together with `shard`.
     log : callable (str) or None
-        Takes a remark: which masks or labels differ from the store's and are not taken.
+        Takes a remark: values that fit black and white badly (before the work), masks or labels that differ from the store's
+        and are not taken.
     provenance : mapping of str to JSON values, or None
         What to keep in the store beside tedm's version and the backbone's family.
     progress : callable (done, all, pace) or None
@@ -150,7 +151,9 @@ def extract(
     mine = share_of(manifest, shard)
     if update and shard is not None:
         raise TedmError("--update changes what all shards share: run it once without --shard")
-    manifest.require_intensity_range(intensity_range)
+    for remark in manifest.require_intensity_range(intensity_range, channels=backbone.image_channels):
+        if log is not None:
+            log(f"note: {remark}")
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
     storage = Storage(layout, dtype)
@@ -269,14 +272,22 @@ def _continue(
     return arithmetic
 
 
-def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None = None, ignore: int | None = None) -> Manifest:
+def relabel(
+    store: FeatureStore,
+    source: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    ignore: int | None = None,
+    threshold: int | None = None,
+    strict: bool = False,
+) -> Manifest:
     """Replace masks, splits, groups and domains of images that a store has; activations stay as they are.
 
     Parameters
     ----------
     store : FeatureStore
         Its images that are not named keep what they have; those that are given no mask keep theirs.
-    source, classes, ignore
+    source, classes, ignore, threshold, strict
         See `read_manifest`; `classes` where the new masks do not hold all of them. Images are not opened, only masks.
 
     Returns
@@ -290,7 +301,9 @@ def relabel(store: FeatureStore, source: Path, *, classes: Sequence[int] | None 
         For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
         group that would be in two splits.
     """
-    manifest = read_manifest(source, classes=classes, ignore=ignore, only_masks_of=store.labels)
+    manifest = read_manifest(
+        source, classes=classes, ignore=ignore, threshold=threshold, strict=strict, only_masks_of=store.labels
+    )
     require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
     store.relabel(registrations(manifest, store.settings), manifest.classes or ())
     return manifest

@@ -163,8 +163,10 @@ def live_features(
     TedmError
         If the backbone is another one, the images cannot be read, or the head cannot use these timesteps.
     """
-    manifest = read_manifest(images)
-    manifest.require_intensity_range(head.settings.intensity_range)
+    manifest = read_manifest(images, masks=False)
+    odd = manifest.require_intensity_range(head.settings.intensity_range, channels=head.settings.image_channels)
+    for remark in (*manifest.remarks, *odd):
+        log(f"note: {remark}")
     expected = head.settings.checkpoint_sha256
     if backbone.sha256 != expected:
         raise TedmError(

@@ -73,8 +73,9 @@ def read_training_images(
     TedmError
         If there are no images to learn from, or some cannot be read.
     """
-    manifest = read_manifest(images)
-    manifest.require_intensity_range(intensity_range)
+    manifest = read_manifest(images, masks=False)
+    for remark in (*manifest.remarks, *manifest.require_intensity_range(intensity_range, channels=channels)):
+        log(f"note: {remark}")
     parts = parts_of_manifest(manifest, held_out=held_out, seed=seed, log=log)
     learned, validated = (
         read_squares(

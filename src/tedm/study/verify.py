@@ -73,6 +73,7 @@ def verify_store(
     repair: bool = False,
     images: Path | None = None,
     ignore: int | None = None,
+    threshold: int | None = None,
     progress: Stages = silent,
 ) -> Verified:
     """Read everything in a store again: checksums, absent and stray files, finite values.
@@ -90,8 +91,8 @@ def verify_store(
         Remove the activations of damaged images, and partial files, so that the same extraction computes them again.
     images : Path or None
         A manifest or folder whose files are read and compared with what the store has read of them.
-    ignore : int or None
-        The value of pixels without a label in its masks.
+    ignore, threshold : int or None
+        How its masks are read; see `tedm.extract.read_manifest`.
     progress
         See `tedm.study.stages`.
 
@@ -114,7 +115,7 @@ def verify_store(
     if images is not None:
         sound = set(store.labels.names).difference(missing, (each.image for each in damage))
         classes = store.labels.classes or None
-        manifest = read_manifest(images, classes=classes, ignore=ignore, known=store.labels)
+        manifest = read_manifest(images, classes=classes, ignore=ignore, threshold=threshold, known=store.labels)
         differing = differences(store, manifest, source=images, sound=sound)
     chosen: list[str] = []
     if recompute is not None and backbone is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 
-from .read import READERS, stem_of, suffix_of
+from .read import READERS, broken_link, stem_of, suffix_of
 
 COLUMNS = ("name", "image", "mask", "split", "group", "patient", "domain")
 SPLITS = ("train", "val", "test", "")
@@ -44,6 +45,7 @@ OTHER_PICTURES = frozenset(
 
 
 UNSAID = frozenset({"split", "group", "domain"})
+MARKS = ("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "annotation")  # what tools add to a mask's name
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,7 @@ class Row:
 
 def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
     """Read a CSV; its rows in their order, and what is wrong with lines that are left out."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
-            reader = csv.reader(file)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
-    except OSError as error:
-        raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
-    if not lines:
-        raise TedmError(f"{path}: an empty file; expected a CSV with a column `image`")
+    lines = _lines_of_csv(path)
     columns = [column.lower() for column in lines[0][1]]
     if "image" not in columns:
         hint = "; separate columns by commas" if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]) else ""
@@ -84,6 +77,7 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
     if twice := sorted({column for column in known if known.count(column) > 1}):
         raise TedmError(f"{path}: column {', '.join(twice)} is there twice")
     folder, rows, problems = path.parent, [], []
+    on_disk = _Spellings()
     for number, cells in lines[1:]:
         where = f"line {number}"
         if len(cells) != len(columns):
@@ -100,39 +94,98 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
         group = row.get("group") or patient
         said = {"split": "split" in row, "group": bool(group), "domain": bool(row.get("domain"))}
         unsaid = frozenset(column for column, is_said in said.items() if not is_said)
-        rows.append(Row(where, name, image, mask, split, group or name, patient, domain, unsaid))
+        files = on_disk.of(image), on_disk.of(mask) if mask else None
+        rows.append(Row(where, name, *files, split, group or name, patient, domain, unsaid))
     return rows, problems
+
+
+def columns_of_csv(path: Path) -> list[str]:
+    """Return the columns of a CSV, in lower case."""
+    return [column.lower() for column in _lines_of_csv(path)[0][1]]
+
+
+def _lines_of_csv(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
+            reader = csv.reader(file)
+            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
+    except OSError as error:
+        raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
+    if not lines:
+        raise TedmError(f"{path}: an empty file; expected a CSV with a column `image`")
+    return lines
+
+
+class _Spellings:
+    """Files that are there under another spelling: macOS writes an umlaut as two characters, a spreadsheet as one."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, Path]] = {}
+
+    def of(self, path: Path) -> Path:
+        """Return the file that is meant, if it is there."""
+        if path.name.isascii() or os.path.lexists(path):
+            return path
+        folder = path.parent
+        if folder not in self._folders:
+            there = sorted(folder.iterdir()) if folder.is_dir() else []
+            self._folders[folder] = {composed(each.name): each for each in there}
+        return self._folders[folder].get(composed(path.name), path)
+
+
+def composed(name: str) -> str:
+    """Return the one spelling in which two spellings of a name are equal: letters with their accents."""
+    return unicodedata.normalize("NFC", name)
 
 
 def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
     """List a folder with `images/` and perhaps `masks/`, or of images; sorted, and what is wrong with files left out."""
     images = folder / "images" if (folder / "images").is_dir() else folder
     masks = folder / "masks"
-    problems: list[str] = []
+    problems = [f"{name}: {problem}" for name in ("images", "masks", "manifest.csv") if (problem := broken_link(folder / name))]
     by_stem: dict[str, Path] = {}
     if images != folder and masks.is_dir():
         for path in _pictures(masks, problems):
-            if (other := by_stem.setdefault(stem_of(path), path)) != path:
+            if (other := by_stem.setdefault(composed(stem_of(path)), path)) != path:
                 problems.append(f"{path.relative_to(folder)}: the same stem as {other.name}; a mask is paired by its stem")
     unpaired = dict(by_stem)
     rows = []
     for path in _pictures(images, problems):
         name = stem_of(path)
-        mask = by_stem.get(name)
-        unpaired.pop(name, None)
+        mask = by_stem.get(composed(name))
+        unpaired.pop(composed(name), None)
         where = str(path.relative_to(folder))
         rows.append(Row(where, name, path, mask, "train" if mask else "", name, "", folder.resolve().name, UNSAID))
+    stems = {composed(row.name) for row in rows}
     problems += [
         f"{path.relative_to(folder)}: no image of this stem in images/; a mask is paired by its stem"
-        for path in unpaired.values()
+        + _rename(stem, path, stems)
+        for stem, path in unpaired.items()
     ]
     return rows, problems
 
 
+def _rename(stem: str, mask: Path, stems: set[str]) -> str:
+    """Say which image a mask may be meant for that is called otherwise."""
+    for mark in MARKS:
+        plain = stem
+        for joint in "_-. ":
+            plain = plain.removesuffix(joint + mark).removeprefix(mark + joint)
+        if plain != stem and plain in stems:
+            return f": rename it to {plain}{suffix_of(mask)} if it is the mask of {plain}"
+    alike = next((other for other in sorted(stems) if other.casefold() == stem.casefold()), None)
+    return f": rename it to {alike}{suffix_of(mask)} if it is the mask of {alike}, letters large and small" if alike else ""
+
+
 def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
-    """Yield files that we read, sorted; pictures that we do not read are problems, other files are nobody's business."""
+    """Yield files that we read, sorted, links to nothing too; pictures that we do not read are problems.
+
+    Of other files `tedm.extract.images.leftovers` speaks.
+    """
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith(".") or not (path.is_file() or broken_link(path)):
             continue
         if suffix_of(path):
             yield path
@@ -145,7 +198,7 @@ def problems_between(rows: Sequence[Row]) -> list[str]:
     problems = []
     by_name: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        by_name[row.name].append(row)
+        by_name[composed(row.name)].append(row)
         if row.split not in SPLITS:
             problems.append(f"{row.where}: split {row.split!r}; expected train, val, test or nothing")
         if row.name in (".", "..") or "/" in row.name or "\\" in row.name or not row.name.isprintable():

@@ -18,13 +18,23 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.store import IGNORE, Labels
-from tedm.text import listed
 
-from .listing import Row, problems_between, rows_of_csv, rows_of_folder
+from .intensities import look_at_intensities, require_grey
+from .leftovers import left_out
+from .listing import Row, composed, problems_between, rows_of_csv, rows_of_folder
+from .masks import (
+    ClassCount,
+    MaskValues,
+    as_meant,
+    class_counts,
+    encoding_problems,
+    in_words,
+    look,
+    mask_problem,
+    require_classes,
+)
 from .read import READERS, intensity_problem, read_header, read_mask
 from .reader import Header
-
-MOST_CLASSES = 200  # in one mask; more are a photograph's grey values
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,26 @@ class Manifest:
         The masks' value for pixels without a label.
     headers : tuple of Header or None
         One for each entry; None for those that were not opened.
+    threshold : int or None
+        Mask values from here on are the second of the two classes, lower ones the first.
+    remarks : tuple of str
+        What lies in the folder, or stands in the table, and is not used.
+    counts : tuple of ClassCount
+        Pixels and images of each class in the masks that were opened.
     """
 
     entries: tuple[ManifestEntry, ...]
     classes: tuple[int, ...] | None
     ignore: int | None = None
     headers: tuple[Header | None, ...] = field(default=(), repr=False)
+    threshold: int | None = None
+    remarks: tuple[str, ...] = ()
+    counts: tuple[ClassCount, ...] = field(default=(), repr=False)
+
+    def sentences(self) -> list[str]:
+        """Say what is not used, and the classes of the masks that were opened with their pixels and images."""
+        classes = [f"classes in the masks: {in_words(self.counts)}"] if any(count.masks for count in self.counts) else []
+        return [f"note: {remark}" for remark in self.remarks] + classes
 
     def read_mask(self, entry: ManifestEntry) -> NDArray[np.uint8]:
         """Read an entry's mask.
@@ -97,8 +121,8 @@ class Manifest:
         """
         if entry.mask is None or self.classes is None:
             raise ValueError(f"{entry.name} has no mask")
-        values = read_mask(entry.mask)
-        problem = _mask_problem(values, entry.size, self.classes, self.ignore)
+        values = as_meant(read_mask(entry.mask), self.threshold, self.classes, self.ignore)
+        problem = mask_problem(values, entry.size, self.classes, self.ignore)
         if problem:
             raise TedmError(f"{entry.mask}: {problem}")
         order = np.argsort(self.classes)
@@ -108,14 +132,32 @@ class Manifest:
             indices[values == self.ignore] = IGNORE
         return indices
 
-    def require_intensity_range(self, intensity_range: tuple[float, float] | None) -> None:
-        """Refuse images whose numbers this intensity range (None: the file type's) cannot map to [0, 1], all at once."""
-        problems = [
-            f"{entry.image}: {problem}"
-            for entry, header in zip(self.entries, self.headers, strict=True)
-            if header is not None and (problem := intensity_problem(header, intensity_range))
-        ]
+    def require_intensity_range(self, intensity_range: tuple[float, float] | None, *, channels: int = 3) -> list[str]:
+        """Refuse images that cannot become the backbone's, all at once; look at the values of a sample of them.
+
+        Parameters
+        ----------
+        intensity_range : tuple of two floats or None
+            Black and white in files of more than 8 bits; None is the file type's range.
+        channels : {1, 3}
+            Of the backbone; one channel takes no colours.
+
+        Returns
+        -------
+        list of str
+            What is odd about the values; see `tedm.extract.images.intensities`. Images that were not opened are not looked at.
+
+        Raises
+        ------
+        TedmError
+            If numbers cannot be mapped to [0, 1], images are in colour where one channel is wanted, or all of one grey value.
+        """
+        images = [(entry.image, header) for entry, header in zip(self.entries, self.headers, strict=True) if header is not None]
+        problems = [f"{path}: {problem}" for path, header in images if (problem := intensity_problem(header, intensity_range))]
         raise_listed("these images cannot be mapped to the backbone's range", problems)
+        if channels == 1:
+            require_grey(images, intensity_range)
+        return look_at_intensities(images, intensity_range, all_there_are=len(images) == len(self.entries))
 
 
 def read_manifest(
@@ -123,6 +165,9 @@ def read_manifest(
     *,
     classes: Sequence[int] | None = None,
     ignore: int | None = None,
+    threshold: int | None = None,
+    masks: bool = True,
+    strict: bool = False,
     known: Labels | None = None,
     as_read: Callable[[str, Path, Path | None], bool] | None = None,
     only_masks_of: Labels | None = None,
@@ -139,6 +184,13 @@ def read_manifest(
         The values that masks may hold, in the order of the class indices. Default: the sorted values of all masks.
     ignore : int, optional
         The value of pixels without a label. No default: {0, 255} masks are common.
+    threshold : int, optional
+        Reads every mask as one of two classes: values from this one on are class 1, lower ones class 0 (or the second and the
+        first of `classes`, which are what predicted masks hold); `ignore` is looked for first.
+    masks : bool
+        Whether masks are wanted; if not, none is opened.
+    strict : bool
+        Refuse what would be left out, instead of saying so in `Manifest.remarks`.
     known : Labels, optional
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
     as_read : callable (name, image, mask), optional
@@ -158,19 +210,24 @@ def read_manifest(
     ------
     TedmError
         With all problems: no such path, no image, a missing column, a missing or unreadable file, a mask of another size than
-        its image or with values that are no classes, two images of one name, an unknown split, a group, a patient or an image
-        in two splits.
+        its image or with values that are no classes, masks with soft edges or of two encodings without `classes` or
+        `threshold`, two images of one name, an unknown split, a group, a patient or an image in two splits.
     """
-    if classes is not None:
-        _require_classes(classes, ignore)
+    classes = require_classes(classes, ignore, threshold)
     if not source.exists():
         raise TedmError(f"{source}: no such file or folder; expected a CSV or a folder of images")
     table = source / "manifest.csv" if source.is_dir() and (source / "manifest.csv").is_file() else source
     rows, problems = (rows_of_folder if table.is_dir() else rows_of_csv)(table)
+    remarks = left_out(source, table, rows, masks=masks)
     if not rows and not problems:
-        raise TedmError(f"{table}: no images; expected {', '.join(READERS)}")
+        raise TedmError("\n  ".join([f"{table}: no images; expected {', '.join(READERS)}", *remarks]))
+    if strict:
+        raise_listed(f"{source} holds what would not be used, which --strict refuses", remarks)
+    rows = _spelled_as(rows, known, only_masks_of)
     if only_masks_of is not None:
         rows = _as_known(rows, only_masks_of)
+    if not masks:
+        rows = [replace(row, mask=None) for row in rows]
     problems += problems_between(rows)
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
@@ -181,25 +238,29 @@ def read_manifest(
     if only_masks_of is not None:
         sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
 
-    def check(row: Row) -> tuple[Header | None, tuple[int, ...], list[str]]:
-        return _checked(row, classes, ignore, sizes.get(row.name))
+    def check(row: Row) -> tuple[Header | None, MaskValues, list[str]]:
+        return _checked(row, classes, ignore, threshold, sizes.get(row.name))
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         found_in = dict(zip(map(id, opened), pool.map(check, opened), strict=True))
-    unopened: tuple[Header | None, tuple[int, ...], list[str]] = (None, known.classes if known else (), [])
+    unopened: tuple[Header | None, MaskValues, list[str]] = (None, MaskValues(), [])
     checked = [found_in.get(id(row), unopened) for row in rows]
     for row, (_, _, found) in zip(rows, checked, strict=True):
         problems += [f"{row.where}: {problem}" for problem in found]
-    values = {value for _, of_mask, _ in checked for value in of_mask}
-    masks = any(row.mask for row in rows)
-    if known is not None and masks and not {row.name for row in rows}.isdisjoint(known.names):
-        values |= set(known.classes)  # other masks of the store may show what these do not
-    found_classes = tuple(classes) if classes is not None else tuple(sorted(values)) if masks else None
-    if masks and not problems and not values:
+    before = known.classes if known and not {row.name for row in rows}.isdisjoint(known.names) else ()
+    values = {value for _, of_mask, _ in checked for value in of_mask.pixels}.union(before)
+    with_masks = any(row.mask for row in rows)
+    found_classes = classes if classes is not None else tuple(sorted(values)) if with_masks else None
+    if with_masks and not problems and not values:
         problems.append(f"no mask has a labelled pixel: all of them hold {ignore}, which is ignored, and nothing else")
+    if classes is None:
+        problems += encoding_problems(
+            {row.where: of for row, (_, of, _) in zip(rows, checked, strict=True) if of.pixels}, before
+        )
     if found_classes is not None and len(found_classes) > IGNORE:
         problems.append(f"{len(found_classes)} classes in all masks together; at most {IGNORE} are possible")
     raise_listed(f"{source} cannot be used", problems)
+    counts = class_counts((of_mask for _, of_mask, _ in checked), found_classes or ())
     headers = tuple(header for header, _, _ in checked)
     entries = tuple(
         ManifestEntry(
@@ -214,7 +275,14 @@ def read_manifest(
         )
         for row, header in zip(rows, headers, strict=True)
     )
-    return Manifest(entries, found_classes, ignore, headers)
+    return Manifest(entries, found_classes, ignore, headers, threshold, tuple(remarks), counts)
+
+
+def _spelled_as(rows: Sequence[Row], *of: Labels | None) -> list[Row]:
+    """Name images as a store does that has them under another spelling of the same letters; see `listing.composed`."""
+    names = {name for labels in of if labels is not None for name in labels.names}
+    by_letters = {composed(name): name for name in names if not name.isascii()}
+    return [row if row.name in names else replace(row, name=by_letters.get(composed(row.name), row.name)) for row in rows]
 
 
 def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
@@ -233,8 +301,8 @@ def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
 
 
 def _checked(
-    row: Row, classes: Sequence[int] | None, ignore: int | None, size: tuple[int, int] | None
-) -> tuple[Header | None, tuple[int, ...], list[str]]:
+    row: Row, classes: Sequence[int] | None, ignore: int | None, threshold: int | None, size: tuple[int, int] | None
+) -> tuple[Header | None, MaskValues, list[str]]:
     """Return an image's header (None if its size is known), its mask's values without the ignored one, and what is wrong."""
     problems: list[str] = []
     header, values = None, None
@@ -243,44 +311,13 @@ def _checked(
     except TedmError as error:
         problems.append(f"image {error}")
     try:
-        values = read_mask(row.mask) if row.mask else None
+        values = as_meant(read_mask(row.mask), threshold, classes, ignore) if row.mask else None
     except TedmError as error:
         problems.append(f"mask {error}")
     if values is None:
-        return header, (), problems
+        return header, MaskValues(), problems
     size = (header.height, header.width) if header else size
-    if problem := _mask_problem(values, size, classes, ignore):
+    if problem := mask_problem(values, size, classes, ignore):
         problems.append(f"mask {row.mask}: {problem}")
-        return header, (), problems
-    return header, tuple(value for value in _values(values) if value != ignore), problems
-
-
-def _mask_problem(
-    mask: NDArray[np.int32], size: tuple[int, int] | None, classes: Sequence[int] | None, ignore: int | None
-) -> str | None:
-    if size is not None and mask.shape != size:
-        return f"{mask.shape[0]} x {mask.shape[1]} pixels (height x width), its image {size[0]} x {size[1]}"
-    values = _values(mask)
-    if classes is not None:
-        strange = [value for value in values if value not in classes and value != ignore]
-        if strange:
-            some = listed(strange, most=5)
-            return f"values {some} are none of the classes {listed(classes)}; change --classes, or --ignore one value"
-    elif len(values) > MOST_CLASSES:
-        return f"{len(values)} different values; is it a photograph, or was it saved as JPEG? (--classes tells what is a class)"
-    return None
-
-
-def _values(mask: NDArray[np.int32]) -> list[int]:
-    if mask.min() >= 0 and mask.max() < 65536:
-        return [int(value) for value in np.flatnonzero(np.bincount(mask.ravel()))]  # ten times faster than sorting
-    return [int(value) for value in np.unique(mask)]
-
-
-def _require_classes(classes: Sequence[int], ignore: int | None) -> None:
-    if len(set(classes)) != len(classes):
-        raise TedmError(f"classes {listed(classes)}: each value once")
-    if not 1 <= len(classes) <= IGNORE:
-        raise TedmError(f"{len(classes)} classes; expected 1 to {IGNORE}")
-    if ignore in classes:
-        raise TedmError(f"the value {ignore} is both a class and ignored; take it out of one of the two")
+        return header, MaskValues(), problems
+    return header, look(values, ignore), problems

@@ -18,7 +18,7 @@ from tedm.errors import TedmError
 from . import raster
 from .reader import Header, Reader
 
-READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".tif", ".tiff"), raster)
+READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"), raster)
 
 
 def suffix_of(path: Path) -> str | None:
@@ -38,6 +38,13 @@ def stem_of(path: Path) -> str:
     """Return a file's name without the suffix by which its reader is found."""
     suffix = suffix_of(path)
     return path.name[: -len(suffix)] if suffix else path.stem
+
+
+def broken_link(path: Path) -> str | None:
+    """Return what is wrong with a link to something that is not there, with what to do; None for everything else."""
+    if not path.is_symlink() or path.exists():
+        return None
+    return f"a link to {path.readlink()}, which is not there; fetch it, mount its disk, or delete the link"
 
 
 def read_header(path: Path) -> Header:
@@ -66,7 +73,8 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
         Grey is repeated for three channels. Grey that is kept as colours, with the faint tint of a JPEG perhaps, becomes one
         channel by ITU-R 601 luma, as in Pillow but not rounded to 8 bits; colours are refused.
     intensity_range : tuple of two floats, or None
-        Black and white in the file's numbers; what lies beyond is clipped. None is the file type's range.
+        Black and white in the numbers of a file of more than 8 bits; what lies beyond is clipped. None, and a file of up to 8
+        bits, take the file type's range.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
     problem = intensity_problem(header, intensity_range)
     if problem:
         raise TedmError(f"{path}: {problem}")
-    black, white = intensity_range or (0.0, header.white or 0.0)
+    black, white = black_and_white(header, intensity_range)
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise TedmError(f"{path}: holds NaN or infinite values; replace them")
@@ -101,6 +109,16 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
         red, green, blue = np.moveaxis(image.astype(np.float64), -1, 0)
         image = ((red * 19595 + green * 38470 + blue * 7471) / 65536).astype(np.float32)[..., None]
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], channels)))
+
+
+def has_own_range(header: Header) -> bool:
+    """Whether black and white are the file type's whatever the user says: files of up to 8 bits use all of their few values."""
+    return header.white is not None and header.bits <= 8
+
+
+def black_and_white(header: Header, intensity_range: tuple[float, float] | None) -> tuple[float, float]:
+    """Return black and white in the file's numbers: a range that was given is for files of more than 8 bits."""
+    return (0.0, header.white or 0.0) if intensity_range is None or has_own_range(header) else intensity_range
 
 
 def intensity_problem(header: Header, intensity_range: tuple[float, float] | None) -> str | None:
@@ -134,6 +152,8 @@ def read_mask(path: Path) -> NDArray[np.int32]:
 
 
 def _reader(path: Path) -> Reader:
+    if problem := broken_link(path):
+        raise TedmError(f"{path}: {problem}")
     suffix = suffix_of(path)
     if suffix is None:
         if not path.exists():
