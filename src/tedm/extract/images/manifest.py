@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError, raise_listed
 from tedm.store import IGNORE, Labels
 
-from .intensities import look_at_intensities, require_grey
+from .intensity_check import look_at_intensities, require_grey
 from .leftovers import left_out
 from .listing import Row, composed, problems_between, rows_of_csv, rows_of_folder
 from .masks import (
@@ -145,7 +145,7 @@ class Manifest:
         Returns
         -------
         list of str
-            What is odd about the values; see `tedm.extract.images.intensities`. Images that were not opened are not looked at.
+            What is odd about the values; see `tedm.extract.images.intensity_check`. Images that were not opened are not looked at.
 
         Raises
         ------
