@@ -145,7 +145,7 @@ class Manifest:
         Returns
         -------
         list of str
-            What is odd about the values; see `tedm.extract.images.intensity_check`. Images that were not opened are not looked at.
+            What is odd about the values; see `tedm.extract.images.intensity_check`. Those that were not opened are left out.
 
         Raises
         ------
