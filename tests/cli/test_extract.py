@@ -137,7 +137,7 @@ def test_what_cannot_be_right_is_refused_before_a_store_is_made(bad, checkpoint,
     assert not (tmp_path / "s").exists()
     (images / "scan 7.pnf").touch()
     assert "scan 7.pnf" in run("extract", images, tmp_path / "s", *options, "--strict", code=1).stderr
-    for more in ([], ["--dry-run"]):
+    for more in (["--dry-run"], []):
         said = run("extract", images, tmp_path / "s", *options, *more).stderr
         assert "--intensity-range=0,4095 fits" in said
         assert "scan 7.pnf" in said

@@ -77,8 +77,8 @@ def look_at_intensities(
         black, white = black_and_white(header, intensity_range)
         if intensity_range is not None and has_own_range(header):
             remarks.append(
-                f"black and white stay 0 and {white:g} in {counted(len(of_kind), 'image')} of {bits} bits: --intensity-range is "
-                "for files of more than 8 bits"
+                f"black and white stay 0 and {white:g} in {counted(len(of_kind), 'image')} of {bits} bits: "
+                "--intensity-range is for files of more than 8 bits"
             )
         found = [values for path, _ in _spread(of_kind) if (values := _values_of(path, black, white))]
         if not found:
