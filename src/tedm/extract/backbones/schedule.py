@@ -45,8 +45,8 @@ class Schedule:
         # never rising, but for what float32 rounds
         if not whole or left.min() < 0 or left.max() > 1 or left[0] <= 0 or (np.diff(left) > RISE).any():
             raise TedmError(
-                f"the noise schedule {self.name[:40]!r} is none: shape {left.shape}, and what is left of an image has to fall from "
-                "at most one to at least zero (betas lie between 0 and 1). Correct the settings, or use the checkpoint as written."
+                f"the noise schedule {self.name[:40]!r} is none: shape {left.shape}, and what is left of an image has to fall, "
+                "from at most one to at least zero (betas lie between 0 and 1). Correct the settings, or use another file."
             )
 
     @property
