@@ -131,6 +131,7 @@ def extract(
         For settings that the backbone or an existing store contradicts, images that changed since the store has read them
         (without `update`), a disk that is full, images that cannot be decoded (all others are finished first).
     """
+    backbone.require_images()
     settings = FeatureSettings(
         checkpoint_sha256=backbone.sha256,
         levels=backbone.levels,

@@ -127,6 +127,7 @@ def describe_backbone(backbone: Backbone, name: str) -> dict[str, JsonValue]:
         "predicts": backbone.predicts,
         "sizes": f"multiples of {backbone.size_multiple}",
         "sha256": backbone.sha256,
+        **({"remarks": list(backbone.remarks)} if backbone.remarks else {}),
         "presets": {name: list(levels) for name, levels in backbone.presets.items()},
         "levels": [
             {

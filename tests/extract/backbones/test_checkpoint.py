@@ -156,7 +156,7 @@ def test_another_architecture_is_refused_with_what_was_looked_for(tmp_path: Path
         ("beta_schedule", "linear", "sqrt_alphas_cumprod: the settings ask for a linear schedule"),
         ("timesteps", 500, r"cosine schedule of shape \(500,\), the file has another, of shape \(1000,\)"),
         ("beta_schedule", "sigmoid", "there is no noise schedule 'sigmoid'"),
-        ("objective", "pred_v", "pred_v"),
+        ("objective", "pred_moon", "predicts 'pred_moon'"),
         ("dim", "8", "expected a whole number"),
         ("dim_mults", 3, "expected whole numbers"),
         ("img_size", 30, "nearest size is 28 or 32"),

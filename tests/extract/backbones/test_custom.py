@@ -131,3 +131,24 @@ def test_a_package_that_the_module_lacks_is_named(tmp_path: Path, monkeypatch: p
     (tmp_path / "nets_that_need.py").write_text("import a_package_that_is_nowhere\n")
     with pytest.raises(TedmError, match="needs a package that is not installed: a_package_that_is_nowhere"):
         own_backbone("nets_that_need:unet")
+
+
+class InPlace(nn.Module):
+    """Changes what it is given, and gives a view of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(2).relu_()[:, :4]
+
+
+@pytest.mark.parametrize("after", [nn.ReLU(inplace=True), nn.Dropout(inplace=True), InPlace(), nn.Sigmoid()])
+def test_a_level_is_what_its_module_gave_whatever_comes_after_it(after: nn.Module) -> None:
+    first = seeded(lambda: nn.Conv2d(3, 8, 3, padding=1))
+    network = nn.Sequential(first, after, nn.Identity(), nn.Hardtanh(-0.1, 0.1, inplace=True))
+    backbone = backbone_of(OwnNetwork(network, None, ["0", "1", "2", "3"], image_size=16))
+    x, timestep = images(backbone, 2), torch.zeros(2, dtype=torch.int64)
+    every = backbone.activations(x, timestep)
+    for level, found in zip(backbone.levels, every, strict=True):
+        assert torch.equal(backbone.with_levels([level.name]).activations(x, timestep)[0], found)
+    with torch.no_grad():
+        torch.testing.assert_close(every[0], first(x))
+    assert every[0].min() < 0

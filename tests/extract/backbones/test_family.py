@@ -9,7 +9,7 @@ from torch import nn
 from tedm.errors import TedmError
 from tedm.extract.backbones import Content
 from tedm.extract.backbones.checkpoint import read_content
-from tedm.extract.backbones.family import fit_tensors, presets_of, require_image_channels
+from tedm.extract.backbones.family import fit_tensors, no_larger_than, presets_of, require_image_channels
 from tedm.store import Level
 
 
@@ -75,3 +75,24 @@ def test_networks_of_other_channels_are_refused(channels, text):
     with pytest.raises(TedmError) as refused:
         require_image_channels(Content("c.pt", "", {}, {}, None), channels)
     assert text in str(refused.value)
+
+
+def test_a_network_that_grows_beyond_the_file_is_stopped_and_no_hook_stays() -> None:
+    content = Content("net.pt", "", {"a": torch.ones(1)}, {}, None)
+    with pytest.raises(TedmError, match="more parts than its 1 tensors can fill"), no_larger_than(content):
+        torch.nn.Sequential(*(torch.nn.Identity() for _ in range(10_000)))
+    assert len(torch.nn.Sequential(*(torch.nn.Identity() for _ in range(2000)))) == 2000
+
+
+def test_weights_of_eight_bits_become_float32() -> None:
+    with torch.device("meta"):
+        network = torch.nn.Linear(2, 1, bias=False)
+    fit_tensors(network, {"weight": torch.tensor([[0.5, 2.0]]).to(torch.float8_e4m3fn)}, prefix="", checkpoint="net.pt")
+    assert network.weight.tolist() == [[0.5, 2.0]]
+
+
+def test_weights_beyond_float32_are_not_finite() -> None:
+    with torch.device("meta"):
+        network = torch.nn.Linear(2, 1, bias=False)
+    with pytest.raises(TedmError, match="not finite: 1 of 2"):
+        fit_tensors(network, {"weight": torch.tensor([[0.5, 1e300]], dtype=torch.float64)}, prefix="", checkpoint="net.pt")

@@ -74,3 +74,27 @@ def test_a_negative_timestep_does_not_count_from_the_end() -> None:
 def test_schedules_that_cannot_be_made_are_refused(name: str, timesteps_total: int) -> None:
     with pytest.raises(TedmError):
         Schedule.named(name, timesteps_total)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [[0.9, 0.95], [1.1, 0.5], [0.5, -0.1], [0.9, np.nan], [[0.9, 0.1]], [], [0.0, 0.0], [0.5], [np.inf, 0.1]],
+    ids=range(9),
+)
+def test_a_schedule_falls_from_one_towards_zero(left: list[float]) -> None:
+    with pytest.raises(TedmError, match=r"'mine' is none: shape \(.*betas lie between 0 and 1"):
+        Schedule("mine", np.array(left))
+
+
+def test_a_schedule_may_end_without_any_image() -> None:
+    assert Schedule("mine", np.array([0.9, 0.0])).timesteps_total == 2
+
+
+def test_numbers_of_16_bits_that_are_no_known_schedule_are_refused() -> None:
+    left = torch.linspace(0.999, 0.01, 1000).half()
+    with pytest.raises(TedmError, match="saved in float16, which is too coarse.*float32"):
+        Schedule.recorded("of the file", left, [left])
+    known = torch.from_numpy(Schedule.linear(1000).alphas_cumprod)
+    schedule, remark = Schedule.recorded("of the file", known.half(), [known.half()])
+    assert (schedule.name, "computed anew" in remark) == ("linear", True)
+    np.testing.assert_array_equal(Schedule.recorded("of the file", known, [known])[0].alphas_cumprod, known.numpy())

@@ -24,6 +24,7 @@ from .schedule import Schedule
 
 T = TypeVar("T")
 Prediction = Literal["noise", "image", "velocity"]
+LARGEST_IMAGE = 4096  # pixels a side
 DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -47,7 +48,7 @@ class Backbone:
     image_size : int
         Side of the images that it was trained on, in pixels.
     image_channels : int
-        1 for grey, 3 for RGB.
+        1 for grey, 3 for RGB; of a network with another number nothing can be extracted yet, see `require_images`.
     size_multiple : int
         Sides of images must be multiples of this, for the network to halve them.
     sha256 : str
@@ -64,6 +65,8 @@ class Backbone:
         Memory format of its tensors; see `prepare`.
     presets : mapping of str to tuple of str
         Names of levels that belong together, the default first; see `choose`.
+    remarks : tuple of str
+        What was chosen or computed anew where the checkpoint left a choice, in words.
     """
 
     family: str
@@ -81,8 +84,14 @@ class Backbone:
     precision: Precision = "float32"
     channels_last: bool = False
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.image_size > LARGEST_IMAGE:
+            raise TedmError(
+                f"the checkpoint is said to be for images of {self.image_size} pixels a side, which no diffusion model sees; "
+                f"correct its image size ({LARGEST_IMAGE} is the most)"
+            )
         require_size(self.image_size, self.size_multiple)
         self.network.eval().requires_grad_(False)
 
@@ -95,6 +104,20 @@ class Backbone:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.network.parameters()).device
+
+    def require_images(self) -> None:
+        """Refuse a network for other than grey or RGB images, before any work with one.
+
+        Raises
+        ------
+        TedmError
+            If there is no file of images that it could see.
+        """
+        if self.image_channels not in (1, 3):
+            raise TedmError(
+                f"the backbone takes images of {self.image_channels} channels, and only grey (1) and RGB (3) images can be "
+                "read; use a checkpoint for one of these. (tedm-inspect shows what this one is.)"
+            )
 
     def activations(self, x_t: Tensor, timesteps: Tensor) -> list[Tensor]:
         """Return the outputs of the taps.
@@ -361,9 +384,11 @@ def _hooked(network: nn.Module, taps: Sequence[str], seen: _Seen) -> Iterator[No
         for tap in taps:
 
             def keep(module: nn.Module, inputs: object, output: Tensor, *, tap: str = tap) -> None:
-                seen.outputs[tap] = output
                 if tap == taps[-1]:
+                    seen.outputs[tap] = output
                     raise _Enough
+                # a copy: what comes next may compute in place, as activation functions often do
+                seen.outputs[tap] = output.clone()
 
             hooks.callback(network.get_submodule(tap).register_forward_hook(keep).remove)
         yield

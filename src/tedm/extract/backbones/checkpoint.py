@@ -1,41 +1,35 @@
 """Checkpoints: files that hold a backbone, read without trusting them.
 
-A `.pt` file is a pickle, and a pickle is a program. torch's restricted reader runs none of it; beside tensors and plain values
-the one class that it may make is `argparse.Namespace`, the settings in the published files. Our own checkpoints are safetensors
-files with the settings as JSON in the metadata, and hold nothing that could run.
+A `.pt` file is a pickle, and a pickle is a program. It is looked through first, and torch's restricted reader runs none of it:
+beside tensors and plain values there may be a few harmless classes, for which plain values are put (`files.stand_ins`). Our own
+checkpoints are safetensors files with the settings as JSON in the metadata, and hold nothing that could run.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import safetensors
-import torch
 from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.files import write_whole
-from tedm.jsons import JsonObject, JsonValue
+from tedm.jsons import JsonObject
+from tedm.text import listed
 
 from . import tedm
 from .backbone import Backbone
-from .config import read_config
 from .families import build_backbone
-from .family import METADATA_KEY, Content
+from .family import Content
+from .files.folder import read_folder
+from .files.kind import no_checkpoint
+from .files.plain import plain_settings
+from .files.reading import FileContent, read_file, require_own_memory
+from .files.weights import PLAIN, Weights, choose_weights
 from .unsupported import unsupported_kind
-
-# where training codes keep averaged weights, and the others
-AVERAGED = ("ema", "ema_state_dict", "model_ema", "ema_model", "state_dict_ema", "ema_model_state_dict")
-PLAIN = ("model_state_dict", "state_dict", "model", "unet")
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 
 
 def load_backbone(path: Path, config: JsonObject | None = None, *, family: str | None = None) -> Backbone:
@@ -70,12 +64,14 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
     if asked is not None and not isinstance(asked, str):
         raise TedmError(f"the setting 'family' for checkpoint {path} is {asked!r}; expected the name of a family, \"tedm\" say")
     if settings:
+        told = plain_settings(settings, content.name)  # before they are written: they may be too deep for that
         both = hashlib.sha256(f"{content.sha256} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
-        content = replace(content, config={**content.config, **settings}, sha256=both)
+        content = replace(content, config={**content.config, **told}, sha256=both)
     what = unsupported_kind(content) if asked is None else None
     if what:
         raise TedmError(f"checkpoint {path} is {what}")
-    return build_backbone(content, family=asked)
+    backbone = build_backbone(content, family=asked)
+    return replace(backbone, remarks=(*content.remarks, *backbone.remarks))
 
 
 def save_backbone(backbone: Backbone, path: Path) -> str:
@@ -117,104 +113,61 @@ def read_content(path: Path) -> Content:
     Raises
     ------
     TedmError
-        If there is no such file, it is no checkpoint, or it would run code.
+        If there is no such file, it is no checkpoint, would run code, or promises more than it holds.
     """
     if path.is_dir():
         return _read_folder(path)
     if not path.exists():
         raise TedmError(f"there is no checkpoint {path}; check the path")
-    sha256, tensors, config, step = _read_file(path)
-    return Content(name=str(path), sha256=sha256, tensors=_plain_names(tensors), config=config, step=step)
+    read = read_file(path)
+    weights = _weights(path, read)
+    return Content(
+        name=str(path),
+        sha256=read.sha256,
+        tensors=weights.tensors,
+        config=plain_settings(read.settings if read.settings is not None else _settings_beside(read.loaded), str(path)),
+        step=_step(read),
+        schedule=weights.schedule,
+        remarks=weights.remarks,
+    )
 
 
 def _read_folder(path: Path) -> Content:
-    """Read a folder of diffusers: a UNet's, or that of a pipeline with one."""
-    pipeline, where = path / "model_index.json", path
-    if pipeline.is_file():
-        where = next((path / name for name in ("unet_ema", "unet") if (path / name / "config.json").is_file()), path / "unet")
-    if not (where / "config.json").is_file():
-        raise TedmError(
-            f"{path} is a folder, but not that of a diffusers model ({where.name}/config.json is not there); "
-            "name the .pt or .safetensors file in it"
-        )
-    weights = next((where / name for name in WEIGHTS if (where / name).is_file()), None)
+    """Read a folder of diffusers; weights in several files are one state dictionary."""
+    folder = read_folder(path)
+    parts = [(file, read_file(file)) for file in folder.weights]
+    tensors: dict[str, Tensor] = {}
+    for file, part in parts:
+        tensors.update(_weights(file, part).tensors)
+    config = plain_settings(folder.config, str(path))
+    hashes = " ".join(part.sha256 for _, part in parts)
+    both = hashlib.sha256(f"{hashes} {json.dumps(folder.config, sort_keys=True)}".encode()).hexdigest()
+    return Content(name=str(path), sha256=both, tensors=tensors, config=config, step=None, remarks=folder.remarks)
+
+
+def _weights(path: Path, read: FileContent) -> Weights:
+    weights = choose_weights(read.loaded)
     if weights is None:
-        raise TedmError(f"{where} has none of {', '.join(WEIGHTS)}; download the model's weights, too")
-    config = read_config(where / "config.json")
-    beside = (where / "scheduler_config.json", where.parent / "scheduler" / "scheduler_config.json")
-    scheduler = next((each for each in beside if each.is_file()), None)
-    if scheduler is not None:
-        config["scheduler"] = read_config(scheduler)
-    sha256, tensors, _, _ = _read_file(weights)
-    both = hashlib.sha256(f"{sha256} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
-    return Content(name=str(path), sha256=both, tensors=_plain_names(tensors), config=config, step=None)
+        raise no_checkpoint(path, f"it is no state dictionary and has none as {listed(PLAIN[:4])}")
+    require_own_memory({**weights.schedule, **weights.tensors}, str(path))
+    return weights
 
 
-def _plain_names(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Return names without what wrappers for several GPUs and compilers put before them."""
-    plain = {re.sub(r"(^|(?<=\.))(module|_orig_mod)\.", "", name): tensor for name, tensor in tensors.items()}
-    return plain if len(plain) == len(tensors) else tensors
+def _settings_beside(loaded: object) -> object:
+    """Return the settings that lie beside weights: those of a published file, or of Lightning where they are the network's."""
+    if not isinstance(loaded, Mapping):
+        return None
+    settings = loaded.get("config")
+    if settings is not None:
+        return settings
+    parameters = loaded.get("hyper_parameters")
+    return parameters if isinstance(parameters, Mapping) and {"dim", "dim_mults"} <= parameters.keys() else None
 
 
-def _read_file(path: Path) -> tuple[str, Mapping[str, Tensor], dict[str, JsonValue], int | None]:
-    """Return the hash, tensors, settings and iterations of one file."""
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            start = file.read(9)
-    except OSError as error:
-        raise TedmError(f"cannot read the checkpoint {path}: {error.strerror}; check the path and its permissions") from error
-    # safetensors begins with the length of its header and the header's brace; a pickle or zip archive never does
-    if start[8:] == b"{" or path.suffix == ".safetensors":
-        return sha256, *_read_safetensors(path)
-    return sha256, *_read_pickle(path)
-
-
-def _read_safetensors(path: Path) -> tuple[Mapping[str, Tensor], dict[str, JsonValue], int | None]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (the file is not a mapping)
-        settings = json.loads(metadata.get(METADATA_KEY, "{}"))
-        return tensors, dict(settings.get("config", {})), settings.get("step")
-    except (safetensors.SafetensorError, OSError, ValueError, AttributeError, TypeError) as error:
-        raise _no_checkpoint(path, str(error)) from error
-
-
-def _read_pickle(path: Path) -> tuple[Mapping[str, Tensor], dict[str, JsonValue], int | None]:
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickles that it did not write, before it refuses them
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's text is long and advises to trust the file; the one thing in it that the user needs is the name
-        if refused := re.search(
-            r"(?:GLOBAL |function |class )`?([\w.]+)`?[^\n]*(?:was not an allowed|not allowed|blocked)", str(error)
-        ):
-            raise TedmError(
-                f"checkpoint {path} would run code when read: it asks for {refused[1]}, and only tensors, plain values and "
-                "argparse.Namespace are allowed. Nothing was run. Use a checkpoint that holds weights and settings only."
-            ) from error
-        raise _no_checkpoint(path, "it holds something other than tensors and settings, or is damaged") from error
-    except Exception as error:  # damaged bytes fail in torch's reader in as many ways as there are bytes
-        raise _no_checkpoint(path, f"{type(error).__name__} while reading, so it is damaged or something else") from error
-    state, settings, step = loaded, {}, None
-    if isinstance(loaded, Mapping):
-        kept = next((key for key in (*AVERAGED, *PLAIN) if isinstance(loaded.get(key), Mapping) and loaded[key]), None)
-        if kept is not None:
-            state, settings, step = loaded[kept], loaded.get("config", {}), loaded.get("step")
-            of_average = {
-                name.removeprefix("ema_model."): each for name, each in state.items() if name.startswith("ema_model.")
-            }
-            state = of_average or state
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise _no_checkpoint(path, f"it is no state dictionary and has none as {', '.join(PLAIN)}")
-    config = vars(settings) if isinstance(settings, argparse.Namespace) else settings
-    return state, dict(config) if isinstance(config, Mapping) else {}, step if isinstance(step, int) else None
-
-
-def _no_checkpoint(path: Path, reason: str) -> TedmError:
-    return TedmError(
-        f"{path} is no checkpoint that can be read: {reason}. Use a .pt or .safetensors file as its training wrote it."
-    )
+def _step(read: FileContent) -> int | None:
+    found = read.step
+    if found is None and isinstance(read.loaded, Mapping):
+        found = next((read.loaded[key] for key in ("step", "global_step") if key in read.loaded), None)
+    if isinstance(found, Tensor) and found.numel() == 1 and not found.is_floating_point() and not found.is_complex():
+        found = found.item()
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63 else None

@@ -12,8 +12,11 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
+from tedm.text import size
 
 from .family import Content
+
+LARGEST = 10_000_000  # bytes of a file of settings
 
 
 def read_config(path: Path) -> dict[str, JsonValue]:
@@ -25,11 +28,17 @@ def read_config(path: Path) -> dict[str, JsonValue]:
         If it cannot be read or holds no JSON object.
     """
     try:
-        settings = json.loads(path.read_text())
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        settings = json.loads(content) if len(content) <= LARGEST else None
     except OSError as error:
         raise TedmError(f"cannot read the settings {path}: {error.strerror}; check the path") from error
+    except RecursionError as error:
+        raise TedmError(f"{path} has lists in lists without end, which no settings need; write it anew") from error
     except ValueError as error:
         raise TedmError(f'{path} is no JSON: {error}. Write settings as an object, {{"image_size": 256}} say.') from error
+    if len(content) > LARGEST:
+        raise TedmError(f"{path} has more than {size(LARGEST)}, which no settings need; check the path")
     if not isinstance(settings, dict):
         raise TedmError(f'{path} holds no JSON object; write settings as {{"image_size": 256}}')
     return settings

@@ -17,7 +17,8 @@ from . import config as settings
 from .backbone import Backbone, Prediction
 from .family import Content, fit_tensors, require_image_channels
 from .levels import measure_levels
-from .third_party import on_meta, package, schedule_of
+from .schedule import Schedule
+from .third_party import on_meta, package
 
 NAME = "denoising-diffusion-pytorch"
 LOOKED_FOR = "a milestone of denoising-diffusion-pytorch (model.init_conv.weight, model.mid_attn.to_qkv.weight)"
@@ -56,12 +57,13 @@ def build(content: Content) -> Backbone:
     fit_tensors(unet, named, prefix=PREFIX, checkpoint=content.name)
     network = _Milestone(unet)
     stages = len(told["dim_mults"])
+    schedule, remark = Schedule.recorded("of the file", *_recorded(content))
     taps = [f"unet.ups.{index}.3.seen" for index in range(stages)]
     levels, taps_in_order = measure_levels(network, taps, side=image_size, channels=told["channels"])
     return Backbone(
         family=NAME,
         network=network,
-        schedule=schedule_of("of the file", content.tensors["alphas_cumprod"], content),
+        schedule=schedule,
         levels=levels,
         taps=taps_in_order,
         image_size=image_size,
@@ -72,7 +74,16 @@ def build(content: Content) -> Backbone:
         training_range=(-1.0, 1.0) if settings.boolean(content, "auto_normalize", True) else (0.0, 1.0),
         predicts=_predicts(content),
         presets={"tedm": tuple(level.name for level in levels)},
+        remarks=(remark,) if remark else (),
     )
+
+
+def _recorded(content: Content) -> tuple[Tensor, list[Tensor]]:
+    """Return the file's noise schedule, which it has beside its network."""
+    buffer = {**content.schedule, **content.tensors}.get("alphas_cumprod")
+    if buffer is None:
+        raise TedmError(f"checkpoint {content.name} is no whole milestone: it lacks alphas_cumprod; use the file as written")
+    return buffer, [buffer]
 
 
 class _Arguments(TypedDict):
@@ -123,7 +134,7 @@ def _predicts(content: Content) -> Prediction:
     """Return what the network predicts: its loss weights are those of one objective."""
     if "objective" in content.config:
         return OBJECTIVES[settings.one_of(content, "objective", None, tuple(OBJECTIVES))]
-    share = content.tensors["alphas_cumprod"].double()
+    share = _recorded(content)[0].double()
     ratio = share / (1 - share)
     weights = content.tensors.get("loss_weight")
     for objective, expected in (

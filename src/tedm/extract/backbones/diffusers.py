@@ -17,7 +17,16 @@ from .backbone import Backbone, Prediction
 from .family import Content, fit_tensors, presets_of, require_image_channels
 from .levels import measure_levels
 from .schedule import Schedule
-from .third_party import PREDICTIONS, ThirdPartyNetwork, decoder_taps, on_meta, package, schedule_of, training_range
+from .third_party import (
+    PREDICTIONS,
+    ThirdPartyNetwork,
+    decoder_taps,
+    on_meta,
+    package,
+    require_timesteps,
+    schedule_of,
+    training_range,
+)
 
 NAME = "diffusers"
 LOOKED_FOR = "a diffusers folder with a UNet2DModel (config.json and diffusion_pytorch_model.safetensors)"
@@ -116,6 +125,7 @@ def _schedule(content: Content, library: ModuleType) -> tuple[Schedule, Predicti
     predicts = config.get("prediction_type", "epsilon")
     if predicts not in PREDICTIONS:
         raise TedmError(f"checkpoint {content.name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
+    require_timesteps("num_train_timesteps", config, content)
     try:
         scheduler = library.DDPMScheduler(**{name: config[name] for name in BETAS if config.get(name) is not None})
     except Exception as error:

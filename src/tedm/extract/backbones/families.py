@@ -7,15 +7,19 @@ family recognises a checkpoint, or when a family is asked for by name: whoever u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
+
+from torch import Tensor
 
 from tedm.errors import TedmError
 
 from . import denoising_diffusion_pytorch, diffusers, monai, openai, tedm
 from .backbone import Backbone
 from .family import Content, Family
+from .files.weights import under_prefix
 
 T = TypeVar("T")
 FAMILIES: tuple[Family, ...] = (tedm, openai, diffusers, monai, denoising_diffusion_pytorch)
@@ -41,10 +45,17 @@ def build_backbone(content: Content, *, family: str | None = None) -> Backbone:
         tensors contradict each other.
     """
     if family is not None:
-        return _build(*_named(family), content)
+        asked, entry = _named(family)
+        if entry is None and not asked.recognises(content):
+            below = _below_prefix(content)
+            content = below if below is not None and asked.recognises(below) else content
+        return _build(asked, entry, content)
     for each in FAMILIES:
         if each.recognises(content):
             return each.build(content)
+    below = _below_prefix(content)
+    if below is not None:
+        return next(each.build(below) for each in FAMILIES if each.recognises(below))
     installed: list[Family] = []
     broken: list[str] = []
     for entry in _entries():
@@ -56,6 +67,27 @@ def build_backbone(content: Content, *, family: str | None = None) -> Backbone:
         except _Broken as error:
             broken.append(str(error))
     raise _unknown(content, installed, broken)
+
+
+def _below_prefix(content: Content) -> Content | None:
+    """Return what a checkpoint has of a network of ours below a prefix; None if there is none.
+
+    Raises
+    ------
+    TedmError
+        If there are several such networks.
+    """
+
+    def known(tensors: Mapping[str, Tensor]) -> bool:
+        return any(each.recognises(replace(content, tensors=tensors)) for each in FAMILIES)
+
+    prefixes, tensors = under_prefix(content.tensors, known)
+    if len(prefixes) > 1:
+        raise TedmError(
+            f"checkpoint {content.name} holds several networks, under the names {', '.join(f'{each}*' for each in prefixes)}; "
+            "save the state_dict() of the one that is meant, alone"
+        )
+    return replace(content, tensors=tensors) if prefixes else None
 
 
 class _Broken(TedmError):

@@ -6,14 +6,16 @@ are its own, and builds a `Backbone` from them.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_module_registration_hook, register_module_parameter_registration_hook
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
@@ -40,6 +42,10 @@ class Content:
         The settings that came with it; empty where the format has none.
     step : int, or None
         Training iterations that the network has seen.
+    schedule : mapping of str to Tensor
+        Buffers of the noise schedule that the file has, wherever they are in it, by their own names.
+    remarks : tuple of str
+        What was chosen where the file left a choice.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Content:
     tensors: Mapping[str, Tensor]
     config: JsonObject
     step: int | None
+    schedule: Mapping[str, Tensor] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Return the content as a safetensors file: contiguous tensors, and `config` and `step` as JSON in the metadata.
@@ -107,6 +115,34 @@ def require_image_channels(content: Content, channels: int) -> None:
         )
 
 
+@contextlib.contextmanager
+def no_larger_than(content: Content) -> Iterator[None]:
+    """Stop the making of a network that asks for more parts than a file with so few tensors can fill.
+
+    On the meta device weights cost nothing, but settings can ask for a million blocks, and each is an object.
+
+    Raises
+    ------
+    TedmError
+        As soon as the network has grown beyond the file.
+    """
+    most, grown = 20 * len(content.tensors) + 1000, 0
+
+    def count(*_: object) -> None:
+        nonlocal grown
+        grown += 1
+        if grown > most:
+            raise TedmError(
+                f"the settings of checkpoint {content.name} ask for a network of more parts than its {len(content.tensors)} "
+                "tensors can fill. Use the file as its training wrote it."
+            )
+
+    with contextlib.ExitStack() as hooks:
+        for register in (register_module_module_registration_hook, register_module_parameter_registration_hook):
+            hooks.callback(register(count).remove)
+        yield
+
+
 def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: str, checkpoint: str) -> None:
     """Put a checkpoint's tensors into a network made on the meta device, as float32.
 
@@ -140,17 +176,19 @@ def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: st
             raise refuse(name, f"the settings ask for shape {tuple(ours.shape)}, the file does not have this tensor")
         if given[name].shape != ours.shape:
             raise refuse(name, f"the settings ask for shape {tuple(ours.shape)}, the file has shape {tuple(given[name].shape)}")
+    copies: dict[str, Tensor] = {}
     for name, theirs in given.items():
         if name not in expected:
             raise refuse(name, f"the file has shape {tuple(theirs.shape)}, the settings ask for no such tensor")
         if not theirs.is_floating_point():
             raise refuse(name, f"expected floating-point numbers, the file has {theirs.dtype}")
-        bad = int((~torch.isfinite(theirs)).sum())
+        # a copy: a file has its tensors at any address, and the last bits of a matrix product depend on it modulo 64 bytes
+        values = theirs.to(torch.float32, copy=True)
+        bad = int((~torch.isfinite(values)).sum())
         if bad:
             raise TedmError(
                 f"checkpoint {checkpoint} has weights that are not finite: {bad} of {theirs.numel()} in {prefix}{name}; "
                 "its training diverged or the file is damaged. Use another checkpoint."
             )
-    # copies: a file has its tensors at any address, and the last bits of a matrix product depend on it modulo 64 bytes
-    copies = {name: tensor.to(torch.float32, copy=True) for name, tensor in given.items()}
+        copies[name] = values
     network.load_state_dict(copies, assign=True)

@@ -15,7 +15,16 @@ from .backbone import Backbone, Prediction
 from .family import Content, fit_tensors, presets_of, require_image_channels
 from .levels import measure_levels
 from .schedule import Schedule
-from .third_party import PREDICTIONS, ThirdPartyNetwork, decoder_taps, on_meta, package, schedule_of, training_range
+from .third_party import (
+    PREDICTIONS,
+    ThirdPartyNetwork,
+    decoder_taps,
+    on_meta,
+    package,
+    require_timesteps,
+    schedule_of,
+    training_range,
+)
 
 NAME = "monai"
 LOOKED_FOR = "MONAI's DiffusionModelUNet (conv_in.conv.weight, time_embed.0.weight)"
@@ -94,6 +103,7 @@ def _schedule(content: Content) -> tuple[Schedule, Prediction]:
     if predicts not in PREDICTIONS:
         raise TedmError(f"checkpoint {content.name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
     schedulers = package("monai.networks.schedulers", "monai", content)
+    require_timesteps("num_train_timesteps", config, content)
     try:
         scheduler = schedulers.DDPMScheduler(**config)
     except Exception as error:

@@ -19,7 +19,7 @@ from tedm.store.settings import Level
 
 from . import config as settings
 from .backbone import Backbone
-from .family import Content, fit_tensors, presets_of, require_image_channels
+from .family import Content, fit_tensors, no_larger_than, presets_of, require_image_channels
 from .networks.openai_unet import OpenaiUNet, Shape
 from .schedule import Schedule
 
@@ -71,7 +71,7 @@ def build(content: Content) -> Backbone:
         )
     scale = 1000 / total if settings.boolean(content, "rescale_timesteps", False) else 1.0
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), no_larger_than(content):
             network = OpenaiUNet(shape, class_label=settings.class_label(content, shape.num_classes) or 0, timestep_scale=scale)
     except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
         raise TedmError(f"the settings of checkpoint {content.name} make no network: {shape}") from error

@@ -20,6 +20,8 @@ from tedm.errors import TedmError
 from tedm.text import listed
 
 NAMES = ("cosine", "linear")
+RISE = 1e-6
+MOST_TIMESTEPS = 1_000_000  # a thousand times as many as is usual
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,16 @@ class Schedule:
 
     name: str
     alphas_cumprod: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        left = self.alphas_cumprod
+        whole = left.ndim == 1 and (len(left) > 1 or bool((left == 1).all())) and left.size and bool(np.isfinite(left).all())
+        # never rising, but for what float32 rounds
+        if not whole or left.min() < 0 or left.max() > 1 or left[0] <= 0 or (np.diff(left) > RISE).any():
+            raise TedmError(
+                f"the noise schedule {self.name[:40]!r} is none: shape {left.shape}, and what is left of an image has to fall, "
+                "from at most one to at least zero (betas lie between 0 and 1). Correct the settings, or use another file."
+            )
 
     @property
     def timesteps_total(self) -> int:
@@ -81,6 +93,48 @@ class Schedule:
         if name == "linear":
             return cls.linear(timesteps_total)
         raise TedmError(f"there is no noise schedule {name!r}; the schedules are {', '.join(NAMES)}")
+
+    @classmethod
+    def recorded(cls, name: str, alphas_cumprod: Tensor, buffers: Sequence[Tensor]) -> tuple[Self, str]:
+        """Return the schedule that a checkpoint's buffers record.
+
+        Parameters
+        ----------
+        name : str
+            What the checkpoint calls it.
+        alphas_cumprod : Tensor of shape (T,)
+            What its buffers come to.
+        buffers : sequence of Tensor
+            As they are in the file. Those of 16 bits tell which schedule it is, and are too coarse to compute with: at the
+            first timesteps all of an image would be left. The schedule of that name, or of a name that fits, is computed anew.
+
+        Returns
+        -------
+        Schedule
+        str
+            What was done, in words; empty where the buffers are taken as they are.
+
+        Raises
+        ------
+        TedmError
+            If the buffers are of 16 bits and no schedule that is known fits them.
+        """
+        found = alphas_cumprod.double().numpy()
+        if not coarse(buffers):
+            return cls(name, found), ""
+        kind = str(buffers[0].dtype).removeprefix("torch.")
+        for known in (name,) if name in NAMES else NAMES:
+            if found.ndim == 1 and 21 <= len(found) <= MOST_TIMESTEPS:
+                exact = cls.named(known, len(found))
+                if np.allclose(found, exact.alphas_cumprod, rtol=0, atol=precision_of(buffers)):
+                    return (
+                        exact,
+                        f"the noise schedule was saved in {kind}; it is the {known} one, computed anew in full precision",
+                    )
+        raise TedmError(
+            f"the noise schedule was saved in {kind}, which is too coarse to compute with, and is none of {listed(NAMES)}; "
+            "save the checkpoint's buffers in float32"
+        )
 
     @classmethod
     def without_noise(cls) -> Self:
@@ -155,7 +209,22 @@ class Schedule:
             )
 
 
+def coarse(buffers: Sequence[Tensor]) -> bool:
+    """Whether buffers were saved with fewer bits than float32 has."""
+    return any(buffer.is_floating_point() and torch.finfo(buffer.dtype).eps > 1e-6 for buffer in buffers)
+
+
+def precision_of(buffers: Sequence[Tensor]) -> float:
+    """Return by how much an abar_t may differ that was computed of buffers: the type's rounding, and float32's sums."""
+    return max([1e-5, *(2 * torch.finfo(buffer.dtype).eps for buffer in buffers if buffer.is_floating_point())])
+
+
 def _at_least_two(timesteps_total: int) -> int:
+    if timesteps_total > MOST_TIMESTEPS:
+        raise TedmError(
+            f"a noise schedule of {timesteps_total} timesteps is none that a network was trained with; 1000 is usual, and "
+            f"{MOST_TIMESTEPS} the most"
+        )
     if timesteps_total < 2:
         raise TedmError(f"a noise schedule of {timesteps_total} timesteps cannot be made; ask for at least 2 (1000 is usual)")
     return timesteps_total

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,15 +17,20 @@ import torch
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
 from tedm.store.settings import Level
+from tedm.text import listed
 
-from .backbone import Backbone
-from .family import Content, fit_tensors
+from .backbone import Backbone, Prediction
+from .family import Content, fit_tensors, no_larger_than
 from .networks.tedm_unet import TedmUNet
-from .schedule import Schedule
+from .schedule import Schedule, precision_of
 
 NAME = "tedm"
 LOOKED_FOR = "TEDM's UNet (model.init_conv.weight, model.ups.0.2.fn.fn.to_qkv.weight)"
 PREFIX = "model."  # the published file is a diffusion object that has the network as its `model`
+FINAL = f"{PREFIX}final_conv.weight"
+# as the published code and those that it was made of call them; activations do not depend on it
+OBJECTIVES: dict[str, Prediction] = {"pred_noise": "noise", "pred_x_0": "image", "pred_x0": "image", "pred_v": "velocity"}
+WRITTEN: dict[Prediction, str] = {"noise": "pred_noise", "image": "pred_x0", "velocity": "pred_v"}
 
 
 def recognises(content: Content) -> bool:
@@ -45,13 +49,15 @@ def build(content: Content) -> Backbone:
     width = _integer(content, "dim")
     multipliers = _integers(content, "dim_mults")
     image_channels = _integer(content, "channels")
-    schedule = _schedule(content)
+    schedule, remark = _schedule(content)
     objective = content.config.get("objective", "pred_noise")
-    if objective not in ("pred_noise", "pred_x0"):
-        raise TedmError(f"checkpoint {content.name} predicts {objective!r}; networks for pred_noise and pred_x0 can be used")
-    out_channels = _integer(content, "out_channels") if content.config.get("out_channels") else image_channels
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
+        raise TedmError(f"checkpoint {content.name} predicts {objective!r}; known are {listed(OBJECTIVES)}")
+    final = content.tensors.get(FINAL)
+    # by its tensor: the published `out_channels` is that of another network
+    out_channels = image_channels if final is None or not final.ndim else len(final)
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), no_larger_than(content):
             network = TedmUNet(width=width, multipliers=multipliers, image_channels=image_channels, out_channels=out_channels)
     except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
         raise TedmError(
@@ -59,6 +65,11 @@ def build(content: Content) -> Backbone:
             f"{image_channels} channels. Use the file as its training wrote it."
         ) from error
     fit_tensors(network, content.tensors, prefix=PREFIX, checkpoint=content.name)
+    if out_channels < image_channels:
+        raise TedmError(
+            f"checkpoint {content.name} returns {out_channels} channels for images of {image_channels} ({FINAL}): it is no "
+            "diffusion model, but a segmentation network perhaps. Use the diffusion model that it was made of."
+        )
     return as_backbone(
         network,
         schedule=schedule,
@@ -66,7 +77,8 @@ def build(content: Content) -> Backbone:
         sha256=content.sha256,
         step=content.step,
         training_range=(-1.0, 1.0) if content.config.get("normalize", True) else (0.0, 1.0),
-        predicts="noise" if objective == "pred_noise" else "image",
+        predicts=OBJECTIVES[objective],
+        remarks=(remark,) if remark else (),
     )
 
 
@@ -91,7 +103,7 @@ def content(backbone: Backbone) -> Content:
             "img_size": backbone.image_size,
             "timesteps": backbone.schedule.timesteps_total,
             "beta_schedule": backbone.schedule.name,
-            "objective": "pred_noise" if backbone.predicts == "noise" else "pred_x0",
+            "objective": WRITTEN[backbone.predicts],
             "normalize": backbone.training_range == (-1.0, 1.0),
         },
         step=backbone.step,
@@ -106,7 +118,8 @@ def as_backbone(
     sha256: str,
     step: int | None,
     training_range: tuple[float, float] = (-1.0, 1.0),
-    predicts: Literal["noise", "image"] = "noise",
+    predicts: Prediction = "noise",
+    remarks: tuple[str, ...] = (),
 ) -> Backbone:
     """Return a network of this family with its levels: level0 is the coarsest, the last has the image's own resolution."""
     stages = len(network.multipliers)
@@ -127,6 +140,7 @@ def as_backbone(
         step=step,
         training_range=training_range,
         predicts=predicts,
+        remarks=remarks,
         presets={"tedm": tuple(level.name for level in levels)},
     )
 
@@ -199,29 +213,33 @@ def _integers(content: Content, name: str) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _schedule(content: Content) -> Schedule:
-    """Return the schedule that the file holds; a file without one gets the schedule that its settings name.
+def _schedule(content: Content) -> tuple[Schedule, str]:
+    """Return the schedule that the file holds, and a remark; a file without one gets the schedule that its settings name.
 
     The published code computed its schedules in float32, which moves x_t by 1e-5 at small timesteps: the file's own numbers
-    are the ones that the network was trained with.
+    are the ones that the network was trained with. Numbers of 16 bits are not, they were rounded when the file was written.
     """
     named = Schedule.named(str(_setting(content, "beta_schedule")), _integer(content, "timesteps"))
-    if "alphas_cumprod" in content.tensors:
-        key = "alphas_cumprod"
-        alphas_cumprod = content.tensors[key].double()
-    elif "sqrt_alphas_cumprod" in content.tensors and "sqrt_one_minus_alphas_cumprod" in content.tensors:
+    tensors = {**content.schedule, **content.tensors}
+    if "alphas_cumprod" in tensors:
+        buffers = [tensors["alphas_cumprod"]]
+        alphas_cumprod, key = buffers[0].double(), "alphas_cumprod"
+    elif "sqrt_alphas_cumprod" in tensors and "sqrt_one_minus_alphas_cumprod" in tensors:
         key = "sqrt_alphas_cumprod"
-        image, rest = (content.tensors[name].double().square() for name in (key, "sqrt_one_minus_alphas_cumprod"))
+        buffers = [tensors[name] for name in (key, "sqrt_one_minus_alphas_cumprod")]
+        image, rest = (buffer.double().square() for buffer in buffers)
         alphas_cumprod = (
             torch.where(image < 0.5, image, 1 - rest) if image.shape == rest.shape else image
         )  # the smaller is exact
     else:
-        return named
+        return named, ""
     found = alphas_cumprod.numpy()
-    if found.shape != named.alphas_cumprod.shape or not np.allclose(found, named.alphas_cumprod, rtol=0, atol=1e-5):
+    if found.shape != named.alphas_cumprod.shape or not np.allclose(
+        found, named.alphas_cumprod, rtol=0, atol=precision_of(buffers)
+    ):
         raise TedmError(
             f"the settings of checkpoint {content.name} contradict its tensors\n"
             f"  {key}: the settings ask for a {named.name} schedule of shape {named.alphas_cumprod.shape}, "
             f"the file has another, of shape {found.shape}\nUse the file as its training wrote it."
         )
-    return Schedule(named.name, found)
+    return Schedule.recorded(named.name, alphas_cumprod, buffers)

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.jsons import JsonObject
 
 from . import config as settings
 from .backbone import Prediction
-from .family import Content
-from .schedule import Schedule
+from .family import Content, no_larger_than
+from .schedule import MOST_TIMESTEPS, Schedule
 
 T = TypeVar("T")
 PREDICTIONS: dict[str, Prediction] = {"epsilon": "noise", "sample": "image", "v_prediction": "velocity"}
@@ -57,8 +57,10 @@ def on_meta(make: Callable[[], T], content: Content) -> T:
         If the settings make no network.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), no_larger_than(content):
             return make()
+    except TedmError:
+        raise
     except Exception as error:  # settings can be wrong in as many ways as there are settings
         first = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise TedmError(f"the settings of checkpoint {content.name} make no network: {first}") from error
@@ -77,10 +79,17 @@ def decoder_taps(blocks: nn.ModuleList, path: str) -> list[str]:
 
 def schedule_of(name: str, alphas_cumprod: Tensor, content: Content) -> Schedule:
     """Return the numbers of a package's scheduler, checked."""
-    found = alphas_cumprod.double().numpy()
-    if found.ndim != 1 or len(found) < 2 or not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
-        raise TedmError(f"the noise schedule of checkpoint {content.name} is none: shape {found.shape}; correct its settings")
-    return Schedule(name, found)
+    try:
+        return Schedule(name, alphas_cumprod.double().numpy())
+    except TedmError as error:
+        raise TedmError(f"checkpoint {content.name}: {error}") from error
+
+
+def require_timesteps(name: str, config: JsonObject, content: Content) -> None:
+    """Refuse a number of timesteps that no scheduler could write down, before a package makes one."""
+    value = config.get(name, 1000)
+    if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= MOST_TIMESTEPS:
+        raise settings.wrong(content, name, value, f"a whole number of timesteps from 2 to {MOST_TIMESTEPS}")
 
 
 def training_range(content: Content) -> tuple[float, float]:
