@@ -25,6 +25,7 @@ from tedm.extract.images import Manifest, ManifestEntry, read_manifest
 from tedm.extract.live import square_image, square_mask
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
+from tedm.extract.rehearsal import rehearse, require_store
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Storage
@@ -146,11 +147,14 @@ def extract(
     if FeatureStore.is_store(path):
         store = FeatureStore.open(path)
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
+        new = registrations(manifest, settings, skip=set(store.labels.names))
     else:
         arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
+        new = registrations(manifest, settings)  # masks that cannot be read leave no empty store, nor does what comes next
+        rehearse([manifest.entries[at] for at in mine], settings, backbone, arithmetic)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
         store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
-    store.register(registrations(manifest, settings, skip=set(store.labels.names)), manifest.classes or ())
+    store.register(new, manifest.classes or ())
     entries = {manifest.entries[at].name: manifest.entries[at] for at in mine}
     store.remove_partial_files(None if shard is None else entries)
     if repair:
@@ -301,6 +305,7 @@ def _fill(
     missing = [name for name in store.missing() if name in entries]
     reused = len(entries) - len(missing)
     failures: list[str] = []
+    failed: set[str] = set()
     waited, started = Waited(), time.perf_counter()
     written, turn = 0, threading.Lock()
 
@@ -310,11 +315,13 @@ def _fill(
                 image = square_image(entries[name], store.settings)
             except TedmError as error:
                 failures.append(str(error))
+                failed.add(name)
                 continue
             yield name, image
 
     def write(computed: Computed) -> None:
         nonlocal written
+        require_store(store)
         store.write(computed.name, computed.image, computed.cells)
         with turn:
             written += 1
@@ -326,5 +333,6 @@ def _fill(
         for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited):
             disk.put(computed)
             del computed  # it is the disk's now
+    require_store(store, [name for name in missing if name not in failed])
     raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", failures)
     return Extracted(store, written, reused)
