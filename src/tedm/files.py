@@ -1,24 +1,72 @@
-"""Files and folders that are there whole or not at all."""
+"""Files and folders that are there whole or not at all.
+
+Both are written aside, as `.NAME.partial`, and renamed when whole. Whoever writes holds a lock on what lies aside: a second run
+is refused, and what a killed process left is known by having no lock. Links are followed: what a link names is written.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
+import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.locks import hold_folder, let_go, open_alone
+
+PLACE = "name another place"
+_HELD: set[Path] = set()  # places that this process has reserved
 
 
 def require_new(folder: Path) -> None:
     """Refuse a place that is taken, before any work."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    place = place_of(folder)
+    try:
+        taken = place.exists() and (not place.is_dir() or any(place.iterdir()))
+    except OSError as error:
+        raise TedmError(f"cannot look into {folder}: {error.strerror or error}; name another folder") from error
+    if taken:
         raise TedmError(f"{folder} exists and is not empty; name another folder, or delete it")
 
 
-def make_folder(folder: Path, *, remedy: str = "name another place") -> None:
+def require_writable(path: Path | None, *, what: str, remedy: str = PLACE) -> None:
+    """Refuse a file that `write_whole` could not write, before any work; what is there stays as it is."""
+    if path is None:
+        return
+    place = place_of(path)
+    if place.is_dir():
+        raise TedmError(f"cannot write {what} {path}: it is a folder; {remedy}")
+    if not _is_special(place):
+        with _plainly(f"cannot write {what} {path}", remedy):
+            _try(place.parent)
+
+
+def place_of(path: Path) -> Path:
+    """Return where a path leads, all links followed, whether there is something or not.
+
+    Raises
+    ------
+    TedmError
+        If its links go round in a circle.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise TedmError(f"{path} cannot be followed ({error}); {PLACE}") from error
+
+
+def beside(folder: Path, ending: str) -> Path:
+    """Return the hidden file or folder that belongs to a folder and lies beside it, `.NAME` with an ending."""
+    place = place_of(folder)
+    return place.with_name(f".{place.name}{ending}")
+
+
+def make_folder(folder: Path, *, remedy: str = PLACE) -> None:
     """Make a folder and those above it, where they are not there yet.
 
     Raises
@@ -26,10 +74,8 @@ def make_folder(folder: Path, *, remedy: str = "name another place") -> None:
     TedmError
         If it cannot be made; `remedy` is a clause of what the user can do.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TedmError(f"cannot make the folder {folder}: {error.strerror or error}; {remedy}") from error
+    with _plainly(f"cannot make the folder {folder}", remedy):
+        place_of(folder).mkdir(parents=True, exist_ok=True)
 
 
 def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> None:
@@ -38,6 +84,7 @@ def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> N
     Parameters
     ----------
     path : Path
+        A device or a pipe is written to as it is.
     content : bytes
     what : str
         What the file is, for the message: "the checkpoint", say.
@@ -49,14 +96,20 @@ def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> N
     TedmError
         If it cannot be written; what was at `path` is still there.
     """
-    aside = path.with_name(f".{path.name}.partial")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        named = f"{what} {path}" if what else str(path)
-        raise TedmError(f"cannot write {named}: {error.strerror or error}; {remedy}") from error
+    place = place_of(path)
+    with _plainly(f"cannot write {what} {path}" if what else f"cannot write {path}", remedy):
+        if _is_special(place):
+            place.write_bytes(content)
+            return
+        aside = _aside(place)
+        with open_alone(aside, path) as file:
+            try:
+                file.write(content)
+                file.flush()
+                aside.replace(place)
+            except BaseException:  # Ctrl-C too
+                aside.unlink(missing_ok=True)
+                raise
 
 
 def table_text(rows: Iterable[Sequence[object]]) -> str:
@@ -75,6 +128,50 @@ def table_text(rows: Iterable[Sequence[object]]) -> str:
 def write_table(path: Path, rows: Iterable[Sequence[object]], *, what: str = "the table", remedy: str) -> None:
     """Write rows as a CSV, whole or not at all; see `write_whole`."""
     write_whole(path, table_text(rows).encode("utf-8", "surrogateescape"), what=what, remedy=remedy)
+
+
+@contextlib.contextmanager
+def reserved(folder: Path | None, *, what: str, remedy: str = PLACE) -> Iterator[None]:
+    """Hold a place during the work for the folder that `new_folder` will write in its end, and refuse now what it would refuse.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Not there yet, or empty; None holds nothing.
+    what, remedy
+        See `new_folder`.
+
+    Raises
+    ------
+    TedmError
+        If the folder is taken, cannot be written, or another process holds it.
+    """
+    place = None if folder is None else place_of(folder)
+    if folder is None or place is None or place in _HELD:
+        yield
+        return
+    require_new(folder)
+    if place.exists() and (place == Path.cwd() or os.path.ismount(place)):
+        why = "a disk is mounted there" if os.path.ismount(place) else "it is the current folder"
+        raise TedmError(f"{folder} cannot be replaced by {what}: {why}; name a new folder in it, {folder / 'out'} say")
+    aside = _aside(place)
+    with _made_above(place):
+        with _plainly(f"cannot write {what} {folder}", remedy):
+            if aside.is_symlink() or aside.is_file():
+                aside.unlink()
+            lock = hold_folder(aside, folder)
+        _HELD.add(place)
+        try:
+            require_new(folder)  # whoever held it before may have finished
+            with _plainly(f"cannot write {what} {folder}", remedy):
+                for left in aside.iterdir():  # by a process that was killed: it has no lock
+                    shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                _try(aside)
+            yield
+        finally:
+            _HELD.discard(place)
+            shutil.rmtree(aside, ignore_errors=True)
+            let_go(lock)
 
 
 @contextlib.contextmanager
@@ -98,18 +195,94 @@ def new_folder(folder: Path, *, what: str, remedy: str) -> Iterator[Path]:
     Raises
     ------
     TedmError
-        If the folder is taken, or cannot be written.
+        If the folder is taken, cannot be written, or another process writes it.
+    """
+    with reserved(folder, what=what, remedy=remedy), _plainly(f"cannot write {what} {folder}", remedy):
+        place = place_of(folder)
+        aside = _aside(place)
+        aside.mkdir(parents=True, exist_ok=True)  # it may have been deleted during the work, with what is above it
+        yield aside
+        if place.exists():
+            place.rmdir()
+        aside.rename(place)
+
+
+@contextlib.contextmanager
+def filled_folder(folder: Path, *, remedy: str = PLACE) -> Iterator[Path]:
+    """Give a folder to fill file by file; what is finished stays there when the block fails.
+
+    Parameters
+    ----------
+    folder : Path
+        Not there yet, or empty. It is deleted again if the block fails before the first file.
+
+    Yields
+    ------
+    Path
+        Where it is, links followed.
+
+    Raises
+    ------
+    TedmError
+        If the folder is taken, cannot be written, or another process fills it.
     """
     require_new(folder)
-    aside = folder.with_name(f".{folder.name}.partial")
+    place = place_of(folder)
+    with _made_above(place / "file"):
+        make_folder(folder, remedy=remedy)
+        with _plainly(f"cannot write to {folder}", remedy):
+            _try(place)
+            lock = hold_folder(place, folder)
+        try:
+            require_new(folder)
+            yield place
+        finally:
+            let_go(lock)
+
+
+def require_there(paths: Iterable[Path], folder: Path) -> None:
+    """Refuse to speak of success where files are gone that were written: somebody moved or deleted the folder meanwhile."""
+    paths = list(paths)
+    gone = [path for path in paths if not path.exists()]
+    if gone:
+        raise TedmError(
+            f"{len(gone)} of the {len(paths)} files that were written to {folder} are not there any more ({gone[0].name} "
+            "say): it was moved or deleted during the work; run the same command again and leave the folder where it is"
+        )
+
+
+@contextlib.contextmanager
+def _plainly(cannot: str, remedy: str) -> Iterator[None]:
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        if folder.exists():
-            folder.rmdir()
-        aside.rename(folder)
+        yield
     except OSError as error:
-        raise TedmError(f"cannot write {what} {folder}: {error.strerror or error}; {remedy}") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        raise TedmError(f"{cannot}: {error.strerror or error}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def _made_above(place: Path) -> Iterator[None]:
+    """Delete the folders above a place again that were made for it, if the block fails and nothing is in them."""
+    missing = [above for above in place.parents if not above.exists()]
+    try:
+        yield
+    except BaseException:
+        for above in missing:
+            with contextlib.suppress(OSError):
+                above.rmdir()
+        raise
+
+
+def _aside(place: Path) -> Path:
+    """Return where something is written before it is whole; a name may have 255 bytes."""
+    name = place.name if len(os.fsencode(place.name)) < 240 else hashlib.sha256(os.fsencode(place.name)).hexdigest()
+    return place.with_name(f".{name}.partial")
+
+
+def _is_special(place: Path) -> bool:
+    return place.exists() and not place.is_file() and not place.is_dir()
+
+
+def _try(folder: Path) -> None:
+    """Write a block to a folder, and nothing of it is left; an `OSError` where that fails."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))

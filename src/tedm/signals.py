@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, at a moment of our choosing."""
+"""Ctrl-C, SIGTERM and the end of the terminal, at a moment of our choosing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import signal
 import threading
 from collections.abc import Iterator
 
+NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @contextlib.contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM while something must not be cut in two, and deliver the first when the block is left.
+    """Collect Ctrl-C, SIGTERM and SIGHUP while something must not be cut in two, and deliver the first when the block is left.
 
     A second one is delivered at once. In another thread than the main one there are no signals to collect.
 
@@ -23,7 +25,7 @@ def deferred_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield arrived
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in NUMBERS}
     # a process that ignores a signal (nohup) is to go on doing so; one whose handler is not Python's keeps it
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
 

@@ -101,9 +101,23 @@ def main(
     Images of the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
     """
     from tedm.devices import choose_device
-    from tedm.extract.pretrain import pretrain_diffusion
+    from tedm.extract.pretrain import pretrain_diffusion, require_clear_way, require_numbers
     from tedm.study import read_training_images, write_pictures
 
+    require_clear_way(checkpoint, resume=resume)
+    require_numbers(
+        iterations=iterations,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        state_every=state_every,
+        report_every=report_every,
+        samples=samples,
+        checkpoint_every=checkpoint_every,
+        learning_rate=learning_rate,
+        clip_gradient=clip_gradient,
+        ema_decay=ema_decay,
+    )
+    where = choose_device(device)
     squares = read_training_images(
         images,
         image_size,
@@ -132,7 +146,7 @@ def main(
             precision=precision,
             flip=flip,
             seed=seed,
-            device=choose_device(device),
+            device=where,
             held_out=squares.held_out,
             resume=resume,
             keep_state=keep_state,

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.extract.backbones import Backbone
-from tedm.extract.images import Manifest, ManifestEntry, read_image, to_square_image, to_square_mask
+from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
+from tedm.extract.images.square import naming, read_square
 from tedm.extract.pipeline import compute
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 
@@ -90,12 +91,18 @@ def labels_of(manifest: Manifest) -> Labels:
 
 def square_image(entry: ManifestEntry, settings: FeatureSettings) -> NDArray[np.float32]:
     """Read an image and bring it to the backbone's square: shape (size, size, channels), in [0, 1]."""
-    image = read_image(entry.image, channels=settings.image_channels, intensity_range=settings.intensity_range)
-    return to_square_image(image, settings.image_size, settings.geometry)
+    return read_square(
+        entry.image,
+        settings.image_size,
+        channels=settings.image_channels,
+        geometry=settings.geometry,
+        intensity_range=settings.intensity_range,
+    )
 
 
 def square_mask(manifest: Manifest, entry: ManifestEntry, settings: FeatureSettings) -> NDArray[np.uint8] | None:
     """Read a mask and bring it to the backbone's square: class indices of shape (size, size); None if there is none."""
     if entry.mask is None:
         return None
-    return to_square_mask(manifest.read_mask(entry), settings.image_size, settings.geometry)
+    with naming(entry.mask):
+        return to_square_mask(manifest.read_mask(entry), settings.image_size, settings.geometry)

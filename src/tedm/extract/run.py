@@ -26,6 +26,7 @@ from tedm.extract.images import Manifest, ManifestEntry, read_manifest
 from tedm.extract.live import square_image, square_mask
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
+from tedm.extract.rehearsal import rehearse, require_store
 from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
@@ -161,8 +162,11 @@ def extract(
     if FeatureStore.is_store(path):
         store = FeatureStore.open(path)
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
+        new = registrations(manifest, settings, skip=set(store.labels.names))
     else:
         arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
+        new = registrations(manifest, settings)  # masks that cannot be read leave no empty store, nor does what comes next
+        rehearse([manifest.entries[at] for at in mine], settings, backbone, arithmetic)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
         store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
     entries = {manifest.entries[at].name: manifest.entries[at] for at in mine}
@@ -174,7 +178,7 @@ def extract(
         if log is not None:
             log(remark)
     renew(store, manifest, found, update=update)
-    store.register(registrations(manifest, settings, skip=set(store.labels.names)), manifest.classes or ())
+    store.register(new, manifest.classes or ())
     with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more
         store.record(found.as_read)
     store.remove_partial_files(None if shard is None else entries)
@@ -342,6 +346,7 @@ def _fill(
     missing = [name for name in store.missing() if name in entries]
     reused = len(entries) - len(missing)
     failures: list[str] = []
+    failed: set[str] = set()
     waited, started = Waited(), time.perf_counter()
     written, turn = 0, threading.Lock()
 
@@ -351,11 +356,13 @@ def _fill(
                 image = square_image(entries[name], store.settings)
             except TedmError as error:
                 failures.append(str(error))
+                failed.add(name)
                 continue
             yield name, image
 
     def write(computed: Computed) -> None:
         nonlocal written
+        require_store(store)
         store.write(computed.name, computed.image, computed.cells)
         with turn:
             written += 1
@@ -367,5 +374,6 @@ def _fill(
         for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited):
             disk.put(computed)
             del computed  # it is the disk's now
+    require_store(store, [name for name in missing if name not in failed])
     raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", failures)
     return Extracted(store, written, reused)

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
-from tedm.extract.images import Manifest, ManifestEntry, read_image, to_square_image
+from tedm.extract.images import Manifest, ManifestEntry, to_square_image
+from tedm.extract.images.read import read_rows
+from tedm.extract.images.square import naming
 from tedm.extract.live import square_mask
 from tedm.store import IGNORE, DamagedError, FeatureStore, Location, Registration, Source
 from tedm.store.sources import ANEW, UNKNOWN, UNREAD
@@ -234,11 +236,12 @@ def _compared(
 def _other_image(store: FeatureStore, entry: ManifestEntry) -> tuple[str, tuple[int, int]]:
     """Return in what an image differs from the store's, "" if in nothing, and its size."""
     settings = store.settings
-    pixels = read_image(entry.image, channels=settings.image_channels, intensity_range=settings.intensity_range)
-    size, before = pixels.shape[:2], store.labels.original_sizes[store.labels.index(entry.name)]
+    with naming(entry.image):
+        rows = read_rows(entry.image, channels=settings.image_channels, intensity_range=settings.intensity_range)
+        square = to_square_image(rows, settings.image_size, settings.geometry)
+    size, before = (rows.shape[0], rows.shape[1]), store.labels.original_sizes[store.labels.index(entry.name)]
     if size != before:
         return f"{entry.image} has {size[0]} x {size[1]} pixels, the store's image {before[0]} x {before[1]}", size
-    square = to_square_image(pixels, settings.image_size, settings.geometry)
     apart = float(np.abs(square - store.image(entry.name)).max())
     return f"{entry.image} has other pixels than the store's image (by up to {apart:.2g} of 1)" if apart > SAME else "", size
 

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
+from tedm.files import write_whole
 
 from .panels import (
     CAPTION,
@@ -167,14 +168,9 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
     if kind not in formats:
         raise TedmError(f"cannot draw {path}: no format {path.suffix!r}; end the name in one of {', '.join(formats)}")
     undated: dict[str, dict[str, Any]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(aside, format=kind, dpi=dpi, metadata=undated.get(kind))
-        aside.replace(path)
-    except OSError as error:
-        raise TedmError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=dpi, metadata=undated.get(kind))
+    write_whole(path, content.getvalue(), what="the figure", remedy="name another place")
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.extract import read_manifest
-from tedm.files import new_folder, require_new, write_table
+from tedm.files import new_folder, require_new, reserved, write_table
 from tedm.heads import RankBy, Ranked, Segmenter, VotingRule, candidates, predict, rank
 from tedm.show import ranking_sheet, save
 from tedm.store import Features, Labels
@@ -89,10 +89,10 @@ def choose_next(
     TedmError
         As `tedm.heads.candidates` and `tedm.heads.rank` do, or if the folder is taken or cannot be written.
     """
+    if folder is None and images is not None:
+        raise TedmError("--images is for annotate-next.csv; name a folder for it with --out")
     if folder is not None:
         require_new(folder)
-    elif images is not None:
-        raise TedmError("--images is for annotate-next.csv; name a folder for it with --out")
     for remark in differences_from_store(features, [head]):
         log(remark)
     paths = {} if images is None else paths_of_images(images, features.labels)
@@ -100,23 +100,24 @@ def choose_next(
     if top is not None and top > len(names):
         raise TedmError(f"--top {top} is above the {len(names)} images that there are to rank; ask for at most {len(names)}")
     top = min(FIRST, len(names)) if top is None else top
-    with progress("ranking") as show:
-        ranking = rank(
-            features,
-            head,
-            names,
-            by=by,
-            diverse=diverse,
-            top=top,
-            rule=rule,
-            timesteps=timesteps,
-            memory=memory,
-            what=what,
-            progress=show,
-        )
-    chosen = Chosen(tuple(ranking), top)
-    if folder is not None:
-        write_ranking(folder, features, head, chosen, by=by, paths=paths, rule=rule, timesteps=timesteps, memory=memory)
+    with reserved(folder, what="the ranking", remedy=REMEDY):
+        with progress("ranking") as show:
+            ranking = rank(
+                features,
+                head,
+                names,
+                by=by,
+                diverse=diverse,
+                top=top,
+                rule=rule,
+                timesteps=timesteps,
+                memory=memory,
+                what=what,
+                progress=show,
+            )
+        chosen = Chosen(tuple(ranking), top)
+        if folder is not None:
+            write_ranking(folder, features, head, chosen, by=by, paths=paths, rule=rule, timesteps=timesteps, memory=memory)
     return chosen
 
 

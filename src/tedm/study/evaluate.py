@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tedm.errors import TedmError
-from tedm.files import require_new, write_whole
+from tedm.files import PLACE, new_folder, place_of, require_writable, reserved, write_whole
 from tedm.heads import (
     HERE,
     LEAVE_OUT,
@@ -116,60 +116,73 @@ def evaluate_heads(
     """
     if table_file is not None and table_file.suffix not in RENDERINGS:
         raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
-    for place in (folder, calibration_folder):
-        if place is not None:
-            require_new(place)
-    for remark in (*differences_from_store(features, heads.values()), *temperatures_not_applied(heads, rule, timesteps)):
-        log(remark)
-    with progress("evaluating") as show:
-        records = evaluate(
-            features,
-            heads,
-            split=split,
-            domain=domain,
-            rule=rule,
-            timesteps=timesteps,
-            memory=memory,
-            workers=workers,
-            what=what,
-            progress=show,
-            cleaning=cleaning,
-        )
-    if not by_domain:
-        records = [replace(record, domain="all") for record in records]
-    if records_file is not None:
-        write_records(records, records_file)
-    table = summarise(records, metric=metric, empty=empty)
-    if folder is not None:
-        write_evaluation(
-            folder,
-            features,
-            heads,
-            records,
-            command=command,
-            rule=rule,
-            timesteps=timesteps,
-            memory=memory,
-            what=what,
-            empty=empty,
-        )
-    if table_file is not None:
-        content = RENDERINGS[table_file.suffix](table).encode()
-        write_whole(table_file, content, what="the table", remedy="name another place with --out")
-    if calibration_folder is None:
-        return Evaluated(tuple(records), table)
-    with progress("measuring calibration") as show:
-        measured = reliability(
-            features,
-            heads,
-            split=split,
-            domain=domain,
-            rule=rule,
-            timesteps=timesteps,
-            memory=memory,
-            workers=workers,
-            what=what,
-            progress=show,
-        )
-    write_calibration(measured, calibration_folder)
-    return Evaluated(tuple(records), table, tuple(measured))
+    _require_apart({"--out": table_file, "--records": records_file, "--folder": folder, "--calibration": calibration_folder})
+    require_writable(table_file, what="the table", remedy="name another place with --out")
+    require_writable(records_file, what="the records", remedy="name another place with --records")
+    with reserved(folder, what="the result"), reserved(calibration_folder, what="the calibration"):
+        for remark in (*differences_from_store(features, heads.values()), *temperatures_not_applied(heads, rule, timesteps)):
+            log(remark)
+        with progress("evaluating") as show:
+            records = evaluate(
+                features,
+                heads,
+                split=split,
+                domain=domain,
+                rule=rule,
+                timesteps=timesteps,
+                memory=memory,
+                workers=workers,
+                what=what,
+                progress=show,
+                cleaning=cleaning,
+            )
+        if not by_domain:
+            records = [replace(record, domain="all") for record in records]
+        if records_file is not None:
+            write_records(records, records_file)
+        table = summarise(records, metric=metric, empty=empty)
+        if folder is not None:
+            write_evaluation(
+                folder,
+                features,
+                heads,
+                records,
+                command=command,
+                rule=rule,
+                timesteps=timesteps,
+                memory=memory,
+                what=what,
+                empty=empty,
+            )
+        if table_file is not None:
+            content = RENDERINGS[table_file.suffix](table).encode()
+            write_whole(table_file, content, what="the table", remedy="name another place with --out")
+        if calibration_folder is None:
+            return Evaluated(tuple(records), table)
+        with progress("measuring calibration") as show:
+            measured = reliability(
+                features,
+                heads,
+                split=split,
+                domain=domain,
+                rule=rule,
+                timesteps=timesteps,
+                memory=memory,
+                workers=workers,
+                what=what,
+                progress=show,
+            )
+        with new_folder(calibration_folder, what="the calibration", remedy=PLACE) as aside:
+            write_calibration(measured, aside)
+        return Evaluated(tuple(records), table, tuple(measured))
+
+
+def _require_apart(places: Mapping[str, Path | None]) -> None:
+    """Refuse two outputs at one place: the second would replace the first."""
+    seen: dict[Path, str] = {}
+    for option, path in places.items():
+        if path is None or path.is_char_device():
+            continue
+        first = seen.setdefault(place_of(path), option)
+        if first != option:
+            raise TedmError(f"{first} and {option} both name {path}; give each a place of its own")

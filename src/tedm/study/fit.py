@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tedm.files import make_folder, require_new
+from tedm.files import beside, reserved
 from tedm.heads import HERE, HeadOptions, Method, Progress, Sampling, Segmenter, Workers, fit, save_head
 from tedm.jsons import JsonValue
 from tedm.store import Features
 from tedm.text import counted
 
 NO_OPTIONS = HeadOptions()
+REMEDY = "name another folder"
 
 
 def fit_folder(
@@ -55,37 +56,36 @@ def fit_folder(
     TedmError
         As `tedm.heads.fit` does, or if the folder is taken or cannot be written.
     """
-    require_new(folder)
-    make_folder(folder.parent)
-    checkpoint = folder.with_name(f".{folder.name}.fit")
-    head = fit(
-        features,
-        method,
-        name=name,
-        split=split,
-        domain=domain,
-        images=images,
-        pixels_per_image=pixels_per_image,
-        sampling=sampling,
-        iterations=options.iterations,
-        learning_rate=options.learning_rate,
-        batch=options.batch,
-        pixels_per_batch=options.pixels_per_batch,
-        images_per_batch=options.images_per_batch,
-        ridge=options.ridge,
-        select=options.select,
-        patience=options.patience,
-        class_weight=options.class_weight,
-        params=params,
-        calibrate=calibrate,
-        seed=seed,
-        device=device,
-        memory=memory,
-        workers=workers,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
-    save_head(head, folder)
+    with reserved(folder, what="the head", remedy=REMEDY):
+        checkpoint = beside(folder, ".fit")
+        head = fit(
+            features,
+            method,
+            name=name,
+            split=split,
+            domain=domain,
+            images=images,
+            pixels_per_image=pixels_per_image,
+            sampling=sampling,
+            iterations=options.iterations,
+            learning_rate=options.learning_rate,
+            batch=options.batch,
+            pixels_per_batch=options.pixels_per_batch,
+            images_per_batch=options.images_per_batch,
+            ridge=options.ridge,
+            select=options.select,
+            patience=options.patience,
+            class_weight=options.class_weight,
+            params=params,
+            calibrate=calibrate,
+            seed=seed,
+            device=device,
+            memory=memory,
+            workers=workers,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+        save_head(head, folder)
     checkpoint.unlink(missing_ok=True)
     return head
 

@@ -13,7 +13,7 @@ from typing import Literal
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
 from tedm.extract.images import write_prediction, write_uncertainty
-from tedm.files import make_folder, require_new, write_table
+from tedm.files import filled_folder, require_new, require_there, write_table
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
 from tedm.store import Features, FeatureStore, Location
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
@@ -107,27 +107,28 @@ def predict_folder(
     head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)
-    make_folder(folder)
     means: list[list[object]] = [["image", "entropy", "disagreement"]]
-    with progress("predicting") as show:
-        predictions = predict(
-            features,
-            {"head": head},
-            names,
-            rule=rule,
-            timesteps=timesteps,
-            workers=workers,
-            what=str(source),
-            uncertainty=uncertainty,
-        )
-        for number, prediction in enumerate(predictions, 1):
-            _write(folder, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
-            if prediction.entropy is not None and prediction.disagreement is not None:
-                both = (prediction.entropy, prediction.disagreement)
-                means.append([prediction.name, *(f"{values.mean():.6f}" for values in both)])
-            show(number, len(names))
-    if uncertainty:
-        write_table(folder / "uncertainty.csv", means, remedy=REMEDY)
+    with filled_folder(folder, remedy=REMEDY) as place:
+        with progress("predicting") as show:
+            predictions = predict(
+                features,
+                {"head": head},
+                names,
+                rule=rule,
+                timesteps=timesteps,
+                workers=workers,
+                what=str(source),
+                uncertainty=uncertainty,
+            )
+            for number, prediction in enumerate(predictions, 1):
+                _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
+                if prediction.entropy is not None and prediction.disagreement is not None:
+                    both = (prediction.entropy, prediction.disagreement)
+                    means.append([prediction.name, *(f"{values.mean():.6f}" for values in both)])
+                show(number, len(names))
+        if uncertainty:
+            write_table(place / "uncertainty.csv", means, remedy=REMEDY)
+        require_there([place / f"{name}.png" for name in names], folder)
     return names
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from tedm.files import require_new
+from tedm.files import beside, reserved
 from tedm.heads import LEAVE_OUT, STRENGTHS, By, EmptyTruth, Findings, advice, probe
 from tedm.store import Features
 from tedm.study.report.probe import write_findings
@@ -66,11 +66,8 @@ def probe_store(
     TedmError
         As `tedm.heads.probe` does, or if the folder is taken or cannot be written.
     """
-    kept, cores = None, torch.get_num_threads()
-    if folder is not None:
-        require_new(folder)
-        kept = folder.with_name(f".{folder.name}.probes")
-    with progress("probing") as show:
+    kept, cores = None if folder is None else beside(folder, ".probes"), torch.get_num_threads()
+    with reserved(folder, what="the result"), progress("probing") as show:
         findings = probe(
             features,
             sizes=sizes,
@@ -86,8 +83,8 @@ def probe_store(
             progress=show,
             empty=empty,
         )
-    done = Probed(findings, tuple(advice(findings)))
-    if folder is not None and kept is not None:
-        write_findings(folder, features, findings, done.advice, by=by, what=what, command=command)
-        shutil.rmtree(kept, ignore_errors=True)
+        done = Probed(findings, tuple(advice(findings)))
+        if folder is not None and kept is not None:
+            write_findings(folder, features, findings, done.advice, by=by, what=what, command=command)
+            shutil.rmtree(kept, ignore_errors=True)
     return done

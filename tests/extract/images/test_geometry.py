@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import cast
 
 import numpy as np
@@ -9,8 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
-from tedm.extract.images.geometry import from_square_mask, from_square_probabilities, to_range, to_square_image, to_square_mask
+from tedm.errors import TedmError
+from tedm.extract.images import geometry as module
+from tedm.extract.images.geometry import (
+    LONGEST,
+    from_square,
+    from_square_mask,
+    from_square_probabilities,
+    to_range,
+    to_square_image,
+    to_square_mask,
+)
 from tedm.store.settings import Geometry
 
 SIDES = st.integers(1, 40)
@@ -42,6 +54,75 @@ def test_every_size_becomes_the_square_and_comes_back(height: int, width: int, s
     assert back.dtype == np.float32
     np.testing.assert_allclose(back.sum(axis=-1), 1, atol=1e-6)
     assert back.min() >= 0
+
+
+def padded(image: NDArray[np.generic], geometry: Geometry, **how: object) -> NDArray[np.generic]:
+    """The whole square around an image."""
+    height, width = image.shape[:2]
+    if geometry == "stretch":
+        return image
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    around = [(top, side - height - top), (left, side - width - left), *[(0, 0)] * (image.ndim - 2)]
+    return np.pad(image, around, **how)  # type: ignore[call-overload]
+
+
+def resized_whole(
+    plane: NDArray[np.generic], width: int, height: int, box: tuple[float, ...] | None = None
+) -> NDArray[np.generic]:
+    whole = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(whole.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(1, 60),
+    GEOMETRIES,
+    st.sampled_from([1, 3]),
+    st.sampled_from([1, 90, 700]),
+)
+def test_bands_give_the_bits_of_the_whole_square(
+    height: int, width: int, size: int, geometry: Geometry, channels: int, at_once: int
+) -> None:
+    image, mask = picture(height, width, channels), labels(height, width)
+    square = padded(image, geometry, mode="edge")
+    whole = [resized_whole(square[..., channel], size, size) for channel in range(channels)]
+    planes = np.random.default_rng(size).random((size, size, channels), np.float32)
+    side = max(height, width)
+    across, down = (size / side, size / side) if geometry == "pad" else (size / width, size / height)
+    left, top = ((side - width) // 2, (side - height) // 2) if geometry == "pad" else (0, 0)
+    box = (left * across, top * down, min(size, (left + width) * across), min(size, (top + height) * down))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AT_ONCE", at_once)
+        banded = to_square_image(image, size, geometry)
+        back = from_square(planes, (height, width), geometry)
+        np.testing.assert_array_equal(banded, np.stack(whole, axis=-1).clip(0, 1))
+        for channel in range(channels):
+            np.testing.assert_array_equal(back[..., channel], resized_whole(planes[..., channel], width, height, box))
+    around = padded(mask, geometry, constant_values=255)
+    rows, columns = ((2 * np.arange(size) + 1) * length // (2 * size) for length in around.shape)
+    np.testing.assert_array_equal(to_square_mask(mask, size, geometry), around[np.ix_(rows, columns)])
+
+
+@pytest.mark.parametrize("shape", [(60, 5000), (5000, 60)])
+@pytest.mark.parametrize("geometry", ["pad", "stretch"])
+def test_a_strip_takes_memory_for_itself_and_not_for_the_square_around_it(shape: tuple[int, int], geometry: Geometry) -> None:
+    image, mask = picture(*shape), labels(*shape)
+    tracemalloc.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "AT_ONCE", 2**16)
+        to_square_image(image, 64, geometry)
+        to_square_mask(mask, 64, geometry)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6  # the square has 100 MB
+
+
+def test_a_side_for_which_the_square_would_take_hours_is_refused() -> None:
+    strip = np.broadcast_to(np.float32(0), (1, LONGEST + 1, 1))
+    with pytest.raises(TedmError, match=f"1 x {LONGEST + 1} pixels; a side of more than {LONGEST} is not taken, cut the image"):
+        to_square_image(strip, 16, "pad")
 
 
 @given(SIDES, st.integers(1, 3), GEOMETRIES)

@@ -3,27 +3,53 @@
 An image lies in a square: with `pad` the square is as long as its longer side and the image sits in its middle, with `stretch`
 the square is the image itself. The backbone's grid of size x size cells covers the same square, so forward and back are two
 samplings of one plane. When the number of padded lines is odd, the extra one is at the bottom or on the right.
+
+A large square is never in memory: of a strip it would be thousands of times the file. Pillow resizes along one axis and then
+along the other, each line on its own; so bands of lines, padded one at a time, give the bits that the whole square would.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tedm.errors import TedmError
 from tedm.store import IGNORE
 from tedm.store.settings import Geometry
 
+# Pixels of a band.
+AT_ONCE = 2**22
+# The longest side that is taken: the time for a strip grows with the square of it.
+LONGEST = 2**17
 
-def to_square_image(image: NDArray[np.float32], size: int, geometry: Geometry) -> NDArray[np.float32]:
+
+# Rows and columns of a large array, and what is there.
+Part: TypeAlias = tuple[tuple[slice, slice], NDArray[np.float32]]
+
+
+class Rows(Protocol):
+    """An image whose rows are computed when they are asked for; an array is one too."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, channels."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
+        """Return some rows: shape (rows, width, channels)."""
+
+
+def to_square_image(image: Rows, size: int, geometry: Geometry) -> NDArray[np.float32]:
     """Bring an image to the backbone's size, with antialiasing.
 
     Parameters
     ----------
-    image : array of shape (height, width, channels)
-        Intensities in [0, 1].
+    image : array of shape (height, width, channels), or Rows
+        Intensities in [0, 1]; a band of rows is taken at a time.
     size : int
         Side of the square, in pixels.
     geometry : {"pad", "stretch"}
@@ -34,24 +60,44 @@ def to_square_image(image: NDArray[np.float32], size: int, geometry: Geometry) -
     array of shape (size, size, channels)
         Intensities in [0, 1]. A square image of this size comes back as it is, bit for bit.
 
+    Raises
+    ------
+    TedmError
+        If a side is longer than `LONGEST`.
+
     Examples
     --------
     >>> to_square_image(np.array([[[0.25], [0.75]]], np.float32), 2, "pad")[..., 0]
     array([[0.25, 0.75],
            [0.25, 0.75]], dtype=float32)
     """
-    _require(image, 3, size)
-    frame = _frame(image.shape[:2], geometry)
-    square = np.pad(image, (*frame.padding(*image.shape[:2]), (0, 0)), mode="edge")
-    if square.shape[:2] == (size, size):
-        return square
-    # One channel at a time: Pillow's float images have one. Its bilinear filter widens when it shrinks, and so antialiases.
-    channels = [
-        Image.fromarray(np.ascontiguousarray(square[..., channel], np.float32)).resize((size, size), Image.Resampling.BILINEAR)
-        for channel in range(square.shape[2])
-    ]
-    resized = np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
-    return resized.clip(0.0, 1.0)  # the filter's weights sum to one only up to rounding
+    _require(image.shape, 3, size)
+    height, width, count = image.shape
+    if max(height, width) > LONGEST:
+        raise TedmError(f"{height} x {width} pixels; a side of more than {LONGEST} is not taken, cut the image into pieces")
+    frame = _frame((height, width), geometry)
+    above, beside = frame.padding(height, width)
+    square = np.empty((size, size, count), np.float32)
+    if (frame.height, frame.width) == (size, size):
+        return np.pad(image[:], (above, beside, (0, 0)), mode="edge")
+    if _columns_first((frame.height, frame.width), (size, size)):
+        for channel in range(count):  # one at a time: Pillow's float images have one
+            plane = np.concatenate([image[rows][..., channel] for rows in _bands(height, width)])
+            low = np.empty((size, width), np.float32)
+            for columns in _bands(width, frame.height):
+                low[:, columns] = _resized(np.pad(plane[:, columns], (above, (0, 0)), mode="edge"), height=size)
+            square[..., channel] = _resized(np.pad(low, ((0, 0), beside), mode="edge"), width=size)
+    else:
+        narrow = np.empty((count, height, size), np.float32)
+        for rows in _bands(height, frame.width):
+            band = np.pad(image[rows], ((0, 0), beside, (0, 0)), mode="edge")
+            for channel in range(count):
+                narrow[channel, rows] = _resized(band[..., channel], width=size)
+        for columns in _bands(size, frame.height):
+            for channel in range(count):
+                band = np.pad(narrow[channel][:, columns], (above, (0, 0)), mode="edge")
+                square[:, columns, channel] = _resized(band, height=size)
+    return square.clip(0.0, 1.0)  # the filter's weights sum to one only up to rounding
 
 
 def to_square_mask(mask: NDArray[np.uint8], size: int, geometry: Geometry, ignore: int = IGNORE) -> NDArray[np.uint8]:
@@ -80,11 +126,14 @@ def to_square_mask(mask: NDArray[np.uint8], size: int, geometry: Geometry, ignor
            [  0,   1,   2],
            [255, 255, 255]], dtype=uint8)
     """
-    _require(mask, 2, size)
+    _require(mask.shape, 2, size)
     frame = _frame(mask.shape, geometry)
-    square = np.pad(mask, frame.padding(*mask.shape), constant_values=ignore)
-    rows, columns = (_under_centres(np.arange(size), size, side) for side in square.shape)
-    return square[np.ix_(rows, columns)]
+    rows = _under_centres(np.arange(size), size, frame.height) - frame.top
+    columns = _under_centres(np.arange(size), size, frame.width) - frame.left
+    lines, across = ((at >= 0) & (at < side) for at, side in zip((rows, columns), mask.shape, strict=True))
+    square = np.full((size, size), ignore, mask.dtype)
+    square[np.ix_(lines, across)] = mask[np.ix_(rows[lines], columns[across])]
+    return square
 
 
 def from_square_mask(mask: NDArray[np.uint8], original_size: tuple[int, int], geometry: Geometry) -> NDArray[np.uint8]:
@@ -110,7 +159,7 @@ def from_square_mask(mask: NDArray[np.uint8], original_size: tuple[int, int], ge
     array([[0, 1, 2]], dtype=uint8)
     """
     size = len(mask)
-    _require(mask, 2, size)
+    _require(mask.shape, 2, size)
     frame = _frame(original_size, geometry)
     rows = _under_centres(frame.top + np.arange(original_size[0]), frame.height, size)
     columns = _under_centres(frame.left + np.arange(original_size[1]), frame.width, size)
@@ -136,12 +185,24 @@ def from_square_probabilities(
     array of shape (height, width, classes)
         Each pixel's sum to one again. Where the image has the backbone's size, they come back as they are.
     """
-    planes = from_square(probabilities, original_size, geometry)
+    return _gathered(probability_bands(probabilities, original_size, geometry), original_size)
+
+
+def probability_bands(
+    probabilities: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry
+) -> Iterator[Part]:
+    """Do what `from_square_probabilities` does, some rows or columns at a time: a mask needs no more.
+
+    Yields
+    ------
+    where : (slice, slice)
+        Rows and columns; all parts together are the image.
+    probabilities : array of shape (rows, columns, classes)
+    """
     frame = _frame(original_size, geometry)
-    if (frame.height, frame.width) == probabilities.shape[:2]:
-        return planes
-    normalised: NDArray[np.float32] = planes / planes.sum(axis=-1, keepdims=True)
-    return normalised
+    as_they_are = (frame.height, frame.width) == probabilities.shape[:2]
+    for where, band in square_bands(probabilities, original_size, geometry):
+        yield where, band if as_they_are else band / band.sum(axis=-1, keepdims=True)
 
 
 def from_square(planes: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry) -> NDArray[np.float32]:
@@ -159,23 +220,42 @@ def from_square(planes: NDArray[np.floating], original_size: tuple[int, int], ge
     array of shape (height, width, planes)
         Where the image has the backbone's size, they come back as they are.
     """
+    return _gathered(square_bands(planes, original_size, geometry), original_size)
+
+
+def square_bands(planes: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry) -> Iterator[Part]:
+    """Do what `from_square` does, some rows or columns at a time.
+
+    Yields
+    ------
+    where : (slice, slice)
+        Rows and columns; all parts together are the image.
+    planes : array of shape (rows, columns, planes)
+    """
     size = len(planes)
-    _require(planes, 3, size)
+    _require(planes.shape, 3, size)
     height, width = original_size
     frame = _frame(original_size, geometry)
     plane = np.asarray(planes, np.float32)
     if (frame.height, frame.width) == (size, size):
-        return plane[frame.top : frame.top + height, frame.left : frame.left + width].copy()
+        yield (slice(0, height), slice(0, width)), plane[frame.top : frame.top + height, frame.left : frame.left + width].copy()
+        return
     # The image's place in the backbone's grid; Pillow takes it in fractions of a pixel.
     down, across = size / frame.height, size / frame.width
     # Rounding may put the far edge a hair outside the grid, which Pillow refuses.
     bottom, right = min(float(size), (frame.top + height) * down), min(float(size), (frame.left + width) * across)
-    box = (frame.left * across, frame.top * down, right, bottom)
-    resized = [
-        Image.fromarray(np.ascontiguousarray(plane[..., index])).resize((width, height), Image.Resampling.BILINEAR, box=box)
-        for index in range(plane.shape[2])
-    ]
-    return np.stack([np.asarray(one, np.float32) for one in resized], axis=-1)
+    count = plane.shape[2]
+    box = (frame.top * down, bottom), (frame.left * across, right)
+    if _columns_first((size, size), (height, width)):
+        tall = [_resized(plane[..., at], height=height, between=box[0]) for at in range(count)]
+        for rows in _bands(height, width * count):
+            parts = [_resized(each[rows], width=width, between=box[1]) for each in tall]
+            yield (rows, slice(0, width)), np.stack(parts, axis=-1)
+    else:
+        wide = [_resized(plane[..., at], width=width, between=box[1]) for at in range(count)]
+        for columns in _bands(width, height * count):
+            parts = [_resized(each[:, columns], height=height, between=box[0]) for each in wide]
+            yield (slice(0, height), columns), np.stack(parts, axis=-1)
 
 
 def to_range(image: NDArray[np.float32], input_range: tuple[float, float]) -> NDArray[np.float32]:
@@ -221,6 +301,61 @@ def _under_centres(cells: NDArray[np.intp], count: int, into: int) -> NDArray[np
     return (2 * cells + 1) * into // (2 * count)
 
 
-def _require(array: NDArray[np.generic], dimensions: int, size: int) -> None:
-    if array.ndim != dimensions or size < 1:
-        raise ValueError(f"expected {dimensions} dimensions and a size of at least 1, got shape {array.shape} and size {size}")
+def _resized(
+    plane: NDArray[np.float32],
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    between: tuple[float, float] | None = None,
+) -> NDArray[np.float32]:
+    """Resize a plane along one of its axes, from a stretch of it or from all of it.
+
+    Pillow's bilinear filter widens when it shrinks, and so antialiases.
+    """
+    rows, columns = plane.shape
+    if height is None:
+        first, last = between or (0.0, float(columns))
+        box = (first, 0.0, last, float(rows))
+    else:
+        first, last = between or (0.0, float(rows))
+        box = (0.0, first, float(columns), last)
+    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+    shape = (columns if width is None else width, rows if height is None else height)
+    return np.asarray(image.resize(shape, Image.Resampling.BILINEAR, box=box), np.float32)
+
+
+def _bands(count: int, length: int) -> Iterator[slice]:
+    """Split lines of this length into bands of `AT_ONCE` pixels, or of one line."""
+    step = max(1, AT_ONCE // length)
+    for start in range(0, count, step):
+        yield slice(start, min(count, start + step))
+
+
+def _gathered(parts: Iterator[Part], original_size: tuple[int, int]) -> NDArray[np.float32]:
+    where, part = next(parts)
+    if part.shape[:2] == tuple(original_size):
+        return part
+    whole = np.empty((*original_size, part.shape[2]), np.float32)
+    whole[where] = part
+    for where, part in parts:
+        whole[where] = part
+    return whole
+
+
+def _columns_first(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether Pillow resizes along the columns first, which decides the last bits; sizes are (height, width)."""
+    (height, width), (into_height, into_width) = before, after
+    return height > into_height and height - into_height > 2 * (width - into_width) and _pillow_chooses_the_order()
+
+
+@functools.cache
+def _pillow_chooses_the_order() -> bool:
+    """Whether this Pillow begins with the columns where that saves work; earlier ones always begin with the rows."""
+    plane = np.random.default_rng(0).random((40, 9), np.float32)
+    at_once = Image.fromarray(plane).resize((7, 5), Image.Resampling.BILINEAR)
+    return bool(np.array_equal(np.asarray(at_once), _resized(_resized(plane, height=5), width=7)))
+
+
+def _require(shape: tuple[int, ...], dimensions: int, size: int) -> None:
+    if len(shape) != dimensions or size < 1:
+        raise ValueError(f"expected {dimensions} dimensions and a size of at least 1, got shape {shape} and size {size}")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 
 from . import raster
+from .intensities import Intensities
 from .reader import Header, Reader
 
 READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"), raster)
@@ -58,10 +59,6 @@ def read_header(path: Path) -> Header:
     return _reader(path).read_header(path)
 
 
-# Colours that differ by no more than this, of 1, are grey: JPEG rounds chroma, scanners tint.
-TINT = 0.1
-
-
 def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float] | None) -> NDArray[np.float32]:
     """Read an image as intensities.
 
@@ -87,6 +84,11 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
         If the file cannot be read, has no range of its own and none is given, holds infinities or NaN, or is in colour where
         one channel is wanted.
     """
+    return read_rows(path, channels=channels, intensity_range=intensity_range)[:]
+
+
+def read_rows(path: Path, *, channels: int, intensity_range: tuple[float, float] | None) -> Intensities:
+    """Read an image as `read_image` does, but keep the file's own numbers: rows become intensities when they are asked for."""
     if channels not in (1, 3):
         raise ValueError(f"a backbone takes 1 or 3 channels, not {channels}")
     values, header = _reader(path).read_intensities(path)
@@ -94,21 +96,7 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
     if problem:
         raise TedmError(f"{path}: {problem}")
     black, white = black_and_white(header, intensity_range)
-    numbers = values.astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise TedmError(f"{path}: holds NaN or infinite values; replace them")
-    image = ((numbers - black) / (white - black)).clip(0.0, 1.0).astype(np.float32)
-    if channels == 1 and image.shape[2] == 3:
-        apart = float((image.max(axis=2) - image.min(axis=2)).max())
-        if apart > TINT:
-            raise TedmError(
-                f"{path}: is in colour, and the backbone was trained on grey images; make it grey in the way that is right for "
-                'it (in Pillow: image.convert("L")), or use a backbone of three channels'
-            )
-        # Pillow's weights: they sum to 65536, and on float32 the sums are exact, so that equal channels give themselves.
-        red, green, blue = np.moveaxis(image.astype(np.float64), -1, 0)
-        image = ((red * 19595 + green * 38470 + blue * 7471) / 65536).astype(np.float32)[..., None]
-    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], channels)))
+    return Intensities(values, black=black, white=white, channels=channels, what=str(path))
 
 
 def has_own_range(header: Header) -> bool:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError, raise_listed
 from tedm.store.settings import Geometry
 
-from .geometry import to_square_image
-from .read import read_image
+from .square import read_square
 
 
 def read_squares(
@@ -53,8 +52,8 @@ def read_squares(
     problems = []
     for number, path in enumerate(paths):
         try:
-            image = read_image(path, channels=channels, intensity_range=intensity_range)
-            squares[number] = to_square_image(image, size, geometry).transpose(2, 0, 1)
+            square = read_square(path, size, channels=channels, geometry=geometry, intensity_range=intensity_range)
+            squares[number] = square.transpose(2, 0, 1)
         except TedmError as error:
             problems.append(str(error))
     raise_listed(f"{len(problems)} of {len(paths)} images could not be read", problems)

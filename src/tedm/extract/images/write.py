@@ -17,7 +17,7 @@ from PIL import Image
 from tedm.files import write_whole
 from tedm.store.settings import Geometry
 
-from .geometry import from_square, from_square_probabilities
+from .geometry import from_square_probabilities, probability_bands, square_bands
 
 REMEDY = "make room; what was written before is whole"
 
@@ -72,12 +72,11 @@ def write_prediction(
     Path
         The PNG.
     """
-    original = from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry)
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    decisive = original
-    if uncalibrated is not None:
-        decisive = from_square_probabilities(np.asarray(uncalibrated, np.float32), original_size, geometry)
-    mask = decisive.argmax(axis=-1).astype(np.uint8)
+    decisive = np.asarray(probabilities if uncalibrated is None else uncalibrated, np.float32)
+    mask = np.empty(original_size, np.uint8)
+    for where, part in probability_bands(decisive, original_size, geometry):
+        mask[where] = part.argmax(axis=-1)
     if cleaning is not None:
         square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
         mask = cleaning.enlarged(square / len(probabilities) ** 2)(mask)
@@ -88,7 +87,7 @@ def write_prediction(
     write_whole(path, picture.getvalue(), remedy=REMEDY)
     if keep_probabilities:
         array = io.BytesIO()
-        np.save(array, original)
+        np.save(array, from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry))
         write_whole(folder / f"{name}.npy", array.getvalue(), remedy=REMEDY)
     return path
 
@@ -114,8 +113,10 @@ def write_uncertainty(
     original_size, geometry
         See `write_prediction`.
     """
-    planes = from_square(np.stack(list(maps.values()), axis=-1), original_size, geometry)
-    for at, kind in enumerate(maps):
+    for kind, values in maps.items():
+        grey = np.empty(original_size, np.uint8)
+        for where, part in square_bands(values[..., np.newaxis], original_size, geometry):
+            grey[where] = np.rint(255 * part[..., 0].clip(0, 1))
         picture = io.BytesIO()
-        Image.fromarray(np.rint(255 * planes[..., at].clip(0, 1)).astype(np.uint8)).save(picture, format="PNG")
+        Image.fromarray(grey).save(picture, format="PNG")
         write_whole(folder / f"{name}-{kind}.png", picture.getvalue(), remedy=REMEDY)

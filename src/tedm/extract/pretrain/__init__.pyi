@@ -1,5 +1,5 @@
 from .curve import Point, write_curve
-from .diffusion import pretrain_diffusion
+from .diffusion import pretrain_diffusion, require_clear_way, require_numbers
 from .progress import TrainingReport
 from .state import Format
 from .validation import choose_held_out
@@ -10,5 +10,7 @@ __all__ = [
     "TrainingReport",
     "choose_held_out",
     "pretrain_diffusion",
+    "require_clear_way",
+    "require_numbers",
     "write_curve",
 ]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.backbones import load_backbone
 from tedm.extract.backbones.backbone import Backbone, require_device, require_size
+from tedm.files import require_writable
 from tedm.signals import deferred_signals
 from tedm.store.settings import Precision
 
@@ -134,15 +135,18 @@ def pretrain_diffusion(
         _require_images(held_out, "held out")
         if held_out.shape[1:] != images.shape[1:]:
             raise TedmError(f"images held out are of shape {held_out.shape[1:]}, those to train on of {images.shape[1:]}")
-    _require_numbers(
-        {"iterations": iterations, "batch size": batch_size, "accumulate": accumulate}
-        | {"state every": state_every, "report every": report_every},
-        {"samples": samples, "checkpoint every": checkpoint_every},
-        {"learning rate": learning_rate} | ({} if clip_gradient is None else {"clip gradient": clip_gradient}),
-        ema_decay,
+    require_numbers(
+        iterations=iterations,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        state_every=state_every,
+        report_every=report_every,
+        samples=samples,
+        checkpoint_every=checkpoint_every,
+        learning_rate=learning_rate,
+        clip_gradient=clip_gradient,
+        ema_decay=ema_decay,
     )
-    if batch_size % accumulate:
-        raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
     if len(images) < batch_size:
         raise TedmError(
             f"{len(images)} images are too few for batches of {batch_size}; give more, or ask for a smaller batch size"
@@ -169,7 +173,7 @@ def pretrain_diffusion(
     learner = Learner(settings, require_device(device))
     curve = LossCurve()
     state = state_path(checkpoint)
-    _require_clear_way(checkpoint, state, resume=resume)
+    require_clear_way(checkpoint, resume=resume)
     say = log or (lambda line: None)
     if resume:
         curve, differences = read_state(learner, state)
@@ -229,9 +233,30 @@ def _require_images(images: NDArray[np.float32], what: str) -> None:
         )
 
 
-def _require_numbers(
-    at_least_one: dict[str, int], at_least_zero: dict[str, int], above_zero: dict[str, float], ema_decay: float
+def require_numbers(
+    *,
+    iterations: int,
+    batch_size: int,
+    accumulate: int,
+    state_every: int,
+    report_every: int,
+    samples: int,
+    checkpoint_every: int,
+    learning_rate: float,
+    clip_gradient: float | None,
+    ema_decay: float,
 ) -> None:
+    """Refuse numbers that no training can have, all at once; see `pretrain_diffusion`. It needs no images.
+
+    Raises
+    ------
+    TedmError
+        If there is such a number.
+    """
+    at_least_one = {"iterations": iterations, "batch size": batch_size, "accumulate": accumulate}
+    at_least_one |= {"state every": state_every, "report every": report_every}
+    at_least_zero = {"samples": samples, "checkpoint every": checkpoint_every}
+    above_zero = {"learning rate": learning_rate} | ({} if clip_gradient is None else {"clip gradient": clip_gradient})
     problems = [f"{name} is {value}; use at least 1" for name, value in at_least_one.items() if value < 1]
     problems += [f"{name} is {value}; use at least 0" for name, value in at_least_zero.items() if value < 0]
     problems += [
@@ -242,9 +267,19 @@ def _require_numbers(
     if not 0 <= ema_decay < 1:
         problems.append(f"ema decay is {ema_decay:g}; use a number from 0 to below 1, for example {EMA_DECAY:g}")
     raise_listed("cannot train", problems)
+    if batch_size % accumulate:
+        raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
 
 
-def _require_clear_way(checkpoint: Path, state: Path, *, resume: bool) -> None:
+def require_clear_way(checkpoint: Path, *, resume: bool) -> None:
+    """Refuse a checkpoint that is there or cannot be written, and a run that is there or not; asked before images are read.
+
+    Raises
+    ------
+    TedmError
+        If `resume` does not fit what is there, or the place cannot be written.
+    """
+    state = state_path(checkpoint)
     if not checkpoint.parent.is_dir():
         raise TedmError(f"there is no folder {checkpoint.parent} for the checkpoint; make it first")
     if resume and not state.exists():
@@ -253,3 +288,4 @@ def _require_clear_way(checkpoint: Path, state: Path, *, resume: bool) -> None:
         raise TedmError(f"an unfinished run lies at {state}; ask to --resume it, or delete it to start again")
     if not resume and checkpoint.exists():
         raise TedmError(f"{checkpoint} is there already; delete it, or name another checkpoint")
+    require_writable(checkpoint, what="the checkpoint", remedy="make room or choose another path")

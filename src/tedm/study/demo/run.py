@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tedm.files import require_new, write_whole
+from tedm.files import filled_folder, write_whole
 from tedm.heads import (
     Segmenter,
     Table,
@@ -61,40 +61,40 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
     TedmError
         If nilearn is not installed, or the folder is taken or cannot be written.
     """
-    require_new(folder)
-    with progress("extracting") as show:
-        store = template_store(folder, timesteps=TIMESTEPS, progress=show)
-    log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps")
-    heads: dict[str, Segmenter] = {}
-    jobs = [(name, n) for n in SIZES for name in (*METHODS, *(f"timestep:{t}" for t in PROBED))]
-    with progress("fitting") as show:
-        for number, (name, n) in enumerate(jobs, 1):
-            iterations = ITERATIONS if name in METHODS else PROBE_ITERATIONS
-            key = f"{name.replace(':', '')}-{n}"
-            heads[key] = fit(store, method_named(name), images=n, iterations=iterations)
-            save_head(heads[key], folder / "heads" / key)
-            show(number, len(jobs))
-    with progress("evaluating") as show:
-        records = evaluate(store, heads, progress=show)
-    write_records(records, folder / "records.csv")
-    table = summarise(records)
-    text = f"{table.to_markdown()}\n{CAUTION}\n"
-    write_whole(folder / "table.md", text.encode(), remedy="name another folder")
-    _draw(store, {name: heads[f"{name}-{SIZES[-1]}"] for name in METHODS}, folder / "overlays.png")
-    largest = [f"{name}-{SIZES[-1]}" for name in METHODS]
-    write_evaluation(
-        folder / "evaluation",
-        store,
-        heads,
-        records,
-        title="tedm-demo: grey and white matter in slices of a brain template",
-        command=command,
-        words=[CAUTION],
-        shown=[*largest, f"timestep1-{SIZES[-1]}"],
-        ranked_by=largest[0],
-        what="the store of the demo",
-    )
-    write_report([folder / "evaluation"], folder / "report.html")
+    with filled_folder(folder):
+        with progress("extracting") as show:
+            store = template_store(folder, timesteps=TIMESTEPS, progress=show)
+        log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps")
+        heads: dict[str, Segmenter] = {}
+        jobs = [(name, n) for n in SIZES for name in (*METHODS, *(f"timestep:{t}" for t in PROBED))]
+        with progress("fitting") as show:
+            for number, (name, n) in enumerate(jobs, 1):
+                iterations = ITERATIONS if name in METHODS else PROBE_ITERATIONS
+                key = f"{name.replace(':', '')}-{n}"
+                heads[key] = fit(store, method_named(name), images=n, iterations=iterations)
+                save_head(heads[key], folder / "heads" / key)
+                show(number, len(jobs))
+        with progress("evaluating") as show:
+            records = evaluate(store, heads, progress=show)
+        write_records(records, folder / "records.csv")
+        table = summarise(records)
+        text = f"{table.to_markdown()}\n{CAUTION}\n"
+        write_whole(folder / "table.md", text.encode(), remedy="name another folder")
+        _draw(store, {name: heads[f"{name}-{SIZES[-1]}"] for name in METHODS}, folder / "overlays.png")
+        largest = [f"{name}-{SIZES[-1]}" for name in METHODS]
+        write_evaluation(
+            folder / "evaluation",
+            store,
+            heads,
+            records,
+            title="tedm-demo: grey and white matter in slices of a brain template",
+            command=command,
+            words=[CAUTION],
+            shown=[*largest, f"timestep1-{SIZES[-1]}"],
+            ranked_by=largest[0],
+            what="the store of the demo",
+        )
+        write_report([folder / "evaluation"], folder / "report.html")
     return table
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tedm.errors import TedmError
-from tedm.files import write_whole
+from tedm.files import require_writable, write_whole
 from tedm.heads import LEAVE_OUT, EmptyTruth
 from tedm.show.report import GENERATOR, Section, report_html
 from tedm.study.report.evaluation import Evaluation, convention_of_numbers, read_evaluation, told_apart
@@ -20,13 +20,16 @@ from tedm.study.report.result import MAKERS, read_result
 from tedm.study.report.scores import scores_section
 from tedm.text import counted, listed
 
+REMEDY = "name another place with --out"
+
 
 def require_replaceable(out: Path) -> None:
     """Refuse a place that something else than an earlier report has, before any work."""
     if out.is_dir():
         raise TedmError(f"{out} is a folder; name a file with --out, {out / 'report.html'} say")
-    if out.exists() and GENERATOR.encode() not in out.read_bytes()[:1000]:
+    if out.is_file() and GENERATOR.encode() not in out.read_bytes()[:1000]:
         raise TedmError(f"{out} exists and is no report of tedm-report; name another file with --out, or delete it")
+    require_writable(out, what="the report", remedy=REMEDY)
 
 
 def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None, empty: EmptyTruth | None = None) -> int:
@@ -73,7 +76,7 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
         sections,
         made_by=version("tedm"),
     ).encode()
-    write_whole(out, html, what="the report", remedy="name another place with --out")
+    write_whole(out, html, what="the report", remedy=REMEDY)
     return len(html)
 
 
