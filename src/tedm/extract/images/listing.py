@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.foreign import require_plain
 
 from .read import READERS, stem_of, suffix_of
 
@@ -67,10 +69,11 @@ class Row:
 def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
     """Read a CSV; its rows in their order, and what is wrong with lines that are left out."""
     try:
+        require_plain(path)
         with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
             reader = csv.reader(file)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
     except OSError as error:
         raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
@@ -93,7 +96,14 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
         if not row["image"]:
             problems.append(f"{where}: no image")
             continue
+        if any("\0" in cell for cell in cells):
+            problems.append(f"{where}: a cell holds a NUL character; write it again as text")
+            continue
         image, mask = folder / row["image"], folder / row["mask"] if row.get("mask") else None
+        endless = [file for file in (image, mask) if file is not None and not _ends(file)]
+        if endless:
+            problems.append(f"{where}: {endless[0]} is no file, but a pipe or a device; name a file")
+            continue
         name, patient = row.get("name") or stem_of(image), row.get("patient", "")
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
@@ -102,6 +112,15 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
         unsaid = frozenset(column for column, is_said in said.items() if not is_said)
         rows.append(Row(where, name, image, mask, split, group or name, patient, domain, unsaid))
     return rows, problems
+
+
+def _ends(path: Path) -> bool:
+    """Tell whether a path is none of a pipe, a device or a socket, which may never end; one that is not there is none."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return True
+    return kind in (stat.S_IFREG, stat.S_IFDIR)
 
 
 def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
