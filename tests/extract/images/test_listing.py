@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,30 @@ def test_a_patient_in_two_splits_and_a_name_used_twice_are_told_with_their_place
     assert "line 2, line 3: 2 images of the name a; give each its own in a column `name`" in problems
     assert "group p1 is in train (line 2) and test (line 3); keep it in one split" in problems
     assert any("cannot be a file's name" in problem for problem in problems)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    lines = ("image,mask", f"{tmp_path}/pipe.png,", "a.png,/dev/zero", "b.png,")
+    rows, problems = rows_of_csv(csv(tmp_path, *lines))
+    assert [row.name for row in rows] == ["b"]
+    assert problems == [
+        f"line 2: {tmp_path}/pipe.png is no file, but a pipe or a device; name a file",
+        "line 3: /dev/zero is no file, but a pipe or a device; name a file",
+    ]
+    with pytest.raises(TedmError, match="pipe.png is no plain file"):
+        rows_of_csv(tmp_path / "pipe.png")
+
+
+def test_a_cell_with_a_nul_and_a_giant_cell_are_refused(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "image,group", "a\0.png,", "b.png,g\0", "c.png,g"))
+    assert [row.name for row in rows] == ["c"]
+    assert problems == [f"line {line}: a cell holds a NUL character; write it again as text" for line in (2, 3)]
+    with pytest.raises(TedmError, match="no CSV in UTF-8"):
+        rows_of_csv(csv(tmp_path, "image", "x" * 10**6))
+
+
+def test_images_elsewhere_are_allowed(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "image", "../scans/a.png", "/data/b.png"))
+    assert problems == []
+    assert [str(row.image) for row in rows] == [f"{tmp_path}/clinic/../scans/a.png", "/data/b.png"]

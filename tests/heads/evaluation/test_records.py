@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -55,3 +56,49 @@ def test_files_that_hold_no_records_are_refused(tmp_path: Any) -> None:
         read_records(path)
     with pytest.raises(TedmError, match="cannot write"):
         write_records([], tmp_path / "missing" / "scores.csv")
+
+
+def test_names_that_are_no_utf_8_come_back(tmp_path: Any) -> None:
+    rows = [record(image="scan \udcff"), record(image="scan \udcfe", domain="h\udce4r")]
+    write_records(rows, tmp_path / "scores.csv")
+    assert read_records(tmp_path / "scores.csv") == rows
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("dice", "1.5", "dice should be from 0 to 1, or nan, got 1.5"),
+        ("iou", "inf", "iou should be from 0 to 1"),
+        ("recall", "-0.1", "recall should be from 0 to 1"),
+        ("precision", "", "precision should be float"),
+        ("n", "-1", "should not be below 0"),
+        ("labels_used", "-4", "should not be below 0"),
+        ("seed", "1.0", "seed should be int"),
+        ("class_value", "9" * 5000, "class_value should be int, got '9999"),
+    ],
+)
+def test_a_score_out_of_its_range_is_refused_with_its_line(tmp_path: Any, column: str, value: str, said: str) -> None:
+    path = tmp_path / "scores.csv"
+    write_records([record(), record(image="b")], path)
+    titles, first, second = path.read_text().splitlines()
+    cells = second.split(",")
+    cells[titles.split(",").index(column)] = value
+    path.write_text("\n".join([titles, first, ",".join(cells)]))
+    with pytest.raises(TedmError, match=f"(?s)line 3: .*{said}") as refused:
+        read_records(path)
+    assert len(str(refused.value)) < 400
+
+
+def test_an_image_that_is_scored_twice_is_refused(tmp_path: Any) -> None:
+    write_records([record(), record(image="b"), record(dice=0.9)], tmp_path / "scores.csv")
+    with pytest.raises(TedmError, match="line 4: the same image, class and head as line 2"):
+        read_records(tmp_path / "scores.csv")
+
+
+def test_a_pipe_and_a_giant_field_are_refused(tmp_path: Any) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TedmError, match="pipe is no plain file"):
+        read_records(tmp_path / "pipe")
+    write_records([record(image="x" * 10**6)], tmp_path / "scores.csv")
+    with pytest.raises(TedmError, match="cannot read the records"):
+        read_records(tmp_path / "scores.csv")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,3 +78,39 @@ def test_places_are_counted_from_the_best() -> None:
         Place("x", "worst", "4 of 4", "d"),
         Place("y", "best", "1 of 1", "f"),
     ]
+
+
+def npz(**changes: object) -> bytes:
+    with np.load(io.BytesIO(packed(examples(), (0, 7))[1])) as arrays:
+        kept = dict(arrays) | changes
+    out = io.BytesIO()
+    np.savez_compressed(out, **{name: array for name, array in kept.items() if array is not None})
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"truths": np.full((1, 1), 9, np.uint8)},
+        {"truths": np.zeros((10**4, 10**5), np.uint8)},
+        {"predictions": None},
+        {"predictions": np.zeros((0, 0), np.uint8)},
+        {"pictures": np.array([{}], object)},
+        {"pictures": np.ones((1, 1), np.float64)},
+        {"classes": np.array([0.5])},
+        {"classes": np.arange(999)},
+    ],
+)
+def test_arrays_that_are_not_what_they_should_be_are_refused_before_they_take_memory(changes: dict[str, Any]) -> None:
+    rows = list(csv.reader(io.StringIO(packed(examples(), (0, 7))[0])))
+    with pytest.raises(ValueError, match="."):
+        unpacked(rows, npz(**changes))
+
+
+def test_a_truth_of_no_class_is_refused() -> None:
+    text, arrays = packed(examples(), (0, 7))
+    with np.load(io.BytesIO(arrays)) as kept:
+        truths = kept["truths"].copy()
+    truths[0, 0, 0] = 9
+    with pytest.raises(ValueError, match="of no class"):
+        unpacked(list(csv.reader(io.StringIO(text))), npz(truths=truths))

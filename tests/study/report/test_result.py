@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -115,3 +116,33 @@ def test_a_damaged_table_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "p" / "fits.csv").unlink()
     with pytest.raises(TedmError, match=r"cannot read .*fits\.csv.*tedm-probe"):
         result.rows_of("fits.csv")
+
+
+def test_a_link_out_of_the_folder_and_a_pipe_in_it_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a,b\n")
+    folder = made(tmp_path / "p")
+    (folder / "fits.csv").unlink()
+    (folder / "fits.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(TedmError, match=r"fits\.csv is a link out of its folder; put the file itself there"):
+        read_result(folder)
+    (folder / "fits.csv").unlink()
+    os.mkfifo(folder / "fits.csv")
+    with pytest.raises(TedmError, match=r"fits\.csv is not there"):
+        read_result(folder)
+    (folder / "fits.csv").unlink()
+    (folder / "fits.csv").symlink_to("dice.csv")
+    assert read_result(folder).rows_of("fits.csv") == [["t", "dice"], ["1", "0.9"]]
+
+
+def test_a_description_that_is_nested_deeply_is_damaged(tmp_path: Path) -> None:
+    path = made(tmp_path / "p") / DESCRIPTION
+    path.write_text("[" * 100_000)
+    with pytest.raises(TedmError, match=r"result\.json is damaged \(it is nested deeper"):
+        read_result(path.parent)
+
+
+def test_names_that_are_no_utf_8_come_back(tmp_path: Path) -> None:
+    rows = "image,dice\nscan \udcff,1\n"
+    read = read_result(made(tmp_path / "p", content=CONTENT | {"fits.csv": rows}, title="of \udcfe"))
+    assert read.rows_of("fits.csv")[1] == ["scan \udcff", "1"]
+    assert read.title == "of \udcfe"

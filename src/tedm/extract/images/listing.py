@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.foreign import require_plain
 
 from .read import READERS, broken_link, stem_of, suffix_of
 
@@ -87,7 +89,14 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
         if not row["image"]:
             problems.append(f"{where}: no image")
             continue
+        if any("\0" in cell for cell in cells):
+            problems.append(f"{where}: a cell holds a NUL character; write it again as text")
+            continue
         image, mask = folder / row["image"], folder / row["mask"] if row.get("mask") else None
+        endless = [file for file in (image, mask) if file is not None and not _ends(file)]
+        if endless:
+            problems.append(f"{where}: {endless[0]} is no file, but a pipe or a device; name a file")
+            continue
         name, patient = row.get("name") or stem_of(image), row.get("patient", "")
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
@@ -106,10 +115,11 @@ def columns_of_csv(path: Path) -> list[str]:
 
 def _lines_of_csv(path: Path) -> list[tuple[int, list[str]]]:
     try:
+        require_plain(path)
         with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
             reader = csv.reader(file)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
     except OSError as error:
         raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
@@ -138,6 +148,15 @@ class _Spellings:
 def composed(name: str) -> str:
     """Return the one spelling in which two spellings of a name are equal: letters with their accents."""
     return unicodedata.normalize("NFC", name)
+
+
+def _ends(path: Path) -> bool:
+    """Tell whether a path is none of a pipe, a device or a socket, which may never end; one that is not there is none."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return True
+    return kind in (stat.S_IFREG, stat.S_IFDIR)
 
 
 def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:

@@ -11,7 +11,10 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
-from typing import Any, cast
+from math import isfinite
+from typing import Any, cast, get_type_hints
+
+import msgspec
 
 from tedm.errors import TedmError
 from tedm.heads.base.head import Capabilities, Head, HeadOptions
@@ -130,15 +133,34 @@ def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], 
     ------
     TedmError
         If no registered head is of that class.
+    TypeError, ValueError
+        If it does not take an argument, or not a value like that.
     """
     registered = _registered()
     kind = head.partition(":")[0]
     for name in dict.fromkeys([kind, *registered]):
         if name in registered and registered[name].class_name == class_name:
             cls = registered[name].load()
+            if registered[name].package is None:
+                _require_types(cls, arguments)
             where = {"device": device} if cls.capabilities.takes_device else {}
             return cls(**{**arguments, **where})
     raise TedmError(f"there is no head of kind {class_name!r} here; install the package that it is from, or a newer tedm")
+
+
+def _require_types(cls: type[Head], arguments: Mapping[str, JsonValue]) -> None:
+    """Refuse values of other types than the arguments of one of our own heads have, and numbers without end."""
+    hints = get_type_hints(cls.__init__)
+    for name, value in arguments.items():
+        if name not in hints or name == cls.capabilities.parameters:  # the constructor says so; an estimator's own may be any
+            continue
+        try:
+            msgspec.convert(value, hints[name], str_keys=True)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{name}: {error}") from error
+        numbers = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+        if any(isinstance(number, float) and not isfinite(number) for number in numbers):
+            raise ValueError(f"{name} holds what is no finite number")
 
 
 @dataclass(frozen=True)

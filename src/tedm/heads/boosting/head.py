@@ -26,6 +26,7 @@ from tedm.heads.base.predictor import opinions_in_parts
 from tedm.heads.boosting.cluster import train_on_cluster
 from tedm.heads.boosting.external_memory import Pages, plan_pages, positions_of, require_disk, some_rows
 from tedm.heads.boosting.importance import feature_importance
+from tedm.heads.boosting.model import read_trees
 from tedm.heads.boosting.xgboost_calls import give_back, interruptible, speaking
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
@@ -212,12 +213,9 @@ class XGBoostHead(Classifier):
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the trees."""
+        trees = read_trees(folder / MODEL, features=features, classes=classes)
         self.classes_, self.n_features_in_ = np.arange(classes), features
-        self.booster_ = xgboost.Booster({"verbosity": 0}, model_file=folder / MODEL)
-        shown = self.booster_.attr("classes")
-        if shown is None or self.booster_.num_features() != features:
-            raise ValueError(f"{MODEL} is not of this head")
-        self._present = np.array([int(index) for index in shown.split(",")])
+        self.booster_, self._present = trees.booster, trees.present
         self.n_iter_ = self.booster_.num_boosted_rounds()
 
     def _probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -250,8 +250,12 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         estimator = read_estimator(folder / FILE)
         require_classifier(estimator)
         known = np.asarray(estimator.classes_)
-        if estimator.n_features_in_ != features or known.dtype.kind not in "iu" or not np.isin(known, np.arange(classes)).all():
+        inside = known.ndim == 1 and known.dtype.kind in "iu" and np.isin(known, np.arange(classes)).all()
+        if estimator.n_features_in_ != features or not inside or len(np.unique(known)) < max(len(known), 1):
             raise ValueError(f"{FILE} is of other features or classes than head.json")
+        named = str(self.estimator).removeprefix(FROM_OBJECT).rpartition(".")[2]
+        if named != type(estimator).__name__:
+            raise ValueError(f"{FILE} is a {type(estimator).__name__}, head.json says {named[:100]}")
         self.estimator_ = estimator
         self.classes_, self.n_features_in_ = np.arange(classes), features
         if isinstance(self.estimator, str) and self.estimator.startswith(FROM_OBJECT):
@@ -274,10 +278,16 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return validate_data(self, X, reset=False, ensure_all_finite=self._finite())
 
     def _probabilities(self, X: NDArray[np.float32]) -> NDArray[np.floating]:
-        if hasattr(self.estimator_, "predict_proba"):
-            return self._all_classes(self.estimator_.predict_proba(X))
-        votes: NDArray[np.floating] = (self.estimator_.predict(X)[:, None] == self.classes_).astype(np.float64)
-        return votes
+        try:
+            if not hasattr(self.estimator_, "predict_proba"):
+                votes: NDArray[np.floating] = (self.estimator_.predict(X)[:, None] == self.classes_).astype(np.float64)
+                return votes
+            given = np.asarray(self.estimator_.predict_proba(X))
+        except Exception as error:  # an estimator of others, perhaps from a file of others
+            raise TedmError(f"{name_of(self.estimator_)} cannot predict from these rows: {one_line(error)}") from error
+        if given.shape != (len(X), len(self.estimator_.classes_)):
+            raise TedmError(f"{name_of(self.estimator_)} gives probabilities of another shape than rows and classes")
+        return self._all_classes(given)
 
     def _all_classes(self, probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return probabilities with zeros for the classes that no row showed."""

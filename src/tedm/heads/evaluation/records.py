@@ -10,10 +10,12 @@ import csv
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, astuple, dataclass, fields
+from math import isnan
 from pathlib import Path
 
 from tedm.errors import TedmError, raise_listed
 from tedm.files import table_text, write_table
+from tedm.foreign import require_plain
 from tedm.text import listed
 
 
@@ -60,6 +62,9 @@ class Record:
 COLUMNS = tuple(field.name for field in fields(Record))
 # A table of an earlier version lacks the measures that came after it: these have a default.
 REQUIRED = tuple(field.name for field in fields(Record) if field.default is MISSING)
+# What is scored once: a head on a class of an image.
+SCORED = ("method", "n", "seed", "domain", "split", "image", "class_value", "resolution")
+COUNTS, PARTS = ("n", "labels_used"), ("dice", "precision", "recall", "iou")
 _READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float}  # annotations are strings here
 
 
@@ -94,26 +99,34 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
     Raises
     ------
     TedmError
-        If the file cannot be read, lacks a column, or holds something else than numbers where numbers belong; all problems at
-        once, with their lines.
+        If the file cannot be read, lacks a column, holds something else than numbers of their range where numbers belong, or
+        an image's class twice; all problems at once, with their lines.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:  # -sig: spreadsheets add a byte order mark
+        require_plain(Path(path))
+        # -sig: spreadsheets add a byte order mark; surrogateescape: the names of files need not be UTF-8
+        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             titles = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise TedmError(f"cannot read the records of {path}: {error}") from error
     missing = [column for column in REQUIRED if column not in titles]
     if missing:
         raise TedmError(f"{path} is no table of records: it has no column {listed(missing)}")
     records: list[Record] = []
     problems: list[str] = []
+    lines: dict[tuple[object, ...], int] = {}
     for line, row in rows:
         try:
-            records.append(_record(row))
+            record = _record(row)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
+            continue
+        scored = tuple(getattr(record, column) for column in SCORED)
+        if (first := lines.setdefault(scored, line)) != line:
+            problems.append(f"line {line}: the same image, class and head as line {first}")
+        records.append(record)
     raise_listed(f"{path} holds rows that are no records", problems)
     return records
 
@@ -130,5 +143,11 @@ def _record(row: Mapping[str, str | None]) -> Record:
         try:
             values[field.name] = _READERS[str(field.type)](text)
         except ValueError:
-            raise ValueError(f"{field.name} should be {field.type}, got {text!r}") from None
+            raise ValueError(f"{field.name} should be {field.type}, got {text[:40]!r}") from None
+    for name in PARTS:
+        part = values.get(name)
+        if isinstance(part, float) and not isnan(part) and not 0 <= part <= 1:
+            raise ValueError(f"{name} should be from 0 to 1, or nan, got {part}")
+    if any(isinstance(count := values[name], int) and count < 0 for name in COUNTS):
+        raise ValueError(f"{listed(COUNTS)} should not be below 0")
     return Record(**values)  # type: ignore[arg-type]  # each was read as the type of its field

@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from scipy.special import expit, log_softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
+from tedm.heads.base.weights import length_of, read_weights, require_finite
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.design import ArrayDesign, BlockDesign, Design
 from tedm.heads.data.rows import RowLayout
@@ -195,9 +196,9 @@ class LogisticHead(Classifier):
         """Read the weights."""
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"its dtype is {self.dtype!r}")
-        arrays = load_file(folder / WEIGHTS)
-        if arrays["coef"].shape not in ((1, features), (classes, features)):
-            raise ValueError(f"its weights are not of {features} features and {classes} classes")
+        outputs = 1 if classes == 2 and length_of(folder / WEIGHTS, "intercept") == 1 else classes  # one stands for two classes
+        arrays = read_weights(folder / WEIGHTS, {"coef": (outputs, features), "intercept": (outputs,)})
+        require_finite(arrays, where=WEIGHTS)
         self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
         self.classes_, self.n_features_in_ = np.arange(classes), features
 

@@ -8,7 +8,6 @@ the number of its iteration or epoch, so that a fit which was interrupted goes o
 from __future__ import annotations
 
 import contextlib
-import itertools
 import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -17,13 +16,14 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
+from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.data.sampling import ClassWeight, class_weights
@@ -31,7 +31,7 @@ from tedm.heads.mlp.batches import PIXELS, ROWS, Batches, draw
 from tedm.heads.mlp.checkpoint import Checkpoint, FitState
 from tedm.heads.mlp.loop import Loop
 from tedm.heads.mlp.memory import Memory
-from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
+from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses, parameter_shapes
 from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.jsons import JsonValue
@@ -249,12 +249,19 @@ class MLPHead(Classifier):
         """Read the weights."""
         if self.hidden is not None:
             self.hidden = tuple(self.hidden)  # JSON knows lists only
-        arrays = {"seen": np.ones(classes, bool), **load_file(folder / WEIGHTS)}  # older heads saw all of their classes
-        widths = [features, *(self.hidden or hidden_sizes(classes)), classes]
-        # before a network of whatever size is made
-        if self.members * sum(a * b for a, b in itertools.pairwise(widths)) > sum(array.size for array in arrays.values()):
-            raise ValueError(f"its weights are not of {self.members} members with layers of {listed(widths)}")
-        network = Committee(self.members, features, widths[1:-1], classes, torch.Generator())
+        hidden = self.hidden or hidden_sizes(classes)
+        if not all(type(size) is int and size >= 1 for size in (self.members, *hidden)):
+            raise ValueError(f"its weights cannot be of {self.members!r} members with hidden layers of {listed(hidden)}")
+        # Older heads saw all of their classes. The file is looked at before a network of whatever size is made.
+        shapes = parameter_shapes(self.members, features, hidden, classes)
+        arrays = read_weights(folder / WEIGHTS, shapes, flags={"seen": (classes,)})
+        require_finite(arrays, where=WEIGHTS)
+        if any((array < 0).any() for name, array in arrays.items() if name.startswith("variance_")):
+            raise ValueError(f"a variance in {WEIGHTS} is negative")
+        arrays.setdefault("seen", np.ones(classes, bool))
+        if not arrays["seen"].any():
+            raise ValueError(f"no class is seen in {WEIGHTS}")
+        network = Committee(self.members, features, hidden, classes, torch.Generator())
         network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features

@@ -29,6 +29,23 @@ def hidden_sizes(classes: int) -> tuple[int, int]:
     return (128, 32) if classes < MANY_CLASSES else (256, 128)
 
 
+def parameter_shapes(members: int, features: int, hidden: Sequence[int], classes: int) -> dict[str, tuple[int, int, int]]:
+    """Return the shapes of a `Committee`'s weights and statistics by their names in its state, without making one.
+
+    Examples
+    --------
+    >>> parameter_shapes(2, 5, [], 3)
+    {'weights.0': (2, 5, 3), 'biases.0': (2, 1, 3)}
+    """
+    widths = [features, *hidden, classes]
+    shapes = {f"weights.{layer}": (members, fan_in, fan_out) for layer, (fan_in, fan_out) in enumerate(pairwise(widths))}
+    shapes |= {f"biases.{layer}": (members, 1, fan_out) for layer, fan_out in enumerate(widths[1:])}
+    for layer, width in enumerate(hidden):
+        names = (f"scales.{layer}", f"shifts.{layer}", f"mean_{layer}", f"variance_{layer}")
+        shapes |= dict.fromkeys(names, (members, 1, width))
+    return shapes
+
+
 class Committee(nn.Module):
     """Members of one architecture, independent of each other.
 

@@ -7,62 +7,33 @@ nothing in them is executed, and no backbone is inside. A folder is written asid
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from safetensors import SafetensorError
 
 from tedm.errors import TedmError
 from tedm.files import new_folder
 from tedm.heads.base.registry import remake_head
-from tedm.heads.segmenter.methods import Method, require_name
+from tedm.heads.segmenter.description import DESCRIPTION, FORMAT, read_description
 from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
-from tedm.heads.voting.temperature import Calibration
-from tedm.heads.voting.weights import VoterWeights
 from tedm.jsons import JsonValue
-from tedm.store import Arithmetic, FeatureSettings, Storage
 
-FORMAT = 1
-DESCRIPTION = "head.json"
-
-
-@dataclass(frozen=True)
-class Description:
-    """What `head.json` says, checked when it is read.
-
-    Parameters
-    ----------
-    format : int
-        1; what is added later has a default, so that older heads are read.
-    method, classes, settings, arithmetic, storage, weights, calibration, name
-        As in `Segmenter`.
-    estimator : str
-        Name of the head's class.
-    parameters : mapping
-        Arguments that make an unfitted head like this one.
-    features : int
-        Length of its rows.
-    provenance : mapping
-        What `Provenance.from_json` reads.
-    """
-
-    format: int
-    method: Method
-    classes: tuple[int, ...]
-    estimator: str
-    parameters: Mapping[str, Any]
-    features: int
-    settings: FeatureSettings
-    arithmetic: Arithmetic
-    storage: Storage
-    provenance: Mapping[str, Any]
-    weights: VoterWeights | None = None
-    calibration: Calibration | None = None
-    name: str = field(default="")
+# What reading a file that is not what it should be ends in, be it ours or of a library.
+DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    SafetensorError,
+)
+MOST_SAID = 300
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -97,10 +68,7 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
         what = "is no head (it has no head.json)" if folder.exists() else "does not exist"
         raise TedmError(f"{folder} {what}; make one with tedm-fit STORE {folder}")
     try:
-        written: Any = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        if written["format"] != FORMAT:
-            raise TedmError(f"the head {folder} has a format that this version of tedm does not know; install a newer tedm")
-        about = msgspec.convert(written, Description)
+        about = read_description(folder)
         estimator = remake_head(about.method.head, about.estimator, about.parameters, device=device)
         estimator.restore(folder, features=about.features, classes=len(about.classes))
         estimator.constructor()  # arguments that cannot be told again are of no use to whoever compares heads
@@ -114,12 +82,12 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
             provenance=Provenance.from_json(about.provenance),
             weights=about.weights,
             calibration=about.calibration,
-            name=_checked_name(about.name),
+            name=about.name,
         )
     except TedmError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        cause = (str(error) or repr(error)).splitlines()[0]
+    except DAMAGE as error:
+        cause = (str(error).strip() or repr(error)).splitlines()[0][:MOST_SAID]
         raise TedmError(f"the head {folder} is damaged ({cause}); fit it again with tedm-fit") from error
 
 
@@ -141,11 +109,3 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
         "provenance": head.provenance.to_json(),
     }
     return values
-
-
-def _checked_name(name: str) -> str:
-    """Return the name that the user gave; heads without one, and all older heads, have none."""
-    try:
-        return require_name(name) if name else ""
-    except TedmError as error:
-        raise ValueError(f"its name is {name!r}") from error

@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.files import table_text
+from tedm.foreign import unzipped
 from tedm.heads import LEAVE_OUT, EmptyTruth, Record, Segmenter, image_scores, names_in_records
+from tedm.store import IGNORE
 from tedm.text import natural
 
 COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
+MOST_BYTES = 2**29
 # Predictions side by side that are still looked at.
 MOST_SHOWN = 6
 
@@ -154,13 +157,19 @@ def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example
         If they are damaged, or do not belong together.
     """
     try:
-        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
-            classes = tuple(int(value) for value in kept["classes"])
-            if len(rows) == 1:
-                return [], classes
-            pictures, truths, predictions = kept["pictures"], kept["truths"], kept["predictions"]
-    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(io.BytesIO(arrays)) as archive:
+            contents = unzipped(archive, most=MOST_BYTES)
+        kept = {name: np.load(io.BytesIO(content), allow_pickle=False) for name, content in contents.items()}
+        classes = _classes(kept["classes.npy"])
+        if len(rows) == 1:
+            return [], classes
+        pictures, truths, predictions = (kept[f"{name}.npy"] for name in ("pictures", "truths", "predictions"))
+    except (KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(str(error) or repr(error)) from error
+    if any(array.dtype != np.uint8 or not array.size for array in (pictures, truths, predictions)) or predictions.ndim != 4:
+        raise ValueError("its arrays are not of bytes")
+    if truths.ndim != 3 or pictures.shape[3:] not in ((), (3,)) or ((truths >= len(classes)) & (truths != IGNORE)).any():
+        raise ValueError("the truths are of no class, or the pictures none")
     count, heads = predictions.shape[:2]
     if list(rows[0]) != COLUMNS or len(rows) != 1 + count * heads or pictures.shape[:3] != truths.shape:
         raise ValueError("the examples and their arrays do not belong together")
@@ -180,3 +189,9 @@ def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example
             )
         )
     return examples, classes
+
+
+def _classes(values: NDArray[Any]) -> tuple[int, ...]:
+    if values.ndim != 1 or values.dtype.kind not in "iu" or not 0 < len(values) <= IGNORE:
+        raise ValueError("its classes are none")
+    return tuple(int(value) for value in values)

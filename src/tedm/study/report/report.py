@@ -75,7 +75,7 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
         [f"Put together from {' and '.join(named)}: {listed(folders)}."],
         sections,
         made_by=version("tedm"),
-    ).encode()
+    ).encode("utf-8", "backslashreplace")  # names need not be UTF-8, a page must be
     write_whole(out, html, what="the report", remedy=REMEDY)
     return len(html)
 

@@ -18,9 +18,12 @@ from typing import Any, Literal, get_args
 
 from tedm.errors import TedmError, raise_listed
 from tedm.files import new_folder
+from tedm.foreign import MOST_JSON, bytes_of, plain_json
 
 FORMAT = 1
 DESCRIPTION = "result.json"
+# The largest file that is read, and how names that are no UTF-8 are kept.
+MOST_BYTES, NAMES = 2**28, "surrogateescape"
 
 Kind = Literal["evaluation", "probe"]
 MAKERS = {"evaluation": "tedm-evaluate STORE HEAD... --folder FOLDER", "probe": "tedm-probe STORE --out FOLDER"}
@@ -100,14 +103,15 @@ class ResultFolder:
     def bytes_of(self, name: str) -> bytes:
         """The content of one of its files; a `TedmError` if it cannot be read."""
         try:
-            return (self.path / name).read_bytes()
-        except OSError as error:
-            raise TedmError(f"cannot read {self.path / name}: {error.strerror or error}; {_again(self.kind)}") from error
+            return bytes_of(self.path / name, most=MOST_BYTES)
+        except (OSError, ValueError) as error:
+            cause = getattr(error, "strerror", None) or error
+            raise TedmError(f"cannot read {self.path / name}: {cause}; {_again(self.kind)}") from error
 
     def rows_of(self, name: str) -> list[list[str]]:
         """The rows of one of its tables, the titles of the columns first; a `TedmError` if it is damaged."""
         try:
-            rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode("utf-8-sig"), newline=""), strict=True))
+            rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode("utf-8-sig", NAMES), newline=""), strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
             raise TedmError(f"{self.path / name} is damaged ({error}); {_again(self.kind)}") from error
         uneven = [number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])]
@@ -171,9 +175,9 @@ def write_result(
     about_it = {key: value for key, value in asdict(result).items() if key != "path"}
     with new_folder(folder, what="the result", remedy="name another place") as aside:
         for name, inside in content.items():
-            (aside / name).write_bytes(inside.encode() if isinstance(inside, str) else inside)
+            (aside / name).write_bytes(inside.encode("utf-8", NAMES) if isinstance(inside, str) else inside)
         text = json.dumps({"format": FORMAT, **about_it}, indent=1, ensure_ascii=False)
-        (aside / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        (aside / DESCRIPTION).write_text(text + "\n", encoding="utf-8", errors=NAMES)
     return result
 
 
@@ -191,7 +195,7 @@ def read_result(folder: Path) -> ResultFolder:
         what = f"is no result of an evaluation or a probe (it has no {DESCRIPTION})" if folder.exists() else "does not exist"
         raise TedmError(f"{folder} {what}; make one with {' or '.join(MAKERS.values())}")
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = plain_json(bytes_of(path, most=MOST_JSON).decode("utf-8", NAMES))
         if about["format"] != FORMAT or about["kind"] not in get_args(Kind):
             raise TedmError(f"the result {folder} is of a kind that this version of tedm does not know; install a newer tedm")
         result = ResultFolder(
@@ -213,6 +217,10 @@ def read_result(folder: Path) -> ResultFolder:
     outside = [name for name in result.named if _is_outside(name)]
     if outside:
         raise TedmError(f"{path} names {outside[0]!r}, which is no file in its folder; {_again(result.kind)}")
+    # a link in a folder from elsewhere could show a file of this machine to whoever gets the report
+    linked = [name for name in result.named if (folder / name).resolve().parent != folder.resolve()]
+    if linked:
+        raise TedmError(f"{folder / linked[0]} is a link out of its folder; put the file itself there")
     gone = [f"{name} is not there" for name in result.named if not (folder / name).is_file()]
     raise_listed(f"the result {folder} is not whole; {_again(result.kind)}", gone)
     return result
