@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.text import entry
 
 
 def require_new(folder: Path) -> None:
@@ -62,13 +63,15 @@ def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> N
 def table_text(rows: Iterable[Sequence[object]]) -> str:
     """Return the text of a CSV: rows of entries, the titles of the columns first.
 
+    No text is a formula for a spreadsheet; see `tedm.text.entry`, and `tedm.text.from_entry` for whoever reads it.
+
     Examples
     --------
     >>> table_text([["image", "dice"], ["a, b", 0.5]])
     'image,dice\\n"a, b",0.5\\n'
     """
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows([entry(value) for value in row] for row in rows)
     return out.getvalue()
 
 

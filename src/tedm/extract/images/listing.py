@@ -8,13 +8,14 @@ a word wants; an empty cell in a `split` column is no split.
 from __future__ import annotations
 
 import csv
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.names import problem_of, quoted
+from tedm.text import from_entry
 
 from .read import READERS, stem_of, suffix_of
 
@@ -69,7 +70,8 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
             reader = csv.reader(file)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+            read = ((reader.line_num, [from_entry(cell.strip()) for cell in cells]) for cells in reader)
+            lines = [(number, cells) for number, cells in read if any(cells)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
     except OSError as error:
@@ -148,12 +150,8 @@ def problems_between(rows: Sequence[Row]) -> list[str]:
         by_name[row.name].append(row)
         if row.split not in SPLITS:
             problems.append(f"{row.where}: split {row.split!r}; expected train, val, test or nothing")
-        if row.name in (".", "..") or "/" in row.name or "\\" in row.name or not row.name.isprintable():
-            problems.append(f"{row.where}: name {row.name!r} cannot be a file's name, which it will become; write another")
-        elif len(os.fsencode(row.name)) > 200:
-            problems.append(
-                f"{row.where}: name {row.name[:20]!r}... is too long to become a file's name; write one up to 200 bytes"
-            )
+        if problem := problem_of(row.name):
+            problems.append(f"{row.where}: name {quoted(row.name)} {problem}; write another")
     for name, same in by_name.items():
         if len(same) > 1:
             where = ", ".join(row.where for row in same)
