@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.locks import hold_folder, let_go, open_alone
+from tedm.text import entry
 
 PLACE = "name another place"
 _HELD: set[Path] = set()  # places that this process has reserved
@@ -115,13 +116,15 @@ def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> N
 def table_text(rows: Iterable[Sequence[object]]) -> str:
     """Return the text of a CSV: rows of entries, the titles of the columns first.
 
+    No text is a formula for a spreadsheet; see `tedm.text.entry`, and `tedm.text.from_entry` for whoever reads it.
+
     Examples
     --------
     >>> table_text([["image", "dice"], ["a, b", 0.5]])
     'image,dice\\n"a, b",0.5\\n'
     """
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows([entry(value) for value in row] for row in rows)
     return out.getvalue()
 
 

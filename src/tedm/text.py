@@ -1,9 +1,71 @@
-"""What a value looks like as text: lists, counts, sizes, times, columns and order, the same in every message and table."""
+"""What a value looks like as text: lists, counts, sizes, times, columns and order, the same in every message and table.
+
+Text from files (names, domains, settings) is shown so that it cannot steer a terminal, a page or a spreadsheet: see `shown` and
+`entry`.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
+
+# Categories of Unicode that steer what shows them, or show nothing: control, format (changes of direction), lone surrogates,
+# line and paragraph separators.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# What makes a spreadsheet take text for a formula, or cut it. Full-width signs are the same to some of them.
+_FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def shown(text: str, *, lines: bool = False) -> str:
+    """Write characters that steer a terminal or a page, or that cannot be seen, as escapes.
+
+    Parameters
+    ----------
+    text : str
+    lines : bool
+        Whether ends of lines and tabs stay: those of a whole message are its own.
+
+    Examples
+    --------
+    >>> shown("scan \x1b[31m\u202e 1"), shown("a\nb"), shown("a\nb", lines=True)
+    ('scan \\x1b[31m\\u202e 1', 'a\\nb', 'a\nb')
+    """
+    if text.isprintable():
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(
+        each.encode("unicode_escape").decode() if each not in kept and unicodedata.category(each) in _UNSEEN else each
+        for each in text
+    )
+
+
+def entry(value: object) -> object:
+    """Return a value as it stands in a CSV: text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Text that reads as a number stays as it is.
+
+    Examples
+    --------
+    >>> [entry(value) for value in ("=1+1", "-scan", "-0.5", "a=b", "'=", -0.5)]
+    ["'=1+1", "'-scan", '-0.5', 'a=b', "''=", -0.5]
+    """
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value) else value
+
+
+def from_entry(text: str) -> str:
+    """Return the inverse of `entry`, for text.
+
+    Examples
+    --------
+    >>> [from_entry(text) for text in ("'=1+1", "''=", "-0.5", "'s")]
+    ['=1+1', "'=", '-0.5', "'s"]
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", text, re.ASCII) is not None
 
 
 def listed(values: Iterable[object], *, most: int | None = None) -> str:
@@ -20,7 +82,7 @@ def listed(values: Iterable[object], *, most: int | None = None) -> str:
     >>> listed((1, 10, 25)), listed("abc", most=2)
     ('1, 10, 25', 'a, b, ...')
     """
-    words = [str(value) for value in values]
+    words = [shown(str(value)) for value in values]
     return ", ".join(words if most is None or len(words) <= most else [*words[:most], "..."])
 
 
@@ -87,6 +149,7 @@ def columns(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     >>> columns([["a", "10"], ["bc", "1"]])
     ['a   10', 'bc   1']
     """
+    rows = [[shown(entry) for entry in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -11,10 +11,12 @@ import zarr
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
+from tedm.store.checks import checked, checked_classes, checked_provenance, damaged
 from tedm.store.features import Storage
-from tedm.store.place import PARTIAL, Place
+from tedm.store.place import PARTIAL, Place, cause, is_remote
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT
+from tedm.text import shown
 
 FORMAT = 1
 # What two processes that share a store need not agree on: classes come with the images, and the origin is the first one's.
@@ -58,13 +60,16 @@ class About:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Return the inverse of `to_json`; raise `KeyError` or `TypeError` if `values` is something else."""
+        """Return the inverse of `to_json`; a `ValueError` that names the key if `values` cannot be so."""
+        for key in ("settings", "arithmetic", "storage", "classes", "provenance"):
+            if key not in values:
+                raise ValueError(f"{key} is missing")
         return cls(
-            FeatureSettings.from_json(values["settings"]),
-            Arithmetic(**values["arithmetic"]),
-            Storage(**values["storage"]),
-            tuple(values["classes"]),
-            dict(values["provenance"]),
+            checked(FeatureSettings, values["settings"], "settings"),
+            checked(Arithmetic, values["arithmetic"], "arithmetic"),
+            checked(Storage, values["storage"], "storage"),
+            checked_classes(values["classes"]),
+            checked_provenance(values["provenance"]),
         )
 
 
@@ -78,19 +83,42 @@ def about_group(group: zarr.Group, address: object) -> About:
     """
     try:
         return About.from_json(_document(group))
-    except (KeyError, TypeError) as error:
-        raise TedmError(
-            f"the store {address} is damaged: its metadata {ROOT} lack or do not know {error}\n"
-            f"Bring {ROOT} back from a copy, or extract to a new path."
-        ) from error
+    except ValueError as error:
+        raise damaged(address, str(error)) from error
+
+
+def open_group(where: Place) -> zarr.Group:
+    """Open the group of a store; what is consolidated in it is not believed.
+
+    Raises
+    ------
+    TedmError
+        If its metadata are not those of a group.
+    """
+    try:
+        return zarr.open_group(where.zarr(), mode="r+", zarr_format=3, use_consolidated=False)
+    except Exception as error:  # Zarr raises this and that on documents that are not its own
+        if isinstance(error, OSError) or is_remote(error):
+            raise
+        raise damaged(where.address, shown(cause(error))) from error
 
 
 def about_place(where: Place) -> JsonObject | None:
-    """Read the same document from its file, of any format; None if there is no store of ours."""
+    """Read the same document from its file, of any format; None if there is no store of ours.
+
+    Raises
+    ------
+    TedmError
+        If the file is no JSON.
+    """
     content = where.read(ROOT)
     try:
-        about = json.loads(content)["attributes"]["tedm"] if content else None
-    except (ValueError, KeyError, TypeError):
+        document = json.loads(content) if content else None
+    except (ValueError, RecursionError) as error:
+        raise damaged(where.address, "no JSON, or too deep" if isinstance(error, RecursionError) else str(error)) from error
+    try:
+        about = document["attributes"]["tedm"]
+    except (KeyError, TypeError):
         return None
     return about if isinstance(about, dict) and "format" in about else None
 
@@ -134,8 +162,8 @@ def is_unfinished(keys: Collection[str]) -> bool:
 
 
 def _document(group: zarr.Group) -> JsonObject:
-    about: Any = group.attrs["tedm"]
-    return dict(about)
+    about: Any = group.attrs.get("tedm")
+    return dict(about) if isinstance(about, Mapping) else {}
 
 
 def _compared(about: JsonObject | None) -> JsonObject:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
+from tedm.decoding import bounded
 from tedm.errors import TedmError
+from tedm.jsons import JsonObject
 from tedm.store.place import Location, Place, cause, is_remote, write_again
 from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
+from tedm.text import gigabytes, shown
+
+# Zstandard makes at most 128 kB of 4 bytes.
+MOST_RATIO, SMALL = 2**15, 2**26
 
 
 class DamagedError(TedmError):
@@ -70,6 +79,14 @@ class Arrays:
         """Where the store lies, for messages."""
         return self._place.address
 
+    def documents(self) -> dict[str, JsonObject]:
+        """Return the metadata of each array as JSON values."""
+        return {name: json.loads(_document(array)) for name, array in self._arrays.items()}
+
+    def rooms(self) -> dict[str, int]:
+        """Return for how many images each array has room."""
+        return {name: int(array.shape[0]) for name, array in self._arrays.items()}
+
     def key(self, array: str, index: int) -> str:
         """Return the file in which an array keeps an image, or a column a chunk of labels."""
         return shard_key(array, index, self._arrays[array].ndim)
@@ -82,6 +99,11 @@ class Arrays:
     def length(self, array: str) -> int:
         """Return for how many images an array has room."""
         return int(self._arrays[array].shape[0])
+
+    def has_from(self, array: str, first: int) -> bool:
+        """Whether an array has a file that is not empty for an image from this position on."""
+        places = ((key.removeprefix(f"{array}/c.").partition(".")[0], size) for key, size in self._place.sizes(array).items())
+        return any(size and place.isdecimal() and int(place) >= first for place, size in places)
 
     def enlarge(self, array: str, images: int) -> None:
         """Make room for so many images in all."""
@@ -131,8 +153,10 @@ class Arrays:
         """
         stored = self._arrays[array]
         try:
-            if not sync(stored.store.exists(self.key(array, index))):
+            key = self.key(array, index)
+            if not sync(stored.store.exists(key)):
                 return None
+            self._require_bytes(array, key)
             if timesteps is None or list(timesteps) == list(range(stored.shape[1])):
                 return np.asarray(stored[index])
             return np.stack([np.asarray(stored[index, timestep]) for timestep in timesteps])
@@ -144,7 +168,13 @@ class Arrays:
             raise self.damaged(array, image, cause(error)) from error
 
     def read_column(self, column: str, count: int | None = None) -> NDArray[Any]:
-        """Read labels of the first images, None for all; Zarr alone would read a file that is gone as empty labels.
+        """Read labels of the first images; Zarr alone would read a file that is gone as empty labels.
+
+        Parameters
+        ----------
+        column : str
+        count : int or None
+            None reads all up to the first file that is not there.
 
         Raises
         ------
@@ -152,15 +182,31 @@ class Arrays:
             If a file of the column is gone or unreadable.
         """
         array = self._arrays[column]
-        for chunk in range(-(-(count or 0) // LABELS_PER_CHUNK)):
+        room = int(array.shape[0])
+        if room < (count or 0):
+            raise self.lost(column)
+        chunks = range(-(-(room if count is None else count) // LABELS_PER_CHUNK))
+        parts: list[NDArray[Any]] = []
+        for chunk in chunks:
             if not sync(array.store.exists(self.key(column, chunk))):
+                if count is None:
+                    break  # an array may have more room than there are entries, by a lot if it is not to be believed
                 raise self.lost(column)
-        try:
-            return np.asarray(array[:count])
-        except Exception as error:  # codecs raise this and that on bytes that are not theirs
-            if isinstance(error, OSError) or is_remote(error):
-                raise
-            raise self.lost(column) from error
+            start = chunk * LABELS_PER_CHUNK
+            try:
+                parts.append(np.asarray(array[start : min(start + LABELS_PER_CHUNK, room if count is None else count)]))
+            except Exception as error:  # codecs raise this and that on bytes that are not theirs
+                if isinstance(error, OSError) or is_remote(error):
+                    raise
+                raise self.lost(column) from error
+        return np.concatenate(parts) if parts else np.asarray(array[:0])
+
+    def _require_bytes(self, array: str, key: str) -> None:
+        """Refuse a file that is too small for what its array would make of it: nothing compresses that well."""
+        stored = self._arrays[array]
+        room = math.prod(stored.shape[1:]) * stored.dtype.itemsize
+        if room > SMALL and room > MOST_RATIO * (size := sync(stored.store.getsize(key))):
+            raise ValueError(f"its file has {size} bytes, too few for the {gigabytes(room)} of an entry")
 
     def damaged(self, array: str, image: str, what: str) -> DamagedError:
         """Return the refusal of an image's file, with the way to mend it."""
@@ -184,9 +230,18 @@ def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any
     """Return an array that writes chunks of nothing but the fill value too: an absent one would read as missing."""
     try:
         array: Any = group[name]
-    except (KeyError, ValueError, TypeError) as error:
+        if not isinstance(array, zarr.Array):
+            raise TypeError("it is a group")
+    except Exception as error:  # Zarr raises this and that on documents that are not its own
+        if isinstance(error, OSError) or is_remote(error):
+            raise
         raise TedmError(
             f"the store {address} is damaged: the metadata of its array {name} are gone or unreadable "
-            f"({cause(error)})\nBring {name}/{ROOT} back from a copy, or extract to a new path."
+            f"({shown(cause(error))})\nBring {name}/{ROOT} back from a copy, or extract to a new path."
         ) from error
-    return array.with_config({"write_empty_chunks": True})  # type: ignore[no-any-return]
+    return bounded(array.with_config({"write_empty_chunks": True}))
+
+
+def _document(array: zarr.Array[Any]) -> bytes:
+    """Return an array's metadata as they are written."""
+    return array.metadata.to_buffer_dict(default_buffer_prototype())[ROOT].to_bytes()

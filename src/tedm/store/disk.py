@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
@@ -27,13 +26,16 @@ from tedm.store.about import (
     about_group,
     about_place,
     is_unfinished,
+    open_group,
     put_skeleton,
     same_store,
     set_classes,
 )
 from tedm.store.arrays import Arrays
+from tedm.store.checks import require_arrays, require_labels
 from tedm.store.features import Block, Storage
 from tedm.store.labelling import Registration, append_images, read_labels, replace_labels, require_fitting
+from tedm.store.labels import IGNORE
 from tedm.store.layout import Floats, require_finite, stored
 from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
@@ -142,12 +144,14 @@ class FeatureStore:
     def _open(self) -> None:
         """Read metadata and labels, again where others may have changed them."""
         with plain_errors(f"cannot open the store {self.path}"):
-            self._group = zarr.open_group(self._place.zarr(), mode="r+", zarr_format=3)
+            self._group = open_group(self._place)
             about = about_group(self._group, self.path)
             self.settings, self.arithmetic, self.storage = about.settings, about.arithmetic, about.storage
             self.provenance = about.provenance
             self._arrays = Arrays(self._place, self._group, [*LABEL_ARRAYS, "mask", *self._written()], [COLUMN])
+            require_arrays(self._arrays.documents(), self.settings, self.storage, self.path)
             self.labels = read_labels(self._arrays, about.classes)
+            require_labels(self.labels, self._arrays.rooms(), self.settings.image_size, self.path)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -382,6 +386,9 @@ class FeatureStore:
         values = self._arrays.read(array_name, self.labels.index(name), timesteps, image=name)
         if values is None:
             raise self._absent(array_name, name)
+        if array_name == "mask" and (classes := ((values >= len(self.labels.classes)) & (values != IGNORE))).any():
+            what = f"it has the class index {values[classes][0]}, and the store {len(self.labels.classes)} classes"
+            raise self._arrays.damaged(array_name, name, what)
         return values
 
     def _absent(self, array_name: str, name: str) -> TedmError:

@@ -56,7 +56,7 @@ def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
     """
     names = [str(name) for name in arrays.read_column("name")]
     count = names.index("") if "" in names else len(names)
-    if count < len(names) and arrays.has("image", range(count, len(names))):
+    if arrays.has_from("image", count):
         raise arrays.lost("name")  # names come before activations: to register these images anew could mix them up
     columns = {column: arrays.read_column(column, count) for column in LABEL_ARRAYS if column != "name"}
     return Labels(

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.foreign import require_plain
+from tedm.names import problem_of, quoted
+from tedm.text import from_entry
 
 from .read import READERS, broken_link, stem_of, suffix_of
 
@@ -118,7 +120,8 @@ def _lines_of_csv(path: Path) -> list[tuple[int, list[str]]]:
         require_plain(path)
         with path.open(newline="", encoding="utf-8-sig") as file:  # -sig: spreadsheets begin their UTF-8 with a byte order mark
             reader = csv.reader(file)
-            lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+            read = ((reader.line_num, [from_entry(cell.strip()) for cell in cells]) for cells in reader)
+            lines = [(number, cells) for number, cells in read if any(cells)]
     except (ValueError, csv.Error) as error:
         raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
     except OSError as error:
@@ -220,12 +223,8 @@ def problems_between(rows: Sequence[Row]) -> list[str]:
         by_name[composed(row.name)].append(row)
         if row.split not in SPLITS:
             problems.append(f"{row.where}: split {row.split!r}; expected train, val, test or nothing")
-        if row.name in (".", "..") or "/" in row.name or "\\" in row.name or not row.name.isprintable():
-            problems.append(f"{row.where}: name {row.name!r} cannot be a file's name, which it will become; write another")
-        elif len(os.fsencode(row.name)) > 200:
-            problems.append(
-                f"{row.where}: name {row.name[:20]!r}... is too long to become a file's name; write one up to 200 bytes"
-            )
+        if problem := problem_of(row.name):
+            problems.append(f"{row.where}: name {quoted(row.name)} {problem}; write another")
     for name, same in by_name.items():
         if len(same) > 1:
             where = ", ".join(row.where for row in same)
