@@ -17,7 +17,9 @@ NUMBERS, FLAGS = ("F32", "F64"), ("BOOL",)
 Shape = Sequence[int]
 
 
-def read_weights(path: Path, shapes: Mapping[str, Shape], *, flags: Mapping[str, Shape] | None = None) -> dict[str, Any]:
+def read_weights(
+    path: Path, shapes: Mapping[str, Shape], *, flags: Mapping[str, Shape] | None = None
+) -> dict[str, NDArray[Any]]:
     """Read the arrays of a head, after a look at their names, types and shapes in the file's header.
 
     Parameters

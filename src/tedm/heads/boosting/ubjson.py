@@ -7,6 +7,7 @@ checked before XGBoost sees it; what it does not know, or what could be read in 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class _Reader:
             return _CONSTANTS[marker]
         raise ValueError(f"{marker!r} at byte {self.at - 1} is no value")
 
-    def _object(self, depth: int) -> dict[str, Any]:
+    def _object(self, depth: int) -> Mapping[str, Any]:
         found: dict[str, Any] = {}
         while self._next() != "}":
             name = self._text()

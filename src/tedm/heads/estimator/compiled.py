@@ -38,7 +38,7 @@ def require_sound(estimator: Any) -> None:
             raise ValueError(f"a {type(part).__name__} in estimator.skops points outside itself")
 
 
-def _parts(thing: Any, features: int | None, seen: set[int]) -> Iterator[tuple[Any, int | None]]:
+def _parts(thing: Any, features: int | None, seen: set[tuple[int, int | None]]) -> Iterator[tuple[Any, int | None]]:
     """Yield everything of scikit-learn inside an estimator, each with the length of the rows that it will see."""
     if isinstance(thing, (Tree, TreePredictor, KDTree, BallTree)):
         yield thing, features
@@ -60,7 +60,7 @@ def _parts(thing: Any, features: int | None, seen: set[int]) -> Iterator[tuple[A
         return
     if (id(thing), features) in seen:
         return
-    seen.add((id(thing), features))  # type: ignore[arg-type]
+    seen.add((id(thing), features))
     for inner in inside:
         yield from _parts(inner, features, seen)
 

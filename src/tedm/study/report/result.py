@@ -24,6 +24,7 @@ FORMAT = 1
 DESCRIPTION = "result.json"
 # The largest file that is read, and how names that are no UTF-8 are kept.
 MOST_BYTES, NAMES = 2**28, "surrogateescape"
+NO_TEXT = frozenset(map(chr, range(0xDC80, 0xDD00)))  # bytes that are no UTF-8, as this way of reading has them
 
 Kind = Literal["evaluation", "probe"]
 MAKERS = {"evaluation": "tedm-evaluate STORE HEAD... --folder FOLDER", "probe": "tedm-probe STORE --out FOLDER"}
@@ -114,6 +115,8 @@ class ResultFolder:
             rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode("utf-8-sig", NAMES), newline=""), strict=True))
         except (UnicodeDecodeError, csv.Error) as error:
             raise TedmError(f"{self.path / name} is damaged ({error}); {_again(self.kind)}") from error
+        if rows and not all(title.isascii() or NO_TEXT.isdisjoint(title) for title in rows[0]):
+            raise TedmError(f"{self.path / name} is damaged (its titles are no UTF-8); {_again(self.kind)}")
         uneven = [number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])]
         if not rows or uneven:
             cause = f"row {uneven[0]} has not as many entries as the first" if rows else "it is empty"
