@@ -50,6 +50,14 @@ def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path:
         ({"folder": tmp_path / "full"}, "is not empty"),
         ({"calibration_folder": tmp_path / "full"}, "is not empty"),
         ({"table_file": tmp_path / "t.doc"}, f"must be one of {', '.join(RENDERINGS)}"),
+        ({"table_file": tmp_path / "no" / "t.csv"}, "cannot write the table .*No such file or directory; name .* --out"),
+        ({"records_file": tmp_path / "full"}, "cannot write the records .*: it is a folder; name another place with --records"),
+        (
+            {"folder": tmp_path / "a", "calibration_folder": tmp_path / "a"},
+            "--folder and --calibration both name .*a; give each",
+        ),
+        ({"table_file": tmp_path / "t.csv", "records_file": tmp_path / "t.csv"}, "--out and --records both name"),
+        ({"folder": tmp_path / "full" / "thesis.tex" / "a"}, "cannot write the result .*: Not a directory"),
     ):
         with pytest.raises(TedmError, match=said):
             evaluate_heads(store, heads, progress=_no_stage, **place)

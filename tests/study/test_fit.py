@@ -30,7 +30,25 @@ def test_a_place_that_is_taken_is_refused_before_fitting(extracted: Path, tmp_pa
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(TedmError, match="is not empty"):
         fit_folder(tmp_path, FeatureStore.open(extracted), method_named("timestep:1"))
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    (tmp_path / "loop").symlink_to("loop")
+    for place, said in (
+        (tmp_path / "thesis.tex" / "head", "Not a directory; name another folder"),
+        (tmp_path / "loop", "loop"),
+    ):
+        with pytest.raises(TedmError, match=said):
+            fit_folder(place, FeatureStore.open(extracted), method_named("timestep:1"), progress=_no_step)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop", "thesis.tex"]
+
+
+def test_a_head_goes_where_a_link_leads_and_a_fit_that_fails_leaves_nothing(extracted: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    store, few = FeatureStore.open(extracted), HeadOptions(iterations=3)
+    fit_folder(tmp_path / "link", store, method_named("timestep:1"), few)
+    assert load_head(tmp_path / "real").provenance == load_head(tmp_path / "link").provenance
+    with pytest.raises(TedmError, match="timesteps that are not there"):
+        fit_folder(tmp_path / "deep" / "head", store, method_named("timestep:7"), few)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_the_summary_is_of_the_fit(fitted: Path) -> None:
@@ -42,3 +60,7 @@ def test_the_summary_is_of_the_fit(fitted: Path) -> None:
     plain = replace(head, name="mine", provenance=replace(head.provenance, report=FitReport()))
     assert fit_summary(plain) == "mine, tedm (mlp, rows share, 2 timesteps) from 4 images"
     assert fit_remarks(plain) == []
+
+
+def _no_step(done: int, total: int, loss: float) -> None:
+    raise AssertionError("the fit has begun")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tedm.extract.backbones import random_backbone
 from tedm.heads import load_head, predict
 from tedm.store import FeatureStore
 from tedm.study import live_features, predict_folder
+from tedm.study.stages import Progress, Stages
 
 
 def test_features_on_the_fly_are_those_of_the_store(extracted: Path, fitted: Path, dataset: Path, checkpoint: Path) -> None:
@@ -66,3 +69,30 @@ def test_a_backbone_that_is_missing_superfluous_or_another_is_refused(
         with pytest.raises(TedmError, match=said):
             predict_folder(tmp_path / "masks", head, source, backbone=backbone, backbone_name="other.pt")
     assert not (tmp_path / "masks").exists()
+
+
+def test_masks_are_not_spoken_of_where_their_folder_was_moved(extracted: Path, fitted: Path, tmp_path: Path) -> None:
+    head = load_head(fitted)
+    names = FeatureStore.open(extracted).labels.select(split="test")
+
+    def moves_after(many: int) -> Stages:
+        @contextlib.contextmanager
+        def stage(what: str) -> Iterator[Progress]:
+            yield lambda done, total, remark=None: (done == many and (tmp_path / "masks").rename(tmp_path / "moved")) and None
+
+        return stage
+
+    for many, said in (
+        (1, "cannot write .*masks.*: No such file"),
+        (len(names), f"{len(names)} of the {len(names)} files that"),
+    ):
+        with pytest.raises(TedmError, match=said):
+            predict_folder(tmp_path / "masks", head, extracted, progress=moves_after(many))
+        assert not (tmp_path / "masks").exists()
+        (tmp_path / "moved").rename(tmp_path / f"moved {many}")
+
+
+def test_a_folder_that_is_a_link_is_filled_where_it_leads(extracted: Path, fitted: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    names = predict_folder(tmp_path / "link", load_head(fitted), extracted)
+    assert sorted(path.stem for path in (tmp_path / "real").iterdir()) == sorted(names)

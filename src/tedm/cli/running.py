@@ -13,6 +13,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TextIO
 
@@ -47,7 +48,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             if sys.stdout is None:
                 raise TedmError("standard output is closed: results could not be printed; send them somewhere, >/dev/null say")
             command(*args, **options)
-            sys.stdout.flush()
+            click.echo(nl=False)  # and no more waits to be printed
         except TedmError as error:
             _stop(str(error), 1)
         except KeyboardInterrupt:
@@ -58,7 +59,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
         except MemoryError:
             _stop("out of memory; what was finished is safe. Ask for less at once: a smaller batch, fewer images", 1)
         except OSError as error:
-            if _fails(sys.stdout):
+            if any(frame.name == "echo" for frame in traceback.extract_tb(error.__traceback__)):  # nothing else prints results
                 _forget(sys.stdout)
                 why = error.strerror or error
                 _stop(f"the results could not be printed to standard output: {why}; what was written to files is whole", 1)
