@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec
 import click
 
 from tedm.errors import TedmError
+from tedm.text import shown
 
 if TYPE_CHECKING:
     from tedm.study.stages import Progress
@@ -49,8 +50,8 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def say(text: str) -> None:
-    """Write a remark to stderr."""
-    click.echo(text, err=True)
+    """Write a remark to stderr, in which nothing from a file can steer the terminal."""
+    click.echo(shown(text, lines=True), err=True)
 
 
 def command_line(command: str) -> str:

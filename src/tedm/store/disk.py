@@ -295,6 +295,15 @@ class FeatureStore:
                 whole = {index for index in whole if sizes.get(self._arrays.key(array_name, index))}
         return [name for index, name in enumerate(self.labels.names) if index not in whole]
 
+    def coordinates(self) -> tuple[int, ...] | None:
+        """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
+        try:
+            array = Arrays(self._place, self._group, ["timestep"])
+            require_arrays(array.documents(), self.settings, self.storage, self.path)
+            return tuple(int(value) for value in array.read_column("timestep"))
+        except TedmError:
+            return None
+
     def files(self) -> Mapping[str, int]:
         """Every file in the store's tree with its bytes, from one listing."""
         with plain_errors(f"cannot list the store {self.path}"):
