@@ -68,7 +68,11 @@ def require_files(files: Mapping[str, Iterable[str]], *, what: str, remedy: str)
     TedmError
         One that lists all of them.
     """
-    problems = [f"image {quoted(name)}: the name {problem}" for name in files if (problem := problem_of(name))]
+    problems = [
+        f"image {quoted(name)}: the name {problem}; extract the image under another name (column `name` of a manifest)"
+        for name in files
+        if (problem := problem_of(name))
+    ]
     owners: dict[str, tuple[str, str]] = {}
     for name, its in files.items():
         for file in its:

@@ -9,6 +9,7 @@ import click
 
 from tedm.cli import options
 from tedm.cli.running import plain_errors, progress, say
+from tedm.text import shown
 
 if TYPE_CHECKING:
     from tedm.heads import RankBy, VotingRule
@@ -96,10 +97,10 @@ def main(
     )
     ranked = f"{len(chosen.ranking)} images ranked by {by}{', diverse' if diverse else ''}"
     click.echo(f"{store}: {ranked}; the first {chosen.top}:")
-    width = max(len(each.name) for each in chosen.first)
+    width = max(len(shown(each.name)) for each in chosen.first)
     for number, each in enumerate(chosen.first, 1):
         scores = "  ".join(f"{score} {getattr(each, score):.3f}" for score in shown_scores(by))
-        click.echo(f"{number:4}  {each.name:{width}}  {scores}")
+        click.echo(f"{number:4}  {shown(each.name):{width}}  {scores}")
     if out is not None:
         click.echo(f"{out}: ranking.csv, ranking.png, annotate-next.csv; fill in its masks for tedm-label")
 

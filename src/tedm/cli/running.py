@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TextIO
 import click
 
 from tedm.errors import TedmError
+from tedm.text import shown
 
 if TYPE_CHECKING:
     from tedm.study.stages import Progress
@@ -92,8 +93,8 @@ class Remarks(io.TextIOBase):
 
 
 def say(text: str) -> None:
-    """Write a remark to stderr; one that cannot be written does not end the work."""
-    Remarks().write(f"{text}\n")
+    """Write a remark to stderr, in which nothing from a file can steer the terminal; one that cannot be written is lost."""
+    Remarks().write(f"{shown(text, lines=True)}\n")
 
 
 def command_line(command: str) -> str:

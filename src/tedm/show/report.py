@@ -18,6 +18,8 @@ from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tedm.text import shown
+
 from .panels import PANEL, blank, colour_of, draw_mask, foreground_edges, outline, panel
 
 # What a file starts with that tedm-report may replace.
@@ -99,13 +101,18 @@ def report_html(title: str, words: Sequence[str], sections: Sequence[Section], *
     >>> "A &amp; B" in page, "&lt;b&gt;" in page
     (True, True)
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_seen)
     environment.filters["data_uri"] = data_uri
     environment.globals["colour_of"] = colour_of
     folder = files("tedm.show")
     template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     style = (folder / "report.css").read_text(encoding="utf-8")
     return template.render(title=title, words=words, sections=sections, made_by=made_by, style=style) + "\n"
+
+
+def _seen(value: object) -> object:
+    """Return text without characters that turn what stands around them; what is markup already stays."""
+    return shown(value, lines=True) if type(value) is str else value
 
 
 def data_uri(png: bytes) -> str:

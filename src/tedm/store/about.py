@@ -13,7 +13,7 @@ from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store.checks import checked, checked_classes, checked_provenance, damaged
 from tedm.store.features import Storage
-from tedm.store.place import PARTIAL, Place, cause, is_remote
+from tedm.store.place import PARTIAL, Location, Place, cause, is_remote
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT
 from tedm.text import shown
@@ -73,7 +73,7 @@ class About:
         )
 
 
-def about_group(group: zarr.Group, address: object) -> About:
+def about_group(group: zarr.Group, address: Location) -> About:
     """Read what an open store says of itself.
 
     Raises
@@ -113,7 +113,7 @@ def about_place(where: Place) -> JsonObject | None:
     """
     content = where.read(ROOT)
     try:
-        document = json.loads(content) if content else None
+        document: Any = json.loads(content) if content else None
     except (ValueError, RecursionError) as error:
         raise damaged(where.address, "no JSON, or too deep" if isinstance(error, RecursionError) else str(error)) from error
     try:

@@ -18,7 +18,7 @@ import msgspec
 
 from tedm.decoding import KNOWN
 from tedm.errors import TedmError
-from tedm.jsons import JsonObject, JsonValue
+from tedm.jsons import JsonValue
 from tedm.names import problem_of, quoted
 from tedm.store.features import Storage
 from tedm.store.labels import SPLITS, Labels
@@ -132,7 +132,7 @@ def checked_provenance(values: JsonValue) -> dict[str, JsonValue]:
     return dict(values)
 
 
-def require_arrays(documents: Mapping[str, JsonObject], settings: FeatureSettings, storage: Storage, address: Location) -> None:
+def require_arrays(documents: Mapping[str, Any], settings: FeatureSettings, storage: Storage, address: Location) -> None:
     """Refuse arrays that are not those of a store with these settings.
 
     Parameters

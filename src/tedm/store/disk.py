@@ -151,7 +151,8 @@ class FeatureStore:
             self._arrays = Arrays(self._place, self._group, [*LABEL_ARRAYS, "mask", *self._written()], [COLUMN])
             require_arrays(self._arrays.documents(), self.settings, self.storage, self.path)
             self.labels = read_labels(self._arrays, about.classes)
-            require_labels(self.labels, self._arrays.rooms(), self.settings.image_size, self.path)
+            rooms = {name: room for name, room in self._arrays.rooms().items() if name != COLUMN}  # records may be behind
+            require_labels(self.labels, rooms, self.settings.image_size, self.path)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -305,6 +306,15 @@ class FeatureStore:
                 sizes = self._place.sizes(array_name)
                 whole = {index for index in whole if sizes.get(self._arrays.key(array_name, index))}
         return [name for index, name in enumerate(self.labels.names) if index not in whole]
+
+    def coordinates(self) -> tuple[int, ...] | None:
+        """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
+        try:
+            array = Arrays(self._place, self._group, ["timestep"])
+            require_arrays(array.documents(), self.settings, self.storage, self.path)
+            return tuple(int(value) for value in array.read_column("timestep"))
+        except TedmError:
+            return None
 
     def files(self) -> Mapping[str, int]:
         """Every file in the store's tree with its bytes, from one listing."""

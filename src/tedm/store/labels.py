@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tedm.errors import TedmError
+from tedm.text import shown
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
@@ -103,7 +104,7 @@ class Labels:
             of[0] += 1
             of[1] += bool(pixels)
         parts = [
-            f"{domain or 'no domain'} {split or 'no split'}: {n} ({m} labelled)"
+            f"{shown(domain) or 'no domain'} {split or 'no split'}: {n} ({m} labelled)"
             for (domain, split), (n, m) in sorted(counts.items())
         ]
         return f"{len(self)} images: " + (", ".join(parts) or "none")

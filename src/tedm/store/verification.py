@@ -1,8 +1,9 @@
 """What is whole in a store and what is not: every file is read again.
 
-A file is damaged if it is not there although others of its image are, if its checksum or its codec refuses it, or if an
-activation in it is not finite. Images of which nothing is there yet are missing, not damaged. A file that is whole but belongs
-to another image has a sound checksum; only computing it again can tell (`tedm.extract.recompute`).
+A file is damaged if it is not there although others of its image are, if its checksum or its codec refuses it, if an activation
+in it is not finite, or if a mask has not the classes or the labelled pixels that the store says. Images of which nothing is
+there yet are missing, not damaged. A file that is whole but belongs to another image has a sound checksum; only computing it
+again can tell (`tedm.extract.recompute`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import numpy as np
 
 from tedm.store.arrays import DamagedError
 from tedm.store.disk import FeatureStore
+from tedm.store.labels import IGNORE
 from tedm.store.place import PARTIAL
+from tedm.text import listed as as_list
+from tedm.text import shown
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,8 @@ class Damage:
     cause: str
 
     def __str__(self) -> str:
-        where = f"image {self.image}: array {self.array}" if self.image else f"file {self.array}"
-        return f"{where}: {self.cause}"
+        where = f"image {shown(self.image)}: array {self.array}" if self.image else f"file {shown(self.array)}"
+        return f"{where}: {shown(self.cause)}"
 
 
 def verify(
@@ -73,7 +77,7 @@ def verify(
         found += [damage for array in _there(store, name, sizes) if (damage := _unreadable(store, name, array))]
         if progress is not None:
             progress(done, len(chosen))
-    return found if names is not None else found + _strays(store, sizes)
+    return found if names is not None else found + _coordinates(store) + _strays(store, sizes)
 
 
 def listed(store: FeatureStore) -> list[Damage]:
@@ -109,9 +113,23 @@ def _unreadable(store: FeatureStore, name: str, array: str) -> Damage | None:
         values = store.read_file(array, name)
     except DamagedError as error:
         return Damage(name, array, error.cause)
+    if array == "mask":
+        labelled, told = int((values != IGNORE).sum()), store.labels.labelled[store.labels.index(name)]
+        return (
+            None if labelled == told else Damage(name, array, f"it has {labelled} labelled pixels, and the labels say {told}")
+        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return Damage(name, array, "it has values that are not finite")
     return None
+
+
+def _coordinates(store: FeatureStore) -> list[Damage]:
+    """Return what is wrong with the array that tells other readers the timesteps; nothing here reads it but this."""
+    there = store.coordinates()
+    if there == store.settings.timesteps:
+        return []
+    what = "it cannot be read" if there is None else f"it has the timesteps {as_list(there, most=12)}"
+    return [Damage("", "timestep/c.0", f"{what}, and the settings {as_list(store.settings.timesteps, most=12)}")]
 
 
 def _strays(store: FeatureStore, sizes: Mapping[str, int]) -> list[Damage]:

@@ -17,7 +17,8 @@ from tedm.jsons import JsonObject, JsonValue
 from tedm.store import FeatureStore, Location
 from tedm.store.place import is_url
 from tedm.store.verification import listed
-from tedm.text import columns
+from tedm.text import columns, shown
+from tedm.text import listed as listed_text
 
 # Problems of a store that are printed; the rest is counted.
 MOST = 20
@@ -149,7 +150,7 @@ def description_lines(about: JsonObject) -> list[str]:
     problems = cast(Sequence[str], rest.pop("problems", ()))
     of_checkpoint = "family" in rest and "presets" in rest
     levels = cast(Sequence[JsonObject], rest.pop("levels", ()) if of_checkpoint else ())
-    lines = dict(_lines(rest))
+    lines = {shown(title): text for title, text in _lines(rest)}
     width = max(map(len, lines))
     more = [f"and {len(problems) - MOST} more problems (--json lists all)"] if len(problems) > MOST else []
     return [*(f"{title:<{width}}  {text}" for title, text in lines.items()), *_level_table(levels), *problems[:MOST], *more]
@@ -178,10 +179,9 @@ def _lines(about: JsonObject) -> Iterator[tuple[str, str]]:
 
 def _text(value: JsonValue) -> str:
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_text(item)}" for key, item in value.items()) or "-"
+        return "; ".join(f"{shown(key)}: {_text(item)}" for key, item in value.items()) or "-"
     if isinstance(value, (list, tuple)):
-        if value and isinstance(value[0], Mapping):
-            return "; ".join(", ".join(f"{key} {item}" for key, item in part.items()) for part in value)
-        shown = ", ".join(map(str, value[:12]))
-        return shown + (f", ... ({len(value)})" if len(value) > 12 else "")
-    return "-" if value in (None, "") else str(value)
+        if value and all(isinstance(part, Mapping) for part in value):
+            return "; ".join(", ".join(f"{shown(key)} {_text(item)}" for key, item in part.items()) for part in value)
+        return listed_text(value[:12]) + (f", ... ({len(value)})" if len(value) > 12 else "")
+    return "-" if value in (None, "") else shown(str(value))

@@ -12,15 +12,17 @@ from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
-from tedm.extract.images import write_prediction, write_uncertainty
+from tedm.extract.images import files_written, write_prediction, write_uncertainty
 from tedm.files import filled_folder, require_new, require_there, write_table
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
+from tedm.names import require_files
 from tedm.store import Features, FeatureStore, Location
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 
 Device = Literal["auto", "cpu", "cuda"]
 REMEDY = "make room; what was written before is whole"
+MAPS = ("entropy", "disagreement")
 NO_CLEANING = Cleaning()
 
 
@@ -107,6 +109,7 @@ def predict_folder(
     head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)
+    _require_outputs(names, head, probabilities, uncertainty, str(source))
     means: list[list[object]] = [["image", "entropy", "disagreement"]]
     with filled_folder(folder, remedy=REMEDY) as place:
         with progress("predicting") as show:
@@ -130,6 +133,20 @@ def predict_folder(
             write_table(place / "uncertainty.csv", means, remedy=REMEDY)
         require_there([place / f"{name}.png" for name in names], folder)
     return names
+
+
+def _require_outputs(names: Sequence[str], head: Segmenter, probabilities: bool, uncertainty: bool, source: str) -> None:
+    """Refuse, before the work, masks that no PNG can hold, and names that cannot be files or of which two would be one file."""
+    odd = [value for value in head.classes if not 0 <= value < 2**16]
+    if odd:
+        raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
+    maps = MAPS if uncertainty else ()
+    together = ", or leave out --uncertainty" if uncertainty else ""
+    require_files(
+        {name: files_written(name, probabilities=probabilities, maps=maps) for name in names},
+        what=f"cannot write the masks of {source} under its images' names",
+        remedy=f"predict them one at a time with --split or --domain{together}",
+    )
 
 
 def live_features(
@@ -202,5 +219,5 @@ def _write(
         uncalibrated=prediction.uncalibrated,
     )
     if prediction.entropy is not None and prediction.disagreement is not None:
-        maps = {"entropy": prediction.entropy, "disagreement": prediction.disagreement}
+        maps = dict(zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True))
         write_uncertainty(folder, prediction.name, maps, original_size=size, geometry=geometry)

@@ -3,7 +3,7 @@ from .manifest import Manifest, ManifestEntry, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import Header, Reader
 from .stack import read_squares
-from .write import write_prediction, write_uncertainty
+from .write import files_written, write_prediction, write_uncertainty
 
 __all__ = [
     "READERS",
@@ -11,6 +11,7 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "Reader",
+    "files_written",
     "read_image",
     "read_manifest",
     "read_mask",

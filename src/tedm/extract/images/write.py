@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tedm.files import write_whole
+from tedm.names import file_of
 from tedm.store.settings import Geometry
 
 from .geometry import from_square_probabilities, probability_bands, square_bands
 
+MASK, PROBABILITIES = ".png", ".npy"
 REMEDY = "make room; what was written before is whole"
 
 
@@ -30,6 +32,17 @@ class Cleaner(Protocol):
 
     def __call__(self, mask: NDArray[np.uint8]) -> NDArray[Any]:
         """Class indices, cleaned."""
+
+
+def files_written(name: str, *, probabilities: bool = False, maps: Sequence[str] = ()) -> list[str]:
+    """Return what `write_prediction` and `write_uncertainty` will write of an image.
+
+    Examples
+    --------
+    >>> files_written("a", probabilities=True, maps=["entropy"])
+    ['a.png', 'a.npy', 'a-entropy.png']
+    """
+    return [name + MASK, *[name + PROBABILITIES] * probabilities, *(f"{name}-{kind}{MASK}" for kind in maps)]
 
 
 def write_prediction(
@@ -83,12 +96,12 @@ def write_prediction(
     values = np.array(classes, dtype)[mask]
     picture = io.BytesIO()
     Image.fromarray(values).save(picture, format="PNG")
-    path = folder / f"{name}.png"
+    path = file_of(folder, name, MASK)
     write_whole(path, picture.getvalue(), remedy=REMEDY)
     if keep_probabilities:
         array = io.BytesIO()
         np.save(array, from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry))
-        write_whole(folder / f"{name}.npy", array.getvalue(), remedy=REMEDY)
+        write_whole(file_of(folder, name, PROBABILITIES), array.getvalue(), remedy=REMEDY)
     return path
 
 
@@ -119,4 +132,4 @@ def write_uncertainty(
             grey[where] = np.rint(255 * part[..., 0].clip(0, 1))
         picture = io.BytesIO()
         Image.fromarray(grey).save(picture, format="PNG")
-        write_whole(folder / f"{name}-{kind}.png", picture.getvalue(), remedy=REMEDY)
+        write_whole(file_of(folder, name, f"-{kind}{MASK}"), picture.getvalue(), remedy=REMEDY)

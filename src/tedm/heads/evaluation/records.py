@@ -16,7 +16,7 @@ from pathlib import Path
 from tedm.errors import TedmError, raise_listed
 from tedm.files import table_text, write_table
 from tedm.foreign import require_plain
-from tedm.text import listed
+from tedm.text import from_entry, listed
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _record(row: Mapping[str, str | None]) -> Record:
         if text is None:  # csv's answer to a row that is too short
             raise ValueError(f"{field.name} is missing")
         try:
-            values[field.name] = _READERS[str(field.type)](text)
+            values[field.name] = _READERS[str(field.type)](from_entry(text))
         except ValueError:
             raise ValueError(f"{field.name} should be {field.type}, got {text[:40]!r}") from None
     for name in PARTS:

@@ -6,8 +6,6 @@ Heads of one label that differ in a setting are told apart by that setting: "ted
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +14,7 @@ from inspect import Parameter, signature
 from itertools import pairwise
 
 from tedm.errors import TedmError
+from tedm.files import table_text
 from tedm.heads.segmenter.methods import Method, method_named
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.segmenter import Segmenter
@@ -221,15 +220,13 @@ def require_told_apart(heads: Mapping[str, Segmenter], names: Mapping[str, str],
 
 def identities_csv(identities: Mapping[str, Identity]) -> str:
     """Return identities by their names in records as the text of a CSV, a row a setting."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = [COLUMNS]
     for name, identity in identities.items():
-        writer.writerow([name, LABEL, identity.label, ""])
+        rows.append([name, LABEL, identity.label, ""])
         if identity.asked is not None:
-            writer.writerow([name, ASKED, _text(identity.asked), ""])
-        writer.writerows([name, one.name, one.value, one.usual or ""] for one in identity.settings)
-    return out.getvalue()
+            rows.append([name, ASKED, _text(identity.asked), ""])
+        rows += [[name, one.name, one.value, one.usual or ""] for one in identity.settings]
+    return table_text(rows)
 
 
 def identities_from(rows: Sequence[Sequence[str]]) -> dict[str, Identity]:

@@ -24,7 +24,7 @@ from tedm.store import IGNORE
 from tedm.text import natural
 
 COLUMNS = ["domain", "rank", "place", "image", "head", "dice"]
-MOST_BYTES = 2**29
+MOST_BYTES = 2**29  # of all arrays
 # Predictions side by side that are still looked at.
 MOST_SHOWN = 6
 
@@ -154,7 +154,7 @@ def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example
     Raises
     ------
     ValueError
-        If they are damaged, or do not belong together.
+        If they are damaged, ask for more memory than examples can, or do not belong together.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(arrays)) as archive:

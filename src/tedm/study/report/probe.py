@@ -13,7 +13,7 @@ from tedm.show import level_figure, png, timestep_figure, voting_figure
 from tedm.store import Features
 from tedm.study.report.about import about_findings
 from tedm.study.report.result import ResultFigure, ResultTable, write_result
-from tedm.text import columns, listed
+from tedm.text import columns, listed, shown
 
 INTERVAL = "mean and 95 % interval of a bootstrap over training subsets and test groups"
 TITLES = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
@@ -125,7 +125,7 @@ def findings_text(findings: Findings) -> str:
             rows.append([name, *(entries[n] for n in sizes)])
         absent = findings.without_class(domain, split)
         images = images_in_words(points[0].images, points[0].left_out, absent, 0, findings.empty)
-        blocks.append("\n".join([f"{domain or 'all'} ({split}), {images}", *columns(rows)]))
+        blocks.append("\n".join([f"{shown(domain) or 'all'} ({split}), {images}", *columns(rows)]))
     return "\n\n".join(blocks)
 
 

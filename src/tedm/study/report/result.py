@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from tedm.errors import TedmError, raise_listed
 from tedm.files import new_folder
 from tedm.foreign import MOST_JSON, bytes_of, plain_json
+from tedm.text import from_entry
 
 FORMAT = 1
 DESCRIPTION = "result.json"
@@ -112,7 +113,8 @@ class ResultFolder:
     def rows_of(self, name: str) -> list[list[str]]:
         """The rows of one of its tables, the titles of the columns first; a `TedmError` if it is damaged."""
         try:
-            rows = list(csv.reader(io.StringIO(self.bytes_of(name).decode("utf-8-sig", NAMES), newline=""), strict=True))
+            lines = csv.reader(io.StringIO(self.bytes_of(name).decode("utf-8-sig", NAMES), newline=""), strict=True)
+            rows = [[from_entry(text) for text in line] for line in lines]
         except (UnicodeDecodeError, csv.Error) as error:
             raise TedmError(f"{self.path / name} is damaged ({error}); {_again(self.kind)}") from error
         if rows and not all(title.isascii() or NO_TEXT.isdisjoint(title) for title in rows[0]):
@@ -214,7 +216,7 @@ def read_result(folder: Path) -> ResultFolder:
         )
     except TedmError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         cause = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise TedmError(f"{path} is damaged ({cause}); write the folder again with the command that made it") from error
     outside = [name for name in result.named if _is_outside(name)]
