@@ -21,7 +21,8 @@ from tedm.store import IGNORE, Labels
 from tedm.text import listed
 
 from .listing import Row, problems_between, rows_of_csv, rows_of_folder
-from .read import READERS, intensity_problem, read_header, read_mask
+from .palettes import Palettes
+from .read import READERS, intensity_problem, read_header, read_labels, read_mask
 from .reader import Header
 
 MOST_CLASSES = 200  # in one mask; more are a photograph's grey values
@@ -172,8 +173,10 @@ def read_manifest(
     if only_masks_of is not None:
         sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
 
+    palettes = Palettes()
+
     def check(row: Row) -> tuple[Header | None, tuple[int, ...], list[str]]:
-        return _checked(row, classes, ignore, sizes.get(row.name))
+        return _checked(row, classes, ignore, sizes.get(row.name), palettes)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         found_in = dict(zip(map(id, opened), pool.map(check, opened), strict=True))
@@ -181,6 +184,7 @@ def read_manifest(
     checked = [found_in.get(id(row), unopened) for row in rows]
     for row, (_, _, found) in zip(rows, checked, strict=True):
         problems += [f"{row.where}: {problem}" for problem in found]
+    problems += palettes.problems(ignore)
     values = {value for _, of_mask, _ in checked for value in of_mask}
     masks = any(row.mask for row in rows)
     found_classes = tuple(classes) if classes is not None else tuple(sorted(values)) if masks else None
@@ -221,7 +225,7 @@ def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
 
 
 def _checked(
-    row: Row, classes: Sequence[int] | None, ignore: int | None, size: tuple[int, int] | None
+    row: Row, classes: Sequence[int] | None, ignore: int | None, size: tuple[int, int] | None, palettes: Palettes
 ) -> tuple[Header | None, tuple[int, ...], list[str]]:
     """Return an image's header (None if its size is known), its mask's values without the ignored one, and what is wrong."""
     problems: list[str] = []
@@ -231,7 +235,7 @@ def _checked(
     except TedmError as error:
         problems.append(f"image {error}")
     try:
-        values = read_mask(row.mask) if row.mask else None
+        values = palettes.note(row.mask, read_labels(row.mask)) if row.mask else None
     except TedmError as error:
         problems.append(f"mask {error}")
     if values is None:
@@ -254,6 +258,8 @@ def _mask_problem(
         if strange:
             some = listed(strange, most=5)
             return f"values {some} are none of the classes {listed(classes)}; change --classes, or --ignore one value"
+    elif negative := [value for value in values if value < 0 and value != ignore]:
+        return f"values {listed(negative, most=5)} are negative; --ignore one of them, or say with --classes what is a class"
     elif len(values) > MOST_CLASSES:
         return f"{len(values)} different values; is it a photograph, or was it saved as JPEG? (--classes tells what is a class)"
     return None
