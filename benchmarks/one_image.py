@@ -1,6 +1,7 @@
 """Claim: bringing one image to the square takes at most a tenth of the memory that padding it first takes, and the same bits.
 
-Each way runs in a process of its own, which measures its peak above what it had before the image. 2 cores, 256 x 256, `pad`, MB:
+Each way runs in a process of its own, which measures its peak above what it had before the image. 2 cores, 256 x 256, `pad`;
+in MB:
 
 | image (file) | padded first | in bands |
 |---|---|---|

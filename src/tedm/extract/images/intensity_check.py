@@ -25,7 +25,7 @@ SAMPLE = 32  # images of a kind that are looked at
 SMALL_PART = 1 / 4  # of the range: values that fill no more of it are dark or without contrast
 MUCH_CLIPPED = 1 / 3  # of the pixels
 # Kinds of pixel that hold no colours; of another kind the pixels are asked.
-GREY = ("1", "L", "LA", "I", "F")
+GREY = ("1", "L", "LA", "I;16", "unsigned", "signed", "float")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def require_grey(images: Sequence[tuple[Path, Header]], intensity_range: tuple[f
             return str(error)
         return None
 
-    asked = [path for path, header in images if not header.mode.startswith("I;") and header.mode not in GREY]
+    asked = [path for path, header in images if header.mode not in GREY]
     with ThreadPoolExecutor(4) as pool:
         problems = [problem for problem in pool.map(problem_of, asked) if problem]
     raise_listed(f"{counted(len(problems), 'image')} of {len(images)} cannot be used", problems)

@@ -33,7 +33,8 @@ from .masks import (
     mask_problem,
     require_classes,
 )
-from .read import READERS, intensity_problem, read_header, read_mask
+from .palettes import Palettes
+from .read import READERS, intensity_problem, read_header, read_labels, read_mask
 from .reader import Header
 
 
@@ -238,8 +239,10 @@ def read_manifest(
     if only_masks_of is not None:
         sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
 
+    palettes = Palettes()
+
     def check(row: Row) -> tuple[Header | None, MaskValues, list[str]]:
-        return _checked(row, classes, ignore, threshold, sizes.get(row.name))
+        return _checked(row, classes, ignore, threshold, sizes.get(row.name), palettes)
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         found_in = dict(zip(map(id, opened), pool.map(check, opened), strict=True))
@@ -247,6 +250,7 @@ def read_manifest(
     checked = [found_in.get(id(row), unopened) for row in rows]
     for row, (_, _, found) in zip(rows, checked, strict=True):
         problems += [f"{row.where}: {problem}" for problem in found]
+    problems += palettes.problems(ignore)
     before = known.classes if known and not {row.name for row in rows}.isdisjoint(known.names) else ()
     values = {value for _, of_mask, _ in checked for value in of_mask.pixels}.union(before)
     with_masks = any(row.mask for row in rows)
@@ -301,7 +305,12 @@ def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
 
 
 def _checked(
-    row: Row, classes: Sequence[int] | None, ignore: int | None, threshold: int | None, size: tuple[int, int] | None
+    row: Row,
+    classes: Sequence[int] | None,
+    ignore: int | None,
+    threshold: int | None,
+    size: tuple[int, int] | None,
+    palettes: Palettes,
 ) -> tuple[Header | None, MaskValues, list[str]]:
     """Return an image's header (None if its size is known), its mask's values without the ignored one, and what is wrong."""
     problems: list[str] = []
@@ -311,7 +320,8 @@ def _checked(
     except TedmError as error:
         problems.append(f"image {error}")
     try:
-        values = as_meant(read_mask(row.mask), threshold, classes, ignore) if row.mask else None
+        values = palettes.note(row.mask, read_labels(row.mask)) if row.mask else None
+        values = None if values is None else as_meant(values, threshold, classes, ignore)
     except TedmError as error:
         problems.append(f"mask {error}")
     if values is None:

@@ -94,6 +94,8 @@ def mask_problem(
                 f", or take values from a number on as one class with --threshold {_middle(values)}" if len(strange) > 2 else ""
             )
             return f"values {some} are none of the classes {listed(classes)}; change --classes, or --ignore one value{soft}"
+    elif negative := [value for value in values if value < 0 and value != ignore]:
+        return f"values {listed(negative, most=5)} are negative; --ignore one of them, or say with --classes what is a class"
     elif len(values) > MOST_CLASSES:
         return (
             f"{len(values)} different values; is it a photograph, or was it saved as JPEG? (--classes tells what is a class, "

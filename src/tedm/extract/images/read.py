@@ -17,7 +17,7 @@ from tedm.errors import TedmError
 
 from . import raster
 from .intensities import Intensities
-from .reader import Header, Reader
+from .reader import FileLabels, Header, Reader
 
 READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"), raster)
 
@@ -65,7 +65,7 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
     Parameters
     ----------
     path : Path
-        A PNG, JPEG or TIFF file; grey, palette or RGB, 1 to 16 bits or float; alpha is dropped.
+        A PNG, JPEG or TIFF file; `docs/formats.md` says what each kind means. Alpha is dropped.
     channels : {1, 3}
         Grey is repeated for three channels. Grey that is kept as colours, with the faint tint of a JPEG perhaps, becomes one
         channel by ITU-R 601 luma, as in Pillow but not rounded to 8 bits; colours are refused.
@@ -118,8 +118,6 @@ def intensity_problem(header: Header, intensity_range: tuple[float, float] | Non
     black, white = intensity_range
     if not (math.isfinite(black) and math.isfinite(white) and black < white):
         return f"an intensity range of {black:g} to {white:g}; the first must be the smaller one"
-    if header.reduced:
-        return "an intensity range does not work with 16-bit colours, of which only 8 bits are decoded; convert it to grey"
     return None
 
 
@@ -136,6 +134,11 @@ def read_mask(path: Path) -> NDArray[np.int32]:
     TedmError
         If the file cannot be read, or its pixels are no labels: colours, fractions, or a JPEG.
     """
+    return read_labels(path).values
+
+
+def read_labels(path: Path) -> FileLabels:
+    """Read a mask as `read_mask` does, with the colours in which its numbers are shown."""
     return _reader(path).read_labels(path)
 
 
