@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.images import READERS, Header, read_image, read_manifest, read_mask
+from tedm.extract.images import READERS, FileLabels, Header, read_image, read_manifest, read_mask
 from tedm.extract.images.read import suffix_of
+from tedm.extract.images.reader import whole_labels
 
 
 class Arrays:
@@ -24,8 +25,8 @@ class Arrays:
     def read_intensities(self, path: Path) -> tuple[np.ndarray, Header]:
         return np.load(path)[..., None], self.read_header(path)
 
-    def read_labels(self, path: Path) -> np.ndarray:
-        return np.load(path).astype(np.int32)
+    def read_labels(self, path: Path) -> FileLabels:
+        return FileLabels(np.load(path).astype(np.int32))
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_messages_name_its_kind(files: Path) -> None:
     (files / "b.dcm").touch()
     with pytest.raises(TedmError, match=r"PNG, JPEG, TIFF and NumPy are \(.png, .*, .slice.npy\)"):
         read_image(files / "b.dcm", channels=1, intensity_range=None)
+
+
+def test_transparency_may_repeat_labels_but_not_add_to_them(tmp_path: Path) -> None:
+    labels = np.array([[0, 1, 2], [2, 1, 0]], np.uint8)
+    for alpha in (labels * 100, 200 - labels, np.minimum(labels, 1), labels * 0 + 7):
+        assert np.array_equal(whole_labels(tmp_path / "a.png", labels[..., None], alpha), labels)
+    for alpha in (labels[:, ::-1] + np.uint8([[1], [0]]), np.eye(2, 3, dtype=np.uint8)):
+        with pytest.raises(TedmError, match=r"a\.png: a mask whose transparency tells pixels of one value apart"):
+            whole_labels(tmp_path / "a.png", labels[..., None], alpha)
 
 
 def test_the_longest_suffix_decides(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

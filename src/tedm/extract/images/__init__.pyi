@@ -1,12 +1,13 @@
 from .geometry import to_square_image, to_square_mask
 from .manifest import Manifest, ManifestEntry, read_manifest
 from .read import READERS, read_image, read_mask
-from .reader import Header, Reader
+from .reader import FileLabels, Header, Reader
 from .stack import read_squares
 from .write import files_written, write_prediction, write_uncertainty
 
 __all__ = [
     "READERS",
+    "FileLabels",
     "Header",
     "Manifest",
     "ManifestEntry",

@@ -98,7 +98,7 @@ def whole_labels(path: Path, samples: NDArray[Any], alpha: NDArray[Any] | None) 
     array of shape (height, width)
         Integers, int32.
     """
-    if (samples != samples[..., :1]).any():
+    if samples.shape[2] > 1 and (samples != samples[..., :1]).any():
         raise TedmError(f"{path}: a mask in colours; save one channel of class values, or a palette")
     values = samples[..., 0]
     # From here on floats of this type miss whole numbers, so that what is stored may be another label rounded.
@@ -106,7 +106,7 @@ def whole_labels(path: Path, samples: NDArray[Any], alpha: NDArray[Any] | None) 
     if values.dtype.kind == "f" and ((values != np.trunc(values)) | (np.abs(values) > exact)).any():
         raise TedmError(f"{path}: a mask with values that are no whole numbers; save class values as integers")
     limits = np.iinfo(np.int32)
-    if values.min() < limits.min or values.max() > limits.max:
+    if float(values.min()) < limits.min or float(values.max()) > limits.max:
         raise TedmError(f"{path}: a mask with values beyond 32 bits; save small class values")
     labels = values.astype(np.int32)
     if alpha is not None and alpha.min() != alpha.max():

@@ -141,7 +141,9 @@ def _only_image(path: Path, file: TiffFile) -> TiffPage:
         if not isinstance(page, TiffPage):
             raise TedmError(f"{path}: its list of pages is damaged")
         pages.append(page)
-    if len(pages) <= _MOST_PAGES and (at := file.pages.next_page_offset):
+    if len(pages) > _MOST_PAGES:
+        raise TedmError(f"{path}: holds more than {_MOST_PAGES} images; save each as a file of its own")
+    if at := file.pages.next_page_offset:
         file.filehandle.seek(at)
         following = file.filehandle.read(file.tiff.offsetsize)
         if len(following) < file.tiff.offsetsize or struct.unpack(file.tiff.offsetformat, following) != (0,):
@@ -151,8 +153,7 @@ def _only_image(path: Path, file: TiffFile) -> TiffPage:
     if not full:
         raise TedmError(f"{path}: holds no image of full size, only smaller copies; save the image as a plain TIFF or PNG")
     if len(full) > 1:
-        number = "more than 100" if len(pages) > _MOST_PAGES else len(full)
-        raise TedmError(f"{path}: holds {number} images; save each as a file of its own")
+        raise TedmError(f"{path}: holds {len(full)} images; save each as a file of its own")
     return full[0]
 
 
