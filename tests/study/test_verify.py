@@ -35,7 +35,16 @@ def test_what_is_damaged_is_removed_and_reported_as_it_was(store: FeatureStore) 
     assert FeatureStore.open(store.path).missing() == ["scan 3"]
     after = verify_store(store)
     assert (after.damage, after.missing) == ((), ("scan 3",))
-    assert after.to_json() == {"images": 7, "damage": [], "missing": ("scan 3",), "recomputed": ()}
+    assert after.to_json() == {"images": 7, "damage": [], "missing": ("scan 3",), "recomputed": (), "differences": ()}
+
+
+def test_a_store_is_not_whole_beside_files_that_differ_from_it(
+    store: FeatureStore, dataset: Path, write_images, tmp_path
+) -> None:
+    assert verify_store(store, images=dataset).whole
+    done = verify_store(store, images=write_images(tmp_path / "fewer", train=3, test=3))
+    assert not done.whole
+    assert done.differences[-1].startswith("image scan 6: missing: in ")
 
 
 def test_a_damaged_mask_is_no_reason_to_compute_again(store: FeatureStore) -> None:
