@@ -13,8 +13,10 @@ from tedm.errors import TedmError
 
 try:
     import fcntl
+
+    THERE_ARE_LOCKS = True
 except ImportError:  # Windows has no such locks: there two runs at once are the user's risk
-    fcntl = None  # type: ignore[assignment]
+    THERE_ARE_LOCKS = False
 
 SECONDS = 10.0  # for which a file that another process writes is waited for
 
@@ -42,7 +44,7 @@ def hold_folder(folder: Path, what: Path) -> int | None:
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        if fcntl is None:
+        if not THERE_ARE_LOCKS:
             return None
         lock = os.open(folder, os.O_RDONLY)
         if not _locked(lock):
@@ -90,7 +92,7 @@ def open_alone(path: Path, what: Path) -> Iterator[BinaryIO]:
 def _locked(number: int) -> bool:
     """Lock a file or folder; whether nobody else has it. Where a file system knows no locks, nobody has."""
     try:
-        if fcntl is not None:
+        if THERE_ARE_LOCKS:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

@@ -18,7 +18,7 @@ _FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def shown(text: str, *, lines: bool = False) -> str:
-    """Write characters that steer a terminal or a page, or that cannot be seen, as escapes.
+    r"""Write characters that steer a terminal or a page, or that cannot be seen, as escapes.
 
     Parameters
     ----------

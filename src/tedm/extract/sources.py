@@ -22,6 +22,7 @@ from tedm.extract.images.read import read_rows
 from tedm.extract.images.square import naming
 from tedm.extract.live import square_mask
 from tedm.store import IGNORE, DamagedError, FeatureStore, Location, Registration, Source
+from tedm.store.labelling import require_fitting
 from tedm.store.sources import ANEW, UNKNOWN, UNREAD
 from tedm.store.splits import require_whole_groups
 from tedm.text import counted, listed
@@ -187,7 +188,7 @@ def renew(store: FeatureStore, manifest: Manifest, comparison: Comparison, *, up
             for at in [labels.index(image.name)]
         ),
     )
-    store.require_fitting(images, classes)
+    require_fitting(store.labels, images, classes, f"cannot relabel {store.path}")
     sources = store.sources()
     store.record({name: Source(ANEW, sources[name].mask) for name in anew})
     store.discard(anew)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,6 +91,11 @@ class Arrays:
     def key(self, array: str, index: int) -> str:
         """Return the file in which an array keeps an image, or a column a chunk of labels."""
         return shard_key(array, index, self._arrays[array].ndim)
+
+    def files_of_columns(self, columns: Sequence[str], count: int) -> set[str]:
+        """Return the files in which columns that are there keep the labels of so many images."""
+        chunks = range(-(-count // LABELS_PER_CHUNK))
+        return {self.key(column, chunk) for column in columns if column in self._arrays for chunk in chunks}
 
     def has(self, array: str, indices: Sequence[int]) -> bool:
         """Whether an array has a file that is not empty for any of these images."""
@@ -245,3 +251,13 @@ def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any
 def _document(array: zarr.Array[Any]) -> bytes:
     """Return an array's metadata as they are written."""
     return array.metadata.to_buffer_dict(default_buffer_prototype())[ROOT].to_bytes()
+
+
+def index_of_image(key: str, arrays: Sequence[str]) -> int | None:
+    """Return which image a file of one of these arrays belongs to, a partial one too; None for another file."""
+    found = _OF_IMAGE.match(key)
+    return int(found["index"]) if found and found["array"] in arrays else None
+
+
+# zarr puts a unique word in place of a key's last number: `level0/c.7.0.0.0.0.5f0c....partial`.
+_OF_IMAGE = re.compile(r"(?P<array>[^/]+)/c\.(?P<index>\d+)\.")

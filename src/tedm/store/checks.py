@@ -15,13 +15,15 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from tedm.decoding import KNOWN
 from tedm.errors import TedmError
-from tedm.jsons import JsonValue
+from tedm.jsons import JsonObject, JsonValue
 from tedm.names import problem_of, quoted
 from tedm.store.features import Storage
-from tedm.store.labels import SPLITS, Labels
+from tedm.store.labels import IGNORE, SPLITS, Labels
 from tedm.store.place import Location
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import LABEL_ARRAYS, ROOT, skeleton
@@ -219,7 +221,7 @@ def _problems(made: object) -> Iterator[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8)
-def _documents(settings: FeatureSettings, storage: Storage) -> dict[str, Any]:
+def _documents(settings: FeatureSettings, storage: Storage) -> dict[str, JsonObject]:
     """Return the metadata of the arrays of a new store, by their names."""
     files = skeleton(settings, storage, {})
     return {key.removesuffix(f"/{ROOT}"): json.loads(content) for key, content in files.items() if key.endswith(f"/{ROOT}")}
@@ -249,3 +251,9 @@ def _codecs(codecs: Sequence[Any]) -> set[str]:
 def _brief(value: object) -> str:
     text = shown(json.dumps(value))
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def problem_of_mask(mask: NDArray[np.uint8], labels: Labels) -> str | None:
+    """Return what is wrong with the class indices of a mask; None if each is a class, or no label."""
+    strange = mask[(mask >= len(labels.classes)) & (mask != IGNORE)]
+    return f"it has the class index {strange.flat[0]}, and the store {len(labels.classes)} classes" if strange.size else None

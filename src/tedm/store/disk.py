@@ -9,7 +9,6 @@ may do it at the same time as others: every file is written whole, aside, and tw
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,15 +30,14 @@ from tedm.store.about import (
     same_store,
     set_classes,
 )
-from tedm.store.arrays import Arrays
-from tedm.store.checks import require_arrays, require_labels
+from tedm.store.arrays import Arrays, index_of_image
+from tedm.store.checks import problem_of_mask, require_arrays, require_labels
 from tedm.store.features import Block, Storage
 from tedm.store.labelling import Registration, append_images, read_labels, replace_labels, require_fitting
-from tedm.store.labels import IGNORE
 from tedm.store.layout import Floats, require_finite, stored
 from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
-from tedm.store.skeleton import LABEL_ARRAYS, LABELS_PER_CHUNK, ROOT, feature_arrays, skeleton
+from tedm.store.skeleton import LABEL_ARRAYS, ROOT, feature_arrays, skeleton
 from tedm.store.sources import COLUMN, Source, read_sources, write_sources
 
 
@@ -208,14 +206,10 @@ class FeatureStore:
         TedmError
             If an image is not there, or masks that stay have other classes.
         """
-        self.require_fitting(images, classes)
+        require_fitting(self.labels, images, classes, f"cannot relabel {self.path}")
         with plain_errors(f"cannot write to the store {self.path}; the activations are untouched, run tedm-label again"):
             write_again(lambda: self._relabel(images, classes))
         self._read_labels()
-
-    def require_fitting(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
-        """Refuse, with a `TedmError`, what `relabel` cannot do; nothing is written."""
-        require_fitting(self.labels, images, classes, f"cannot relabel {self.path}")
 
     def _relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         if any(image.mask is not None for image in images):
@@ -291,9 +285,7 @@ class FeatureStore:
         spared = set() if names is None else set(range(len(self.labels))) - {self.labels.index(name) for name in names}
         with plain_errors(f"cannot remove partial files from the store {self.path}"):
             for key in self._place.sizes():
-                image = _PARTIAL_OF_IMAGE.match(key)
-                of = int(image["index"]) if image and image["array"] in self._written() else -1
-                if key.endswith(PARTIAL) and of not in spared:
+                if key.endswith(PARTIAL) and index_of_image(key, self._written()) not in spared:
                     self._place.delete(key)
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -332,11 +324,8 @@ class FeatureStore:
 
     def files_of_all(self) -> set[str]:
         """Every file that belongs to no single image: metadata, labels, coordinates."""
-        arrays = [*self._arrays.names, "timestep"]
-        documents = {ROOT, *(f"{name}/{ROOT}" for name in arrays), "timestep/c.0"}
-        chunks = range(-(-len(self.labels) // LABELS_PER_CHUNK))
-        columns = [name for name in (*LABEL_ARRAYS, COLUMN) if name in self._arrays.names]
-        return documents | {self._arrays.key(column, chunk) for column in columns for chunk in chunks}
+        documents = {ROOT, *(f"{name}/{ROOT}" for name in (*self._arrays.names, "timestep")), "timestep/c.0"}
+        return documents | self._arrays.files_of_columns((*LABEL_ARRAYS, COLUMN), len(self.labels))
 
     @property
     def reads_ahead(self) -> bool:
@@ -396,9 +385,8 @@ class FeatureStore:
         values = self._arrays.read(array_name, self.labels.index(name), timesteps, image=name)
         if values is None:
             raise self._absent(array_name, name)
-        if array_name == "mask" and (classes := ((values >= len(self.labels.classes)) & (values != IGNORE))).any():
-            what = f"it has the class index {values[classes][0]}, and the store {len(self.labels.classes)} classes"
-            raise self._arrays.damaged(array_name, name, what)
+        if array_name == "mask" and (problem := problem_of_mask(values, self.labels)):
+            raise self._arrays.damaged(array_name, name, problem)
         return values
 
     def _absent(self, array_name: str, name: str) -> TedmError:
@@ -410,7 +398,3 @@ class FeatureStore:
             f"image {name} is not in the store {self.path} yet ({len(self.missing())} of {len(self.labels)} still missing); "
             "run the same tedm-extract again to complete it"
         )
-
-
-# zarr puts a unique word in place of a key's last number: `level0/c.7.0.0.0.0.5f0c....partial`.
-_PARTIAL_OF_IMAGE = re.compile(r"(?P<array>[^/]+)/c\.(?P<index>\d+)\.")
