@@ -27,7 +27,8 @@ DESIGN = Path(__file__).parents[1] / "docs" / "design.md"
 BEFORE = Path(__file__).parent / "data" / "before" / "unreleased.zip"
 
 # The lowest layer is called from everywhere, and what runs a command shows its progress as well: no stops of a walk.
-GROUND = {f"tedm.{name}" for name in ("errors", "files", "jsons", "text", "threads", "signals", "devices", "cli.running")}
+LOWEST = ("errors", "files", "locks", "names", "foreign", "decoding", "jsons", "text", "threads", "signals", "devices")
+GROUND = {f"tedm.{name}" for name in (*LOWEST, "cli.running")}
 # These call functions that they are handed, over images, iterations or threads, and know nothing of what these do: to whoever
 # hands it over, calling it is the next step.
 HANDED = {
