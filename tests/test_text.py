@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tedm.text import columns, counted, duration, gigabytes, listed, size
+from tedm.text import columns, counted, duration, entry, from_entry, gigabytes, listed, shown, size
 
 
 def test_a_list_is_cut_only_where_it_is_longer_than_asked_for():
@@ -38,3 +38,41 @@ def test_columns_are_as_wide_as_their_widest_entry_and_lines_end_where_their_tex
     lines = columns(rows, left=2)
     assert lines == ["name   note               n", "a      longer than that  10", "bcdef                     1"]
     assert columns([["a", ""], ["b", ""]]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("scan \x1b[31m", "scan \\x1b[31m"),
+        ("a\rb\0", "a\\rb\\x00"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+        ("\u2028", "\\u2028"),
+        ("\x9b31m", "\\x9b31m"),
+        ("ü\u00a0日本", "ü\u00a0日本"),
+        ("a\\b", "a\\b"),
+    ],
+)
+def test_what_steers_a_terminal_is_shown_as_an_escape(text, seen):
+    assert shown(text) == shown(text, lines=True) == seen
+    assert listed([text]) == seen
+    assert columns([[text]]) == [seen]
+
+
+def test_lines_of_a_message_stay_and_those_of_a_name_do_not():
+    assert shown("a\n\tb", lines=True) == "a\n\tb"
+    assert shown("a\n\tb") == "a\\n\\tb"
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd", "-x", "@x", "\t=x", "\rx", "\nx", "'=x", "''-", "\uff1dx", "-", "--5", "-1e", "+1+1"]
+)
+def test_text_is_no_formula_in_a_spreadsheet_and_is_read_back(text):
+    assert str(entry(text)) == f"'{text}"
+    assert from_entry(f"'{text}") == text
+
+
+@pytest.mark.parametrize("value", [-0.5, "-0.5", "-0.500000", "+5", "-inf", "nan", "-1e-05", -3, "scan", "a=b", "'s", ""])
+def test_numbers_and_ordinary_text_stay_as_they_are(value):
+    assert entry(value) == value
+    assert from_entry(str(value)) == str(value)

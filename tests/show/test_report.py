@@ -52,3 +52,10 @@ def test_a_tile_has_the_mask_and_the_truth() -> None:
     assert [len(lines.get_segments()) for lines in axes.collections] == [len(edges(mask == 1)), len(edges(truth == 1))]
     assert not tile_figure(image).axes[0].collections
     assert len({png(tile_figure(image)), png(tile_figure(image, mask)), png(tile_figure(image, mask, truth=truth))}) == 3
+
+
+def test_text_that_turns_what_stands_around_it_is_shown_as_an_escape() -> None:
+    page = report_html("scan \u202e gnp", ["two\nlines\x1b \ud800"], [], made_by="1")
+    assert "scan \\u202e gnp" in page
+    assert "two\nlines\\x1b \\ud800" in page
+    page.encode()

@@ -44,7 +44,7 @@ def test_metadata_that_lack_something_are_refused_and_not_a_traceback(tmp_path, 
     metadata = json.loads((tmp_path / "s" / "zarr.json").read_text())
     del metadata["attributes"]["tedm"][change]
     (tmp_path / "s" / "zarr.json").write_text(json.dumps(metadata))
-    with pytest.raises(TedmError, match=f"is damaged: its metadata zarr.json lack or do not know '{change}'"):
+    with pytest.raises(TedmError, match=f"is damaged: its metadata zarr.json: {change} is missing"):
         FeatureStore.open(tmp_path / "s")
 
 

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from tedm.errors import TedmError
-from tedm.store import DamagedError
+from tedm.store import DamagedError, FeatureStore, Storage
 from tedm.store.arrays import Arrays
 from tedm.store.place import place
 
@@ -64,3 +64,14 @@ def test_an_array_without_metadata_is_refused(tmp_path):
     (tmp_path / "s" / "level1" / "zarr.json").unlink()
     with pytest.raises(TedmError, match="the metadata of its array level1 are gone or unreadable"):
         Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level1"])
+
+
+def test_a_file_that_cannot_hold_so_much_is_not_decoded(tmp_path):
+    """A shard can say that all its chunks are empty: a kilobyte of file, gigabytes of zeros."""
+    settings = SMALL["settings"](image_size=4096, timesteps=list(range(100)))
+    store = FeatureStore.create(tmp_path / "s", settings, SMALL["ARITHMETIC"], Storage("native", "float16"), {})
+    store.register(SMALL["registrations"](["a"], mask=None), ())
+    key = store.files_of("a")["level0"]
+    (tmp_path / "s" / key).write_bytes(b"\xff" * 16 + b"crc!")
+    with pytest.raises(DamagedError, match=r"its file has 20 bytes, too few for the 0.629 GB of an entry"):
+        store.read_file("level0", "a")

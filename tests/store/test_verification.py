@@ -167,3 +167,24 @@ def test_ten_thousand_images_are_listed_in_seconds(tmp_path):
     assert [store.labels.index(name) for name in names] == list(range(10_000))
     assert time.perf_counter() - start < 1
     shutil.rmtree(tmp_path / "s")
+
+
+def test_other_timesteps_in_the_array_than_in_the_settings_are_damage(tmp_path):
+    filled(tmp_path / "s")
+    zarr.open_group(tmp_path / "s", mode="r+")["timestep"][:] = [1, 51]
+    store = FeatureStore.open(tmp_path / "s")
+    assert verify(store) == [Damage("", "timestep/c.0", "it has the timesteps 1, 51, and the settings 1, 50")]
+    shutil.rmtree(tmp_path / "s" / "timestep")
+    assert verify(store) == [Damage("", "timestep/c.0", "it cannot be read, and the settings 1, 50")]
+
+
+def test_a_mask_with_other_labelled_pixels_than_the_labels_say_is_damaged(tmp_path):
+    filled(tmp_path / "s")
+    zarr.open_group(tmp_path / "s", mode="r+")["labelled"][0] = 60
+    assert verify(FeatureStore.open(tmp_path / "s")) == [
+        Damage("one", "mask", "it has 63 labelled pixels, and the labels say 60")
+    ]
+
+
+def test_a_name_from_elsewhere_cannot_write_lines_of_its_own():
+    assert str(Damage("a\nall is well\x1b[1m", "mask", "gone")) == "image a\\nall is well\\x1b[1m: array mask: gone"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
 from tedm.errors import TedmError
@@ -96,3 +98,36 @@ def test_a_folder_that_is_a_link_is_filled_where_it_leads(extracted: Path, fitte
     (tmp_path / "link").symlink_to("real")
     names = predict_folder(tmp_path / "link", load_head(fitted), extracted)
     assert sorted(path.stem for path in (tmp_path / "real").iterdir()) == sorted(names)
+
+
+def renamed(store: Path, names: dict[int, str], folder: Path) -> Path:
+    """A copy of a store in which images have other names."""
+    shutil.copytree(store, folder)
+    for at, name in names.items():
+        zarr.open_group(folder, mode="r+")["name"][at] = name
+    return folder
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/tmp/victim", "a\\b", "nul\0", "line\nbreak", "\x1b[31m", "CON"])
+def test_a_name_that_is_no_files_is_refused_before_the_work(extracted: Path, fitted: Path, tmp_path: Path, name: str) -> None:
+    store = renamed(extracted, {5: name}, tmp_path / "store")
+    with pytest.raises(TedmError, match=r"cannot write the masks of .*store under .* names:\n  image .*extract the image"):
+        predict_folder(tmp_path / "deep" / "masks", load_head(fitted), store)
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("x", "x-entropy"), ("Scan", "scan"), ("e\u0301", "\u00e9")])
+def test_images_of_which_two_files_would_be_one_are_refused_before_the_work(
+    extracted: Path, fitted: Path, tmp_path: Path, one: str, other: str
+) -> None:
+    store = renamed(extracted, {4: one, 5: other}, tmp_path / "store")
+    with pytest.raises(TedmError, match=r"would both become .*with --split or --domain, or leave out --uncertainty"):
+        predict_folder(tmp_path / "masks", load_head(fitted), store, uncertainty=True)
+    assert not (tmp_path / "masks").exists()
+
+
+def test_an_image_that_looks_like_a_formula_is_text_in_the_table(extracted: Path, fitted: Path, tmp_path: Path) -> None:
+    store = renamed(extracted, {4: "=1+1"}, tmp_path / "store")
+    predict_folder(tmp_path / "masks", load_head(fitted), store, uncertainty=True)
+    assert (tmp_path / "masks" / "=1+1.png").is_file()
+    assert (tmp_path / "masks" / "uncertainty.csv").read_text().splitlines()[1].startswith("'=1+1,0.")

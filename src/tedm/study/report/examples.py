@@ -154,7 +154,7 @@ def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example
     Raises
     ------
     ValueError
-        If they are damaged, ask for more memory than examples can, or do not belong together.
+        If they are damaged, or do not belong together.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(arrays)) as archive:

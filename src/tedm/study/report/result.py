@@ -216,7 +216,7 @@ def read_result(folder: Path) -> ResultFolder:
         )
     except TedmError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise TedmError(f"{path} is damaged ({cause}); write the folder again with the command that made it") from error
     outside = [name for name in result.named if _is_outside(name)]
