@@ -1,4 +1,4 @@
-"""Claim: making the square of a strip takes a tenth of the memory that padding it first takes, at most, and gives the same bits.
+"""Claim: a strip becomes its square in a tenth of the memory that padding it first takes, at most, and with the same bits.
 
 Each way runs in a process of its own, which measures its peak above what it had before the image. Here (2 cores), `pad` to
 256 x 256, in MB:
