@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from tedm.cli import options
-from tedm.cli.running import command_line
+from tedm.cli.running import command_line, say
 
 
 @click.command()
@@ -26,3 +27,8 @@ def test_a_command_line_is_what_was_typed_without_defaults() -> None:
     printed = CliRunner().invoke(main, typed).output
     assert shlex.split(printed) == ["tedm-some", *typed]
     assert CliRunner().invoke(main, []).output.strip() == "tedm-some"
+
+
+def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("image a\x1b[31m\u202e: gone\nsecond line")
+    assert capsys.readouterr().err == "image a\\x1b[31m\\u202e: gone\nsecond line\n"

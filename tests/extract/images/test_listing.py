@@ -72,3 +72,17 @@ def test_a_patient_in_two_splits_and_a_name_used_twice_are_told_with_their_place
     assert "line 2, line 3: 2 images of the name a; give each its own in a column `name`" in problems
     assert "group p1 is in train (line 2) and test (line 3); keep it in one split" in problems
     assert any("cannot be a file's name" in problem for problem in problems)
+
+
+def test_names_are_read_back_as_a_table_of_ours_has_them(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "name,image", "'=1+1,'-scan.png", "'s,a.png"))
+    assert (problems, [(row.name, row.image.name) for row in rows]) == ([], [("=1+1", "-scan.png"), ("'s", "a.png")])
+    assert problems_between(rows) == []
+
+
+@pytest.mark.parametrize("name", ["../b", "a\\b", "CON", "a\u202eb", "x" * 201])
+def test_a_name_that_cannot_be_a_files_is_told_with_its_line(tmp_path, name):
+    rows, _ = rows_of_csv(csv(tmp_path, "name,image", f"{name},1.png"))
+    (problem,) = problems_between(rows)
+    assert problem.startswith("line 2: name ")
+    assert problem.endswith("; write another")

@@ -55,3 +55,10 @@ def test_files_that_hold_no_records_are_refused(tmp_path: Any) -> None:
         read_records(path)
     with pytest.raises(TedmError, match="cannot write"):
         write_records([], tmp_path / "missing" / "scores.csv")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "-scan", "+a", "@a", "\ta", "'=a", "'a", "-0.5"])
+def test_names_that_look_like_formulas_come_back(tmp_path: Any, text: str) -> None:
+    row = record(text, text, domain=text, group=text)
+    write_records([row], tmp_path / "scores.csv")
+    assert read_records(tmp_path / "scores.csv") == [row]
