@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tedm.cli import options
-from tedm.cli.running import AGAIN, command_line
+from tedm.cli.running import AGAIN, command_line, say
 
 
 @click.command()
@@ -117,3 +117,8 @@ def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path):
 def test_the_advice_after_an_interruption_is_of_commands_that_exist():
     folder = Path(command_line.__code__.co_filename).parent
     assert set(AGAIN) <= {path.stem for path in folder.glob("*.py")}
+
+
+def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("image a\x1b[31m\u202e: gone\nsecond line")
+    assert capsys.readouterr().err == "image a\\x1b[31m\\u202e: gone\nsecond line\n"

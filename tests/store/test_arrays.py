@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import runpy
 from pathlib import Path
@@ -75,3 +76,27 @@ def test_a_file_that_cannot_hold_so_much_is_not_decoded(tmp_path):
     (tmp_path / "s" / key).write_bytes(b"\xff" * 16 + b"crc!")
     with pytest.raises(DamagedError, match=r"its file has 20 bytes, too few for the 0.629 GB of an entry"):
         store.read_file("level0", "a")
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    store = SMALL["filled"](tmp_path / "s")
+    (tmp_path / "s" / "mask").rename(tmp_path / "elsewhere")
+    (tmp_path / "s" / "mask").symlink_to(tmp_path / "elsewhere")
+    before = SMALL["tree"](tmp_path / "elsewhere")
+    store = FeatureStore.open(tmp_path / "s")
+    assert store.mask("one").shape == (8, 8)
+    for write in (store.relabel, store.register):
+        with pytest.raises(TedmError, match=r"s/mask is a link, and nothing is written through it; put the folder"):
+            write(SMALL["registrations"](["one" if write == store.relabel else "four"]), (0, 255))
+    assert SMALL["tree"](tmp_path / "elsewhere") == before
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path):
+    store = SMALL["filled"](tmp_path / "s")
+    for key in ("mask/c.0.0.0", "split/c.0"):
+        (tmp_path / "s" / key).unlink()
+        os.mkfifo(tmp_path / "s" / key)
+    with pytest.raises(DamagedError, match="its file is gone"):
+        store.mask("one")
+    with pytest.raises(TedmError, match="the labels split of its images are gone or unreadable"):
+        FeatureStore.open(tmp_path / "s")

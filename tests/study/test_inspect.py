@@ -63,3 +63,14 @@ def test_what_is_nothing_of_all_that_is_said(tmp_path: Path) -> None:
         describe(tmp_path / "nowhere")
     with pytest.raises(TedmError, match="neither a feature store nor a head"):
         describe(tmp_path)
+
+
+def test_what_a_store_from_elsewhere_says_is_shown_as_it_is(extracted: Path, tmp_path: Path) -> None:
+    store = shutil.copytree(extracted, tmp_path / "store")
+    document = json.loads((store / "zarr.json").read_text())
+    hostile = {"a\nb\x1b[1m": "x\ny", "list": [{"a": 1}, 2], "deep": {"\u202e": ["\x1b"]}, "bytes": "many", "lone": "\ud800"}
+    document["attributes"]["tedm"]["provenance"] |= hostile
+    (store / "zarr.json").write_text(json.dumps(document))
+    lines = description_lines(describe(store))
+    assert all(line.isprintable() for line in lines)
+    assert any(line.startswith("a\\nb\\x1b[1m ") and line.endswith("x\\ny") for line in lines)

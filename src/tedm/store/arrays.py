@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,10 +114,12 @@ class Arrays:
 
     def enlarge(self, array: str, images: int) -> None:
         """Make room for so many images in all."""
+        self._require_own(array)
         self._arrays[array].resize((images, *self._arrays[array].shape[1:]))
 
     def put(self, array: str, index: int | slice, values: NDArray[Any]) -> None:
         """Write one image's file, or those of several; begin anew where another process has removed a partial file."""
+        self._require_own(array)
 
         def put() -> None:
             self._arrays[array][index] = values
@@ -125,11 +128,13 @@ class Arrays:
 
     def put_column(self, column: str, start: int, values: Sequence[object]) -> None:
         """Write labels of images that lie next to each other, from `start` on."""
+        self._require_own(column)
         array = self._arrays[column]
         array[start : start + len(values)] = np.array(values, dtype=array.dtype)
 
     def delete(self, array: str, index: int) -> None:
         """Remove one image's file; nothing happens if there is none."""
+        self._require_own(array)
         self._place.delete(self.key(array, index))
 
     def read(self, array: str, index: int, timesteps: Sequence[int] | None = None, *, image: str) -> NDArray[Any] | None:
@@ -206,6 +211,12 @@ class Arrays:
                     raise
                 raise self.lost(column) from error
         return np.concatenate(parts) if parts else np.asarray(array[:0])
+
+    def _require_own(self, array: str) -> None:
+        """Refuse to write into a folder that is elsewhere: a store that somebody made could lead anywhere."""
+        address = self._place.address
+        if isinstance(address, Path) and (address / array).is_symlink():
+            raise TedmError(f"{address / array} is a link, and nothing is written through it; put the folder itself there")
 
     def _require_bytes(self, array: str, key: str) -> None:
         """Refuse a file that is too small for what its array would make of it: nothing compresses that well."""

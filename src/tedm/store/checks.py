@@ -129,7 +129,7 @@ def checked_provenance(values: JsonValue) -> dict[str, JsonValue]:
             if isinstance(each, Mapping | list | tuple)
             for inner in (each.values() if isinstance(each, Mapping) else each)
         ]
-    if level:
+    if any(isinstance(each, Mapping | list | tuple) for each in level):
         raise ValueError(f"provenance is deeper than {DEEPEST} lists in lists")
     return dict(values)
 

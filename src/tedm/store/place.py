@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -123,8 +124,11 @@ class Folder:
 
     def read(self, key: str) -> bytes | None:
         """See `Place`."""
+        path = self._path / key
         try:
-            return (self._path / key).read_bytes()
+            if not stat.S_ISREG(path.stat().st_mode):
+                return None  # a pipe or a device, which may never end
+            return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
 

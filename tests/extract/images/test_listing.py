@@ -100,3 +100,17 @@ def test_images_elsewhere_are_allowed(tmp_path):
     rows, problems = rows_of_csv(csv(tmp_path, "image", "../scans/a.png", "/data/b.png"))
     assert problems == []
     assert [str(row.image) for row in rows] == [f"{tmp_path}/clinic/../scans/a.png", "/data/b.png"]
+
+
+def test_names_are_read_back_as_a_table_of_ours_has_them(tmp_path):
+    rows, problems = rows_of_csv(csv(tmp_path, "name,image", "'=1+1,'-scan.png", "'s,a.png"))
+    assert (problems, [(row.name, row.image.name) for row in rows]) == ([], [("=1+1", "-scan.png"), ("'s", "a.png")])
+    assert problems_between(rows) == []
+
+
+@pytest.mark.parametrize("name", ["../b", "a\\b", "CON", "a\u202eb", "x" * 201])
+def test_a_name_that_cannot_be_a_files_is_told_with_its_line(tmp_path, name):
+    rows, _ = rows_of_csv(csv(tmp_path, "name,image", f"{name},1.png"))
+    (problem,) = problems_between(rows)
+    assert problem.startswith("line 2: name ")
+    assert problem.endswith("; write another")

@@ -102,3 +102,10 @@ def test_a_pipe_and_a_giant_field_are_refused(tmp_path: Any) -> None:
     write_records([record(image="x" * 10**6)], tmp_path / "scores.csv")
     with pytest.raises(TedmError, match="cannot read the records"):
         read_records(tmp_path / "scores.csv")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "-scan", "+a", "@a", "\ta", "'=a", "'a", "-0.5"])
+def test_names_that_look_like_formulas_come_back(tmp_path: Any, text: str) -> None:
+    row = record(text, text, domain=text, group=text)
+    write_records([row], tmp_path / "scores.csv")
+    assert read_records(tmp_path / "scores.csv") == [row]
