@@ -16,6 +16,7 @@ try:
 except ImportError:  # Windows has no such locks: there two runs at once are the user's risk
     fcntl = None  # type: ignore[assignment]
 
+LOCKS = fcntl is not None
 SECONDS = 10.0  # for which a file that another process writes is waited for
 
 
@@ -42,7 +43,7 @@ def hold_folder(folder: Path, what: Path) -> int | None:
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        if fcntl is None:
+        if not LOCKS:
             return None
         lock = os.open(folder, os.O_RDONLY)
         if not _locked(lock):
@@ -90,7 +91,7 @@ def open_alone(path: Path, what: Path) -> Iterator[BinaryIO]:
 def _locked(number: int) -> bool:
     """Lock a file or folder; whether nobody else has it. Where a file system knows no locks, nobody has."""
     try:
-        if fcntl is not None:
+        if LOCKS:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, TextIO
+from typing import IO, TYPE_CHECKING, NoReturn, ParamSpec, TextIO, cast
 
 import click
 
@@ -135,7 +135,7 @@ def progress(what: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=Remarks()), transient=True) as bar:
+    with Progress(*columns, console=Console(file=cast("IO[str]", Remarks())), transient=True) as bar:
         task = bar.add_task(what, total=None)
 
         def show(done: int, total: int, remark: float | str | None = None) -> None:
