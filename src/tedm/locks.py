@@ -14,9 +14,9 @@ from tedm.errors import TedmError
 try:
     import fcntl
 
-    THERE_ARE_LOCKS = True
+    LOCKS = True
 except ImportError:  # Windows has no such locks: there two runs at once are the user's risk
-    THERE_ARE_LOCKS = False
+    LOCKS = False
 
 SECONDS = 10.0  # for which a file that another process writes is waited for
 
@@ -44,7 +44,7 @@ def hold_folder(folder: Path, what: Path) -> int | None:
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        if not THERE_ARE_LOCKS:
+        if not LOCKS:
             return None
         lock = os.open(folder, os.O_RDONLY)
         if not _locked(lock):
@@ -92,7 +92,7 @@ def open_alone(path: Path, what: Path) -> Iterator[BinaryIO]:
 def _locked(number: int) -> bool:
     """Lock a file or folder; whether nobody else has it. Where a file system knows no locks, nobody has."""
     try:
-        if THERE_ARE_LOCKS:
+        if LOCKS:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
