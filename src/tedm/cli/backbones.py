@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
+from tedm.cli.running import say
 
 if TYPE_CHECKING:
     from tedm.extract import Backbone
@@ -49,4 +50,9 @@ def load(checkpoint: Path | None, backbone: str | None, backbone_config: Path | 
             raise click.UsageError("--backbone-config goes with --checkpoint or --backbone")
         return None
     config = None if backbone_config is None else read_config(backbone_config)
-    return own_backbone(backbone, config) if checkpoint is None and backbone else load_backbone(Path(str(checkpoint)), config)
+    if checkpoint is None and backbone:
+        return own_backbone(backbone, config)
+    loaded = load_backbone(Path(str(checkpoint)), config)
+    for remark in loaded.remarks:
+        say(f"note: {remark}")
+    return loaded

@@ -212,3 +212,42 @@ def test_a_latent_space_unet_is_refused(tmp_path: Path) -> None:
     shape = dataclasses.replace(SHAPE, in_channels=4, out_channels=4)
     with pytest.raises(TedmError, match="latent-space UNet"):
         load_backbone(saved(tmp_path, shape), CONFIG)
+
+
+ODD: list[Any] = [
+    0,
+    -1,
+    10**9,
+    2**63,
+    10**40,
+    0.5,
+    float("nan"),
+    None,
+    True,
+    "",
+    "x",
+    [],
+    [10**9],
+    [1] * 3000,
+    {},
+    [[1]],
+    "a" * 10**4,
+]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "image_size", "num_heads", "noise_schedule", "num_res_blocks", "channel_mult", "attention_resolutions", "num_channels",
+        "class_label", "diffusion_steps", "in_channels", "num_head_channels", "num_classes", "dims",
+    ],
+)  # fmt: skip
+def test_odd_settings_are_refused_or_do_no_harm(tmp_path: Path, setting: str) -> None:
+    path, usable = saved(tmp_path), 0
+    for value in ODD:
+        try:
+            load_backbone(path, {**CONFIG, setting: value})
+            usable += 1
+        except TedmError as error:
+            assert len(str(error)) < 2500
+    assert usable < len(ODD) / 2

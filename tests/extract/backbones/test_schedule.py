@@ -94,7 +94,7 @@ def test_numbers_of_16_bits_that_are_no_known_schedule_are_refused() -> None:
     left = torch.linspace(0.999, 0.01, 1000).half()
     with pytest.raises(TedmError, match="saved in float16, which is too coarse.*float32"):
         Schedule.recorded("of the file", left, [left])
-    known = torch.from_numpy(Schedule.linear(1000).alphas_cumprod)
+    known = torch.tensor(Schedule.linear(1000).alphas_cumprod)
     schedule, remark = Schedule.recorded("of the file", known.half(), [known.half()])
     assert (schedule.name, "computed anew" in remark) == ("linear", True)
     np.testing.assert_array_equal(Schedule.recorded("of the file", known, [known])[0].alphas_cumprod, known.numpy())

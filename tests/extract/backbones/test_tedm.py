@@ -20,11 +20,11 @@ class TestTedm(BackboneSuite):
 
 
 def published(
-    path: Path, *, channels: int = 1, dtype: torch.dtype = torch.float32, schedule: str = "cosine", **changes: Any
+    path: Path, *, images_of: int = 1, dtype: torch.dtype = torch.float32, schedule: str = "cosine", **changes: Any
 ) -> Path:
     """A file as the published code writes it: the schedule's roots beside the network, and another network's out_channels."""
-    ours = content(random_backbone(image_channels=channels, schedule=schedule))
-    left = torch.as_tensor(random_backbone(schedule=schedule).schedule.alphas_cumprod)
+    ours = content(random_backbone(image_channels=images_of, schedule=schedule))
+    left = torch.tensor(random_backbone(schedule=schedule).schedule.alphas_cumprod)
     buffers = {"sqrt_alphas_cumprod": left.sqrt(), "sqrt_one_minus_alphas_cumprod": (1 - left).sqrt()}
     tensors = {name: each for name, each in ours.tensors.items() if name.startswith("model.")} | buffers
     config = {**ours.config, "out_channels": 1, **changes}
@@ -35,7 +35,7 @@ def published(
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_the_published_out_channels_are_those_of_another_network(tmp_path: Path, channels: int) -> None:
-    backbone = load_backbone(published(tmp_path / "net.pt", channels=channels))
+    backbone = load_backbone(published(tmp_path / "net.pt", images_of=channels))
     x_t, timesteps = images(backbone, 2), torch.tensor([5, 500])
     assert (backbone.image_channels, backbone.predict_noise(x_t, timesteps).shape) == (channels, x_t.shape)
     expected = random_backbone(image_channels=channels).activations(x_t, timesteps)
@@ -46,7 +46,7 @@ def test_nothing_is_extracted_of_images_with_four_channels_yet(tmp_path: Path) -
     for channels in (1, 3):
         random_backbone(image_channels=channels).require_images()
     with pytest.raises(TedmError, match=r"takes images of 4 channels, and only grey \(1\) and RGB \(3\)"):
-        load_backbone(published(tmp_path / "net.pt", channels=4)).require_images()
+        load_backbone(published(tmp_path / "net.pt", images_of=4)).require_images()
 
 
 def test_a_network_with_fewer_channels_out_than_in_is_no_diffusion_model(tmp_path: Path) -> None:

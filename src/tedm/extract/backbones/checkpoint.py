@@ -31,6 +31,8 @@ from .files.reading import FileContent, read_file, require_own_memory
 from .files.weights import PLAIN, Weights, choose_weights
 from .unsupported import unsupported_kind
 
+LONGEST = 2000  # characters of a refusal
+
 
 def load_backbone(path: Path, config: JsonObject | None = None, *, family: str | None = None) -> Backbone:
     """Read a checkpoint; nothing in it is executed.
@@ -70,7 +72,14 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
     what = unsupported_kind(content) if asked is None else None
     if what:
         raise TedmError(f"checkpoint {path} is {what}")
-    backbone = build_backbone(content, family=asked)
+    try:
+        backbone = build_backbone(content, family=asked)
+    except TedmError as error:
+        text = str(error)
+        if len(text) <= LONGEST:
+            raise
+        # a setting can be a list of thousands
+        raise TedmError(f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}") from error
     return replace(backbone, remarks=(*content.remarks, *backbone.remarks))
 
 

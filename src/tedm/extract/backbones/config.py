@@ -91,7 +91,7 @@ def boolean(content: Content, name: str, default: bool) -> bool:
 def one_of(content: Content, name: str, default: str | None, choices: Collection[str]) -> str:
     """Return a word, one of a few."""
     value = _value(content, name, default)
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise wrong(content, name, value, " or ".join(choices))
     return str(value)
 

@@ -123,7 +123,7 @@ def _schedule(content: Content, library: ModuleType) -> tuple[Schedule, Predicti
             "only those of DDPM and DDIM, with a beta_schedule, say how images were noised"
         )
     predicts = config.get("prediction_type", "epsilon")
-    if predicts not in PREDICTIONS:
+    if not isinstance(predicts, str) or predicts not in PREDICTIONS:
         raise TedmError(f"checkpoint {content.name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
     require_timesteps("num_train_timesteps", config, content)
     try:

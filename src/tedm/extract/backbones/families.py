@@ -24,6 +24,11 @@ from .files.weights import under_prefix
 T = TypeVar("T")
 FAMILIES: tuple[Family, ...] = (tedm, openai, diffusers, monai, denoising_diffusion_pytorch)
 GROUP = "tedm.backbones"
+# What settings of the wrong kind raise in a family or the package that it uses, beyond what each checks itself.
+BAD_SETTINGS = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
 MEMBERS = ("NAME", "LOOKED_FOR", "recognises", "build")
 
 
@@ -52,10 +57,10 @@ def build_backbone(content: Content, *, family: str | None = None) -> Backbone:
         return _build(asked, entry, content)
     for each in FAMILIES:
         if each.recognises(content):
-            return each.build(content)
+            return _build(each, None, content)
     below = _below_prefix(content)
     if below is not None:
-        return next(each.build(below) for each in FAMILIES if each.recognises(below))
+        return _build(next(each for each in FAMILIES if each.recognises(below)), None, below)
     installed: list[Family] = []
     broken: list[str] = []
     for entry in _entries():
@@ -121,7 +126,16 @@ def _load(entry: EntryPoint) -> Family:
 
 def _build(family: Family, entry: EntryPoint | None, content: Content) -> Backbone:
     if entry is None:
-        return family.build(content)
+        try:
+            return family.build(content)
+        except TedmError:
+            raise
+        except BAD_SETTINGS as error:
+            first = next(iter(str(error).splitlines()), "")
+            raise TedmError(
+                f"the settings of checkpoint {content.name} make no backbone of the family {family.NAME}: "
+                f"{type(error).__name__}{f', {first}' if first else ''}. Use settings as its training had them."
+            ) from error
     backbone = _guarded(entry, "build", lambda: family.build(content))
     if not isinstance(backbone, Backbone):
         raise _broken(entry, f"build returned {type(backbone).__name__} and not a Backbone")

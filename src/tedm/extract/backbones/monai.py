@@ -100,7 +100,7 @@ def _schedule(content: Content) -> tuple[Schedule, Prediction]:
             content, "scheduler", config, 'an object with "schedule" and the other settings of MONAI\'s DDPMScheduler'
         )
     predicts = config.get("prediction_type", "epsilon")
-    if predicts not in PREDICTIONS:
+    if not isinstance(predicts, str) or predicts not in PREDICTIONS:
         raise TedmError(f"checkpoint {content.name} predicts {predicts!r}; known are {', '.join(PREDICTIONS)}")
     schedulers = package("monai.networks.schedulers", "monai", content)
     require_timesteps("num_train_timesteps", config, content)

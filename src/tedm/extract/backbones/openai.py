@@ -73,7 +73,7 @@ def build(content: Content) -> Backbone:
     try:
         with torch.device("meta"), no_larger_than(content):
             network = OpenaiUNet(shape, class_label=settings.class_label(content, shape.num_classes) or 0, timestep_scale=scale)
-    except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
+    except (RuntimeError, OverflowError, TypeError) as error:  # sizes that torch cannot even write down
         raise TedmError(f"the settings of checkpoint {content.name} make no network: {shape}") from error
     fit_tensors(network, content.tensors, prefix="", checkpoint=content.name)
     levels = tuple(Level(f"block{index}", *output) for index, output in enumerate(network.outputs))

@@ -59,7 +59,7 @@ def build(content: Content) -> Backbone:
     try:
         with torch.device("meta"), no_larger_than(content):
             network = TedmUNet(width=width, multipliers=multipliers, image_channels=image_channels, out_channels=out_channels)
-    except (RuntimeError, OverflowError) as error:  # sizes that torch cannot even write down
+    except (RuntimeError, OverflowError, TypeError) as error:  # sizes that torch cannot even write down
         raise TedmError(
             f"the settings of checkpoint {content.name} make no network: width {width}, multipliers {multipliers}, "
             f"{image_channels} channels. Use the file as its training wrote it."

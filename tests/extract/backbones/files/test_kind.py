@@ -1,6 +1,7 @@
 """What a file is, whatever its name says."""
 
 import io
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def repacked(data: bytes, compression: int) -> bytes:
 
 def scripted() -> bytes:
     buffer = io.BytesIO()
-    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), buffer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated, and people have such files
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), buffer)
     return buffer.getvalue()
 
 

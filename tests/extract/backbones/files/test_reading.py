@@ -98,8 +98,8 @@ def test_metadata_that_hold_no_settings_are_refused(tmp_path: Path, metadata: st
 
 
 def test_reading_takes_no_more_than_the_file(tmp_path: Path) -> None:
-    torch.save({"state_dict": {"a": torch.ones(10)}, "losses": [0.5] * 10_000}, tmp_path / "net.pt")
+    torch.save({"state_dict": {"a": torch.ones(10)}, "losses": [0.5] * 2000}, tmp_path / "net.pt")
     tracemalloc.start()
     read_file(tmp_path / "net.pt")
-    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    assert tracemalloc.get_traced_memory()[1] < 4_000_000
     tracemalloc.stop()

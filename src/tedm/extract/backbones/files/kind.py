@@ -89,6 +89,13 @@ def _require_whole_archive(path: Path, size: int, end: bytes) -> None:
             records = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise no_checkpoint(path, f"its directory is damaged ({error})", remedy="Download or copy it again.") from error
+    names = [record.filename for record in records]
+    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
+        raise no_checkpoint(
+            path,
+            "it is a TorchScript program and not weights",
+            remedy="Save the state_dict() of the network that it was made of with torch.save.",
+        )
     packed = next((record for record in records if record.compress_type != zipfile.ZIP_STORED or record.flag_bits & 1), None)
     if packed is not None:
         raise no_checkpoint(
@@ -96,16 +103,9 @@ def _require_whole_archive(path: Path, size: int, end: bytes) -> None:
             f"its record {packed.filename!r} is compressed, which torch.save never does",
             remedy="If you trust it, unpack it and pack it without compression (zip -0 -r).",
         )
-    names = [record.filename for record in records]
     held = sum(record.file_size for record in records)
     beyond = any(record.header_offset + record.file_size > size for record in records)
     if held > size or beyond or len(set(names)) < len(names):
         raise no_checkpoint(path, f"its directory promises records of {held} bytes that a file of {size} bytes does not hold")
-    if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
-        raise no_checkpoint(
-            path,
-            "it is a TorchScript program and not weights",
-            remedy="Save the state_dict() of the network that it was made of with torch.save.",
-        )
     if sum(name.count("/") == 1 and name.endswith("/data.pkl") for name in names) != 1:
         raise no_checkpoint(path, "it is a zip archive, but not one of torch.save (it has no data.pkl)")

@@ -112,9 +112,10 @@ def _read_pickle(path: Path, *, archive: bool) -> object:
         raise no_checkpoint(path, str(error)) from error
     try:
         allowed = torch.serialization.safe_globals(stand_ins(scanned.names))
-        with allowed, warnings.catch_warnings():
+        # the open file: of a path torch would go by the suffix
+        with path.open("rb") as file, allowed, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of pickles that it did not write, before it refuses them
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(
             r"(?:GLOBAL |function |class )`?([\w.]+)`?[^\n]*(?:was not an allowed|not allowed|blocked)", str(error)

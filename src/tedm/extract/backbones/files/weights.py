@@ -108,7 +108,8 @@ def under_prefix(
         if any(prefix.startswith(each) for each in found):
             continue
         below = {name.removeprefix(prefix): each for name, each in tensors.items() if name.startswith(prefix)}
-        for named in (below, {f"model.{name}": each for name, each in below.items()}):
+        bare = {f"model.{name}": each for name, each in below.items() if name.split(".")[-1] not in BUFFERS}
+        for named in (below, bare):
             if recognises(named):
                 found[prefix] = named
                 break
