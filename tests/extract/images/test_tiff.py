@@ -93,6 +93,27 @@ def test_what_tifffile_logs_of_our_files_is_not_said_twice(tmp_path: Path, caplo
     assert caplog.records
 
 
+def test_bytes_that_changed_end_in_numbers_or_in_one_line(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.tif", np.random.default_rng(11)
+    wholes = []
+    for options in ({}, {"compression": "zlib"}, {"tile": (16, 16), "compression": "lzw"}, {"bigtiff": True}, {"imagej": True}):
+        tifffile.imwrite(path, VALUES, **options)
+        wholes.append(path.read_bytes())
+    refusals = []
+    for number in range(200):
+        raw = bytearray(wholes[number % len(wholes)])
+        for at in rng.integers(4, min(len(raw), 400), 3):
+            raw[at] = rng.choice([0, 1, 127, 128, 255])
+        path.write_bytes(raw)
+        for read in (raster.read_header, raster.read_intensities, raster.read_labels):
+            try:
+                read(path)
+            except TedmError as error:
+                refusals.append(str(error))
+    assert 50 < len(refusals) < 600
+    assert [text for text in refusals if not text.startswith(f"{path}: ") or "\n" in text] == []
+
+
 KINDS = ["u1", "u2", "u4", "i1", "i2", "i4", "f2", "f4", "f8", "?"]
 LAYOUTS = st.fixed_dictionaries(
     {},

@@ -142,7 +142,8 @@ def naming(path: Path) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TedmError(f"{path}: more than {Image.MAX_IMAGE_PIXELS} pixels; save a smaller copy") from None
     except Exception as error:  # decoders of broken files raise anything, from struct.error to SyntaxError
-        raise TedmError(f"{path}: cannot be decoded ({error or type(error).__name__})") from error
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise TedmError(f"{path}: cannot be decoded ({said})") from error
 
 
 def require_size(width: int, height: int) -> None:

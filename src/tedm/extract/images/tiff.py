@@ -120,7 +120,9 @@ def _opened(path: Path) -> Iterator[TiffPage]:
     try:
         with naming(path), TiffFile(path) as file:
             page = _only_image(path, file)
-            if page.imagewidth < 1 or page.imagelength < 1:
+            sizes = (page.imagewidth, page.imagelength, page.imagedepth, page.samplesperpixel)
+            pieces = (page.tilewidth, page.tilelength, page.rowsperstrip, page.planarconfig, page.compression, page.predictor)
+            if not all(isinstance(number, int) for number in sizes + pieces) or min(sizes) < 1:
                 raise TedmError(f"{path}: has no size, or its beginning is damaged")
             require_size(page.imagewidth, page.imagelength)
             if problem := _kind_problem(page) or _planes_problem(file, page) or _damage(page, path.stat().st_size):
