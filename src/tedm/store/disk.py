@@ -197,7 +197,7 @@ class FeatureStore:
         Parameters
         ----------
         images : sequence of Registration
-            A mask of None keeps the old mask; an empty split, group or domain keeps the old one.
+            A mask of None keeps the old mask; an empty split, group or domain, and a size of (0, 0), keep the old one.
         classes : sequence of int
             Mask values, sorted.
 

@@ -125,7 +125,9 @@ def require_fitting(labels: Labels, images: Sequence[Registration], classes: Seq
 
 
 def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration], size: int) -> None:
-    """Write masks, splits, groups, domains and sizes of images anew; a mask of None and empty text keep what is there.
+    """Write masks, splits, groups, domains and sizes of images anew.
+
+    A mask of None, empty text and a size of (0, 0) keep what is there.
 
     Parameters
     ----------
@@ -146,7 +148,7 @@ def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration
             _write_masks(arrays, index, [image.mask], size)
             labelled[index] = _labelled_pixels(image.mask)
             masks[index] = image.source.mask
-        sizes[index] = image.original_size
+        sizes[index] = image.original_size if any(image.original_size) else sizes[index]
         for column, value in (("split", image.split), ("group", image.group), ("domain", image.domain)):
             columns[column][index] = value or columns[column][index]
     if masks and COLUMN in arrays.names:
