@@ -16,10 +16,10 @@ demo: $(INSTALLED)
 	$(BIN)/tedm-demo demo-out
 
 test: $(INSTALLED)
-	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) -m "not slow" $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(INSTALLED)
-	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 # Run again and written with what they show.
 notebooks: $(INSTALLED)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from tedm.cli import evaluate, extract, fit, inspect, predict, verify
+from tedm.extract.backbones import random_backbone, save_backbone
+from tedm.extract.backbones.tedm import content
 from tedm.store import FeatureStore
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
@@ -130,3 +133,28 @@ def test_a_network_of_ones_own_goes_all_the_way(dataset: Path, tmp_path: Path, m
 )
 def test_one_backbone_is_named(dataset: Path, tmp_path: Path, options: list[str], said: str) -> None:
     assert said in run("extract", dataset, tmp_path / "s", *options, code=2).stderr
+
+
+def test_which_weights_were_taken_is_said(dataset: Path, tmp_path: Path) -> None:
+    ours = content(random_backbone())
+    state = {name: each for name, each in ours.tensors.items() if name.startswith("model.")}
+    whole = {
+        "model_state_dict": ours.tensors,
+        "ema": {name: each * 1.1 for name, each in state.items()},
+        "config": dict(ours.config),
+    }
+    torch.save(whole, tmp_path / "net.pt")
+    said = "the averaged weights (ema) are used, not those of the last iteration (model_state_dict)"
+    assert said in run("inspect", tmp_path / "net.pt").stdout
+    store = tmp_path / "store"
+    done = run("extract", dataset, store, "--checkpoint", tmp_path / "net.pt", "--timesteps", 1, *QUICK)
+    assert f"note: {said}" in done.stderr
+
+
+def test_a_network_for_four_channels_is_inspected_and_nothing_is_extracted_with_it(dataset: Path, tmp_path: Path) -> None:
+    save_backbone(random_backbone(image_channels=4), tmp_path / "net.safetensors")
+    assert "image channels" in run("inspect", tmp_path / "net.safetensors").stdout
+    store = tmp_path / "store"
+    refused = run("extract", dataset, store, "--checkpoint", tmp_path / "net.safetensors", "--timesteps", 1, *QUICK, code=1)
+    assert "takes images of 4 channels, and only grey (1) and RGB (3)" in refused.stderr
+    assert not store.exists()
