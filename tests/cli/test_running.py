@@ -122,3 +122,13 @@ def test_the_advice_after_an_interruption_is_of_commands_that_exist():
 def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     say("image a\x1b[31m\u202e: gone\nsecond line")
     assert capsys.readouterr().err == "image a\\x1b[31m\\u202e: gone\nsecond line\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("asked", ["--help", "--version"])
+def test_a_help_that_cannot_be_printed_ends_in_one_line(asked):
+    line = f"{shlex.quote(sys.executable)} -m tedm.cli.fit {asked} >/dev/full"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tedm: the results could not be printed to standard output: ")
+    assert done.stderr.count("\n") == 1

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from tedm.cli import options
-from tedm.cli.running import command_line, plain_errors, progress, say
+from tedm.cli.running import Command, command_line, plain_errors, progress, say
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("out_folder", type=options.PATH, default="demo-out")
 @options.VERSION
 @plain_errors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import command_line, plain_errors, progress, say
+from tedm.cli.running import Command, command_line, plain_errors, progress, say
 from tedm.errors import TedmError
 from tedm.heads import METRICS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tedm.heads import EmptyTruth, Metric, VotingRule
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.argument("heads", metavar="HEAD...", type=options.PATH, nargs=-1, required=True)
 @click.option("--split", default="test", show_default=True, help="Images to score on.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import counted, listed
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tedm.store.settings import Geometry, Layout, NoiseMode, StorageType, Upsampling
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Command, context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
 @click.argument("store", type=options.STORE)
 @backbones.backbone_options("The pretrained DDPM: a file, or the folder of a diffusers model.")

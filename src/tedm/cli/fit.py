@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import ClassWeight, RowLayout, Sampling, VotingRule
     from tedm.jsons import JsonObject
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.argument("head", type=options.PATH)
 @click.option("--method", default="tedm", show_default=True, help="tedm, ledm, ledme or timestep:T; other options override it.")

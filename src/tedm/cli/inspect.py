@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import plain_errors
+from tedm.cli.running import Command, plain_errors
 
 if TYPE_CHECKING:
     from tedm.jsons import JsonObject
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("what", metavar="[CHECKPOINT|STORE|HEAD]", type=options.STORE, required=False)
 @click.option("--backbone", metavar="MODULE:FUNCTION", default=None, help="In place of a checkpoint: a function of yours.")
 @backbones.CONFIG

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, say
+from tedm.cli.running import Command, plain_errors, say
 from tedm.text import counted
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.argument("manifest", type=options.PATH)
 @options.CLASSES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.files import require_new
 from tedm.text import counted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tedm.study.predict import Device
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("head", type=options.PATH)
 @click.argument("source", metavar="STORE_OR_IMAGES", type=options.STORE)
 @click.argument("out_folder", type=options.PATH)

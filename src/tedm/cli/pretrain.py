@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tedm.store.settings import Geometry, Precision
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(cls=Command, context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
 @click.argument("checkpoint", type=options.PATH)
 @click.option("--image-size", type=int, default=128, help="Side of the squares that the DDPM sees, in pixels.")

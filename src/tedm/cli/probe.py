@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tedm.cli import options
-from tedm.cli.running import command_line, plain_errors, progress, say
+from tedm.cli.running import Command, command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import By, EmptyTruth
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.option("--out", type=options.PATH, default=None, help="Write tables, figures and result.json to this new folder.")
 @click.option(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import shown
 
 if TYPE_CHECKING:
     from tedm.heads import RankBy, VotingRule
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.argument("head", type=options.PATH)
 @click.option(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from tedm.cli import options
-from tedm.cli.running import plain_errors
+from tedm.cli.running import Command, plain_errors
 from tedm.text import counted
 
 if TYPE_CHECKING:
     from tedm.heads import EmptyTruth
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folders", metavar="FOLDER...", type=options.PATH, nargs=-1, required=True)
 @click.option(
     "--out", type=options.PATH, default="report.html", show_default=True, help="The file; an earlier report is replaced."

@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, NoReturn, ParamSpec, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO, cast
 
 import click
 
@@ -61,9 +61,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             _stop("out of memory; what was finished is safe. Ask for less at once: a smaller batch, fewer images", 1)
         except OSError as error:
             if any(frame.name == "echo" for frame in traceback.extract_tb(error.__traceback__)):  # nothing else prints results
-                _forget(sys.stdout)
-                why = error.strerror or error
-                _stop(f"the results could not be printed to standard output: {why}; what was written to files is whole", 1)
+                _not_printed(error)
             where = f"{error.filename}: " if error.filename else ""
             _stop(f"{where}{error.strerror or error}", 1)
         finally:
@@ -71,6 +69,17 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
                 _forget(sys.stderr)
 
     return run
+
+
+class Command(click.Command):
+    """A command whose help and version, which are printed before it runs, end in one line too where they cannot be printed."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Do what click does."""
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            _not_printed(error)
 
 
 class Remarks(io.TextIOBase):
@@ -185,6 +194,13 @@ def _again() -> str:
     context = click.get_current_context(silent=True)
     module = "" if context is None else getattr(context.command.callback, "__module__", "")
     return AGAIN.get(module.rpartition(".")[2], "")
+
+
+def _not_printed(error: OSError) -> NoReturn:
+    """End with the truth: standard output is full, or its terminal is lost."""
+    _forget(sys.stdout)
+    why = error.strerror or error
+    _stop(f"the results could not be printed to standard output: {why}; what was written to files is whole", 1)
 
 
 def _fails(stream: TextIO | None) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from tedm.cli import backbones, options
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.option("--repair", is_flag=True, help="Remove what is damaged, so that the same tedm-extract computes it again.")
 @click.option("--recompute", type=click.IntRange(min=1), default=None, help="Compute this many images again, compare bits.")
