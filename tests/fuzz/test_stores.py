@@ -16,8 +16,8 @@ def trials(script: str, folder: Path, first: int, last: int) -> None:
     assert f"{last - first} changes" in done.stdout
 
 
-def test_forty_changes_of_a_store_end_in_a_refusal_or_a_result(tmp_path):
-    trials("stores.py", tmp_path, 0, 40)
+def test_twenty_changes_of_a_store_end_in_a_refusal_or_a_result(tmp_path):
+    trials("stores.py", tmp_path, 0, 20)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tedm.study.report import examples as module
 from tedm.study.report.examples import Example, Place, packed, places, unpacked
 
 
@@ -92,7 +93,7 @@ def npz(**changes: object) -> bytes:
     "changes",
     [
         {"truths": np.full((1, 1), 9, np.uint8)},
-        {"truths": np.zeros((10**4, 10**5), np.uint8)},
+        {"truths": np.zeros((10**4, 10**3), np.uint8)},
         {"predictions": None},
         {"predictions": np.zeros((0, 0), np.uint8)},
         {"pictures": np.array([{}], object)},
@@ -101,7 +102,10 @@ def npz(**changes: object) -> bytes:
         {"classes": np.arange(999)},
     ],
 )
-def test_arrays_that_are_not_what_they_should_be_are_refused_before_they_take_memory(changes: dict[str, Any]) -> None:
+def test_arrays_that_are_not_what_they_should_be_are_refused_before_they_take_memory(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_BYTES", 10**6)
     rows = list(csv.reader(io.StringIO(packed(examples(), (0, 7))[0])))
     with pytest.raises(ValueError, match="."):
         unpacked(rows, npz(**changes))
