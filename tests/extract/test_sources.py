@@ -342,3 +342,24 @@ def test_one_picture_under_two_names_in_two_splits_is_a_leak(world):
     said = run(evaluate, world.store, world.folder / "head", code=1)
     assert "scan 8" in said
     assert "scan 1" in said
+
+
+def test_a_mask_that_is_gone_stays_and_is_said(world):
+    world.mask().unlink()
+    world.write_rows([[cell if "scan 1" not in cell or "mask" not in cell else "" for cell in row] for row in world.rows()])
+    for options in ([], ["--update"]):
+        assert "images without a mask here, whose masks in" in (said := world.extract(*options))
+        assert "scan 1 (1 in all)" in said
+    assert FeatureStore.open(world.store).labels.labelled[1] > 0
+
+
+def test_classes_keep_the_order_that_was_asked_for(world):
+    store = world.folder / "white first"
+    for _ in range(2):
+        world.extract("--classes", "255,0", store=store)
+    assert FeatureStore.open(store).labels.classes == (255, 0)
+    run(label, world.store, world.data / "manifest.csv", "--classes", "255,0")
+    there = FeatureStore.open(world.store)
+    ours, theirs = (FeatureStore.open(path).mask("scan 1") for path in (world.store, store))
+    assert there.labels.classes == (255, 0)
+    assert np.array_equal(ours, theirs)

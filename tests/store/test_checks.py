@@ -87,7 +87,7 @@ SETTINGS = [
     ("storage.dtype", 256, "storage.dtype: "),
     ("storage.layout", ..., "storage.layout is missing"),
     ("provenance", "x", "provenance is no object"),
-    ("classes", [255, 0], "classes are 255, 0, not up to 255 different numbers in order"),
+    ("classes", [255, 255], "classes are 255, 255, not up to 255 different numbers"),
     ("classes", [0, 0], "classes are 0, 0"),
     ("classes", [{}, 255], "classes are no whole numbers"),
     ("classes", list(range(256)), "classes are 0, 1"),

@@ -121,7 +121,9 @@ def test_images_of_which_two_files_would_be_one_are_refused_before_the_work(
     extracted: Path, fitted: Path, tmp_path: Path, one: str, other: str
 ) -> None:
     store = renamed(extracted, {4: one, 5: other}, tmp_path / "store")
-    with pytest.raises(TedmError, match=r"would both become .*with --split or --domain, or leave out --uncertainty"):
+    with pytest.raises(
+        TedmError, match=r"would both become .*extract one of them under another name .*, or leave out --uncertainty"
+    ):
         predict_folder(tmp_path / "masks", load_head(fitted), store, uncertainty=True)
     assert not (tmp_path / "masks").exists()
 

@@ -44,6 +44,8 @@ class Comparison:
         Why files that have changed cannot be compared, one line each.
     masks, new_masks : sequence of str
         Images whose mask is another one than the store's, and those of which the store has none.
+    left : sequence of str
+        Images whose mask the store has, while here other images have masks and they have none.
     labels : mapping of str to str
         Images of which another split, group or domain is said, and how they differ.
     gone : sequence of str
@@ -62,6 +64,7 @@ class Comparison:
     unreadable: Sequence[str]
     masks: Sequence[str]
     new_masks: Sequence[str]
+    left: Sequence[str]
     labels: Mapping[str, str]
     gone: Sequence[str]
     unfinished: Sequence[str]
@@ -90,6 +93,7 @@ class Comparison:
             (self.unfinished, "images that were still to be computed are taken as they are now, with masks and labels"),
             (self.masks, f"masks that differ from those in {here}, {fate}"),
             (self.new_masks, f"masks of images that have none in {here}, {fate}"),
+            (self.left, f"images without a mask here, whose masks in {here} stay"),
             (labels, f"labels that differ from those in {here}, {fate}"),
             (self.gone, f"images that are in {here} and whose files are gone, kept as they are"),
         ]
@@ -148,6 +152,7 @@ def compare(store: FeatureStore, manifest: Manifest, entries: Sequence[ManifestE
         unreadable=[each.image for each in found if each.unreadable],
         masks=[each.name for each in found if each.mask == "other" and each.name not in anew],
         new_masks=[each.name for each in found if each.mask == "new" and each.name not in anew],
+        left=_without_masks(store, manifest, chosen),
         labels=_other_labels(store, chosen),
         gone=[each.name for each in found if each.now.image == UNKNOWN and each.name not in missing],
         unfinished=anew,
@@ -270,6 +275,13 @@ def _values(indices: NDArray[np.uint8], classes: Sequence[int]) -> NDArray[np.in
 def _of_another(store: FeatureStore, entry: ManifestEntry, known: Source) -> bool:
     """Whether what the store knows of an image that is still to be computed is of another image."""
     return known.image == ANEW or entry.size != store.labels.original_sizes[store.labels.index(entry.name)]
+
+
+def _without_masks(store: FeatureStore, manifest: Manifest, entries: Sequence[ManifestEntry]) -> list[str]:
+    if not any(entry.mask for entry in manifest.entries):
+        return []
+    labelled = dict(zip(store.labels.names, store.labels.labelled, strict=True))
+    return [entry.name for entry in entries if entry.mask is None and labelled[entry.name]]
 
 
 def _other_labels(store: FeatureStore, entries: Sequence[ManifestEntry]) -> dict[str, str]:

@@ -164,7 +164,7 @@ class FeatureStore:
         images : sequence of Registration
             Their order becomes the store's.
         classes : sequence of int
-            Mask values, sorted.
+            Mask values, in the order of the class indices.
 
         Raises
         ------
@@ -199,7 +199,7 @@ class FeatureStore:
         images : sequence of Registration
             A mask of None keeps the old mask; an empty split, group or domain, and a size of (0, 0), keep the old one.
         classes : sequence of int
-            Mask values, sorted.
+            Mask values, in the order of the class indices.
 
         Raises
         ------

@@ -36,7 +36,7 @@ class Labels:
     labelled : tuple of int
         Number of pixels with a label at feature resolution.
     classes : tuple of int
-        Mask values in the files, sorted; class k of a head is the k-th. Empty as long as there is no mask.
+        Mask values in the files; class k of a head is the k-th. Empty as long as there is no mask.
     """
 
     names: tuple[str, ...]

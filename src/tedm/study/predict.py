@@ -145,7 +145,7 @@ def _require_outputs(names: Sequence[str], head: Segmenter, probabilities: bool,
     require_files(
         {name: files_written(name, probabilities=probabilities, maps=maps) for name in names},
         what=f"cannot write the masks of {source} under its images' names",
-        remedy=f"predict them one at a time with --split or --domain{together}",
+        remedy=f"extract one of them under another name (a column `name`){together}",
     )
 
 

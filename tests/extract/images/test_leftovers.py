@@ -175,3 +175,10 @@ def test_a_mask_whose_name_is_nearly_an_images_is_refused_with_a_hint(folder, ma
         read_manifest(folder)
     assert f"masks/{mask}.png: no image of this stem" in str(refused.value)
     assert (f"rename it to {rename}.png if it is the mask of {rename}" in str(refused.value)) == (rename is not None)
+
+
+@pytest.mark.parametrize("name", ["Manifest.csv", "labels.tsv", "splits.xlsx"])
+def test_a_table_beside_the_folders_is_said_not_to_be_read(folder, name):
+    (folder / name).write_text("image,split\nimages/a.png,test\n")
+    (remark,) = read_manifest(folder).remarks
+    assert f"1 table not read ({name}): a folder's table is called manifest.csv" in remark

@@ -153,3 +153,13 @@ def test_a_manifest_of_soft_masks_is_refused_until_it_is_said_how_to_read_them(t
     every = tuple(int(value) for value in np.unique(soft))
     assert read_manifest(tmp_path, classes=every).classes == every
     assert read_manifest(tmp_path, masks=False).classes is None
+
+
+@pytest.mark.parametrize(("threshold", "empty"), [(300, 1), (0, 0)])
+def test_a_threshold_that_no_pixel_or_every_pixel_reaches_is_refused(tmp_path, threshold: int, empty: int) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+        Image.fromarray((255 * disc()).astype(np.uint8)).save(tmp_path / name / "a.png")
+    with pytest.raises(TedmError, match=f"--threshold {threshold} leaves class {empty} without a pixel"):
+        read_manifest(tmp_path, threshold=threshold)
+    assert read_manifest(tmp_path, threshold=128).classes == (0, 1)

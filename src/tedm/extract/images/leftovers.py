@@ -1,6 +1,6 @@
 """What lies in a folder, or stands in a table, and is not used: named, so that nobody believes that it was.
 
-Files that come with data sets and are no data (a readme, a licence, a table, what systems leave behind) are nobody's business.
+Files that come with data sets and are no data (a readme, a licence, what systems leave behind) are nobody's business.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ NO_DATA_NAMES = (
     "checksums",
     "md5sums",
 )
+TABLES = (".csv", ".tsv", ".xls", ".xlsx", ".ods")
 # What columns are called elsewhere; difflib finds slips of the pen.
 OTHER_WORDS = {
     "split": "subset set partition fold phase usage part stage",
@@ -133,11 +134,17 @@ def _left_in_folder(folder: Path, rows: Sequence[Row], *, masks: bool) -> list[s
     remarks += _folders_not_looked_into(
         folder, list(dict.fromkeys([folder, *looked])), {folder, *looked}, "name it alone, or write a manifest.csv"
     )
+    tables = [path.name for path in _entries(folder) if path.suffix.lower() in TABLES and path.is_file()]
+    if tables:
+        remarks.append(
+            f"{folder}: {counted(len(tables), 'table')} not read ({listed(tables, most=3)}): a folder's table is called "
+            "manifest.csv; rename it, or name it in place of the folder"
+        )
     without = [Path(row.where).name for row in rows if row.mask is None]
     if masks and len(looked) > 1 and without:
         remarks.append(
             f"{len(without)} of {counted(len(rows), 'image')} without a mask in masks/ ({listed(without, most=3)}): "
-            "they are not learned from; a mask has the stem of its image"
+            "no mask is read for them; a mask has the stem of its image"
         )
     return remarks
 

@@ -123,7 +123,7 @@ def _lines_of_csv(path: Path) -> list[tuple[int, list[str]]]:
             read = ((reader.line_num, [from_entry(cell.strip()) for cell in cells]) for cells in reader)
             lines = [(number, cells) for number, cells in read if any(cells)]
     except (ValueError, csv.Error) as error:
-        raise TedmError(f"{path}: no CSV in UTF-8 ({error})") from None
+        raise TedmError(f"{path}: no CSV in UTF-8 ({error}); save it as CSV in UTF-8, with commas") from None
     except OSError as error:
         raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
     if not lines:

@@ -261,10 +261,15 @@ def read_manifest(
         problems += encoding_problems(
             {row.where: of for row, (_, of, _) in zip(rows, checked, strict=True) if of.pixels}, before
         )
+    counts = class_counts((of_mask for _, of_mask, _ in checked), found_classes or ())
+    empty = [count.value for count in counts if not count.pixels]
+    if threshold is not None and with_masks and known is None and not problems and empty:
+        problems.append(
+            f"--threshold {threshold} leaves class {empty[0]} without a pixel; choose a number between those in the masks"
+        )
     if found_classes is not None and len(found_classes) > IGNORE:
         problems.append(f"{len(found_classes)} classes in all masks together; at most {IGNORE} are possible")
     raise_listed(f"{source} cannot be used", problems)
-    counts = class_counts((of_mask for _, of_mask, _ in checked), found_classes or ())
     headers = tuple(header for header, _, _ in checked)
     entries = tuple(
         ManifestEntry(

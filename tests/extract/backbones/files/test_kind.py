@@ -96,3 +96,11 @@ def test_a_file_is_read_by_its_bytes_whatever_it_is_called(tmp_path: Path, form:
         else:
             (tmp_path / name).write_bytes(saved(archive=form == "zip"))
         assert load_backbone(tmp_path / name).parameters == random_backbone().parameters
+
+
+def test_a_flipped_bit_is_found_by_its_checksum(tmp_path):
+    data = bytearray(saved())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "a.pt").write_bytes(data)
+    with pytest.raises(TedmError, match="is damaged"):
+        load_backbone(tmp_path / "a.pt")

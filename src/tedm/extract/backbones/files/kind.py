@@ -90,6 +90,12 @@ def _require_whole_archive(path: Path, size: int, end: bytes) -> None:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise no_checkpoint(path, f"its directory is damaged ({error})", remedy="Download or copy it again.") from error
     names = [record.filename for record in records]
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise no_checkpoint(
+            path, f"its record {damaged!r} is damaged (its checksum is another)", remedy="Download or copy it again."
+        )
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise no_checkpoint(
             path,
