@@ -252,7 +252,7 @@ def test_labels_that_a_manifest_says_otherwise_are_said_and_taken_on_request(wor
 
 def test_defaults_of_a_folder_are_no_other_labels(world):
     (world.data / "manifest.csv").unlink()
-    assert "note" not in world.extract(source=world.data)
+    assert "differ" not in world.extract(source=world.data)
 
 
 def test_a_renamed_image_is_a_new_one_and_named_by_a_comparison(world):

@@ -15,7 +15,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO, cast
+from typing import IO, TYPE_CHECKING, NoReturn, ParamSpec, TextIO, TypeVar, cast
 
 import click
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tedm.study.stages import Progress
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 # What a command does when it is run again after an interruption; the others begin anew.
 GOES_ON = ", run the same command again to go on"
@@ -71,15 +72,23 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def _printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
+    """End in one line where standard output is full or lost while a command line is read: that prints help and version."""
+
+    @functools.wraps(main)
+    def run(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return main(*args, **options)
+        except OSError as error:
+            _not_printed(error)
+
+    return run
+
+
 class Command(click.Command):
     """A command whose help and version, which are printed before it runs, end in one line too where they cannot be printed."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Do what click does."""
-        try:
-            return super().main(*args, **extra)
-        except OSError as error:
-            _not_printed(error)
+    main = _printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
 
 
 class Remarks(io.TextIOBase):
