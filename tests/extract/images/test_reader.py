@@ -10,7 +10,7 @@ import pytest
 from tedm.errors import TedmError
 from tedm.extract.images import READERS, FileLabels, Header, read_image, read_manifest, read_mask
 from tedm.extract.images.read import suffix_of
-from tedm.extract.images.reader import whole_labels
+from tedm.extract.images.reader import naming, whole_labels
 
 
 class Arrays:
@@ -69,3 +69,8 @@ def test_the_longest_suffix_decides(files: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(READERS, ".npy", Arrays())
     assert suffix_of(Path("a.slice.npy")) == ".slice.npy"
     assert suffix_of(Path("a.npy")) == ".npy"
+
+
+def test_a_lack_of_memory_while_decoding_names_the_file_and_is_no_damage(tmp_path: Path) -> None:
+    with pytest.raises(TedmError, match=r"a\.png: too large for the memory that is free"), naming(tmp_path / "a.png"):
+        raise MemoryError

@@ -19,6 +19,8 @@ from PIL import Image
 
 from tedm.errors import TedmError
 
+TOO_LARGE = "too large for the memory that is free; save a smaller copy, or free some"
+
 
 @dataclass(frozen=True)
 class Header:
@@ -141,6 +143,8 @@ def naming(path: Path) -> Iterator[None]:
         raise TedmError(f"{path}: may not be read (permission denied)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TedmError(f"{path}: more than {Image.MAX_IMAGE_PIXELS} pixels; save a smaller copy") from None
+    except MemoryError as error:
+        raise TedmError(f"{path}: {TOO_LARGE}") from error
     except Exception as error:  # decoders of broken files raise anything, from struct.error to SyntaxError
         said = " ".join(str(error).split()) or type(error).__name__
         raise TedmError(f"{path}: cannot be decoded ({said})") from error

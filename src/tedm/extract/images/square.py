@@ -14,6 +14,7 @@ from tedm.store.settings import Geometry
 
 from .geometry import to_square_image
 from .read import read_rows
+from .reader import TOO_LARGE
 
 
 def read_square(
@@ -56,4 +57,4 @@ def naming(path: Path) -> Iterator[None]:
             raise
         raise TedmError(f"{path}: {error}") from error
     except MemoryError as error:
-        raise TedmError(f"{path}: too large for the memory that is free; save a smaller copy, or free some") from error
+        raise TedmError(f"{path}: {TOO_LARGE}") from error
