@@ -7,6 +7,7 @@ from .place import Location
 from .settings import Arithmetic, FeatureSettings, Level
 from .sources import Source
 from .verification import Damage, verify
+from .volumes.volume import Slice, Volume
 
 __all__ = [
     "IGNORE",
@@ -22,7 +23,9 @@ __all__ = [
     "Location",
     "OnLevels",
     "Registration",
+    "Slice",
     "Source",
     "Storage",
+    "Volume",
     "verify",
 ]
