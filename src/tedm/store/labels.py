@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tedm.errors import TedmError
+from tedm.store.volumes.volume import NO_SLICE, Slice, Volume
 from tedm.text import shown
 
 IGNORE = 255
@@ -37,6 +38,12 @@ class Labels:
         Number of pixels with a label at feature resolution.
     classes : tuple of int
         Mask values in the files; class k of a head is the k-th. Empty as long as there is no mask.
+    class_names, class_colours : tuple of str
+        What people call each class, and its colour as "#rrggbb"; empty where nothing is said of them.
+    volumes : tuple of Volume
+        The volumes of which images are slices; each once.
+    slices : tuple of Slice
+        Where each image is in its volume, `NO_SLICE` for one that is no slice; empty if there is no volume.
     """
 
     names: tuple[str, ...]
@@ -46,6 +53,10 @@ class Labels:
     original_sizes: tuple[tuple[int, int], ...]
     labelled: tuple[int, ...]
     classes: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    slices: tuple[Slice, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -60,6 +71,15 @@ class Labels:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: position for position, name in enumerate(self.names)}
+
+    def slice_of(self, name: str) -> Slice:
+        """Where an image is in its volume; `NO_SLICE` for one that is no slice."""
+        return self.slices[self.index(name)] if self.slices else NO_SLICE
+
+    def volume_of(self, name: str) -> Volume | None:
+        """The volume of which an image is a slice; None for one that is no slice."""
+        at = self.slice_of(name).volume
+        return None if at < 0 else self.volumes[at]
 
     def group_of(self, names: Sequence[str]) -> list[str]:
         """Group of each of the named images."""
