@@ -10,6 +10,7 @@ import pytest
 from tedm.errors import TedmError
 from tedm.store import FeatureSettings, Level
 from tedm.store.settings import MUST_MATCH, require_same_features
+from tedm.store.volumes.normalisation import Normalisation
 
 SETTINGS = FeatureSettings(
     checkpoint_sha256="ab" * 32,
@@ -54,6 +55,9 @@ OTHER = {
     "intensity_range": None,
     "upsampling": "bilinear",
     "noise": "shared",
+    "axis": "axial",
+    "normalisation": Normalisation("quantile"),
+    "crop": "brain",
 }
 
 

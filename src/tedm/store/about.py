@@ -11,7 +11,7 @@ import zarr
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
-from tedm.store.checks import checked, checked_classes, checked_provenance, damaged
+from tedm.store.checks import checked, checked_classes, checked_legend, checked_provenance, damaged
 from tedm.store.features import Storage
 from tedm.store.place import PARTIAL, Location, Place, cause, is_remote
 from tedm.store.settings import Arithmetic, FeatureSettings
@@ -20,7 +20,7 @@ from tedm.text import shown
 
 FORMAT = 1
 # What two processes that share a store need not agree on: classes come with the images, and the origin is the first one's.
-NOT_COMPARED = ("classes", "provenance")
+NOT_COMPARED = ("classes", "class_names", "class_colours", "provenance")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class About:
         Mask values, sorted; empty as long as there is no mask.
     provenance : mapping of str to JSON values
         Where the store comes from, for people.
+    class_names, class_colours : tuple of str
+        What people call each class, and its colour as "#rrggbb"; empty where nothing is said of them.
     """
 
     settings: FeatureSettings
@@ -46,6 +48,8 @@ class About:
     storage: Storage
     classes: tuple[int, ...]
     provenance: Mapping[str, JsonValue]
+    class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return plain JSON values, in the order in which they are written."""
@@ -56,6 +60,9 @@ class About:
             "storage": self.storage.to_json(),
             "classes": list(self.classes),
             "provenance": dict(self.provenance),
+            # a store of which nobody said how its classes are called has the bytes that it always had
+            **({"class_names": list(self.class_names)} if self.class_names else {}),
+            **({"class_colours": list(self.class_colours)} if self.class_colours else {}),
         }
 
     @classmethod
@@ -64,12 +71,15 @@ class About:
         for key in ("settings", "arithmetic", "storage", "classes", "provenance"):
             if key not in values:
                 raise ValueError(f"{key} is missing")
+        classes = checked_classes(values["classes"])
         return cls(
             checked(FeatureSettings, values["settings"], "settings"),
             checked(Arithmetic, values["arithmetic"], "arithmetic"),
             checked(Storage, values["storage"], "storage"),
-            checked_classes(values["classes"]),
+            classes,
             checked_provenance(values["provenance"]),
+            checked_legend(values.get("class_names", []), classes, "class_names"),
+            checked_legend(values.get("class_colours", []), classes, "class_colours"),
         )
 
 
@@ -124,8 +134,17 @@ def about_place(where: Place) -> JsonObject | None:
 
 
 def set_classes(group: zarr.Group, classes: Sequence[int]) -> None:
-    """Write the mask values; all else that the store says of itself stays."""
-    group.attrs.update({"tedm": {**_document(group), "classes": [int(value) for value in classes]}})
+    """Write the mask values; all else that the store says of itself stays, but for names of classes that are others now."""
+    document = _document(group)
+    if document.get("classes") != [int(value) for value in classes]:
+        document = {key: value for key, value in document.items() if key not in ("class_names", "class_colours")}
+    group.attrs.update({"tedm": {**document, "classes": [int(value) for value in classes]}})
+
+
+def set_legend(group: zarr.Group, names: Sequence[str], colours: Sequence[str]) -> None:
+    """Write what the classes are called and their colours; all else that the store says of itself stays."""
+    legend = {"class_names": list(names), "class_colours": list(colours)}
+    group.attrs.update({"tedm": {**_document(group), **{key: value for key, value in legend.items() if value}}})
 
 
 def same_store(one: JsonObject | None, other: JsonObject | None) -> bool:

@@ -18,7 +18,10 @@ from zarr.core.sync import sync
 from tedm.decoding import bounded
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
+from tedm.store.checks import require_arrays
+from tedm.store.features import Storage
 from tedm.store.place import Location, Place, cause, is_remote, write_again
+from tedm.store.settings import FeatureSettings
 from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
 from tedm.text import gigabytes, shown
 
@@ -241,6 +244,16 @@ class Arrays:
             f"the store {self.address} is damaged: the labels {column} of its images are gone or unreadable\n"
             f"Bring the folder {column} back from a copy, or extract to a new path."
         )
+
+
+def coordinates(where: Place, group: zarr.Group, settings: FeatureSettings, storage: Storage) -> tuple[int, ...] | None:
+    """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
+    try:
+        array = Arrays(where, group, ["timestep"])
+        require_arrays(array.documents(), settings, storage, where.address)
+        return tuple(int(value) for value in array.read_column("timestep"))
+    except TedmError:
+        return None
 
 
 def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any]:

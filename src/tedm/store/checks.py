@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -31,12 +32,13 @@ from tedm.text import listed, shown
 
 MOST_PIXELS = 2**28  # of an image's file
 MOST_CLASSES = 255  # a mask has as many indices beside the one for pixels without a label
+LONGEST_NAME = 200  # of what people call a class
 DEEPEST = 32  # lists in lists of what is kept for people
 # Largest values that make sense; the smallest is 1.
 LIMITS = {"image_size": 2**16, "image_channels": 2**12, "draws": 2**16}
 CHANNELS, TIMESTEP, BATCH, THREADS = 2**20, 10**6, 2**20, 2**12
 # Names of arrays that no level can have.
-TAKEN = frozenset({*LABEL_ARRAYS, "source", "image", "mask", "timestep", "features"})
+TAKEN = frozenset({*LABEL_ARRAYS, "source", "volume", "slice", "image", "mask", "timestep", "features"})
 
 T = TypeVar("T")
 
@@ -94,6 +96,11 @@ def problems_of_settings(settings: FeatureSettings) -> Iterator[tuple[str, str]]
     for key, ends in (("input_range", settings.input_range), ("intensity_range", settings.intensity_range)):
         if ends is not None and (not all(map(math.isfinite, ends)) or ends[0] == ends[1]):
             yield key, f"is {listed(ends)}, not two different numbers"
+    if settings.normalisation is not None:
+        for problem in settings.normalisation.problems(settings.image_channels):
+            yield "normalisation", problem
+    if isinstance(settings.crop, int) and not 1 <= settings.crop <= LIMITS["image_size"]:
+        yield "crop", f"is {settings.crop}, not a number from 1 to {LIMITS['image_size']}"
     times = settings.timesteps
     if not times or len(set(times)) < len(times) or not 0 <= min(times) <= max(times) <= TIMESTEP:
         yield "timesteps", f"are {listed(times, most=12)}, not different numbers from 0 to {TIMESTEP}"
@@ -115,6 +122,21 @@ def checked_classes(values: JsonValue) -> tuple[int, ...]:
     if len(classes) > MOST_CLASSES or len(set(classes)) < len(classes) or any(abs(value) > 2**31 for value in classes):
         raise ValueError(f"classes are {listed(classes, most=12)}, not up to {MOST_CLASSES} different numbers")
     return classes
+
+
+def checked_legend(values: JsonValue, classes: Sequence[int], where: str) -> tuple[str, ...]:
+    """Return names or colours of classes; a `ValueError` if they are no lines of text, one for each class, or none at all."""
+    try:
+        legend = msgspec.convert(values, tuple[str, ...])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where} are no list of texts") from error
+    if legend and len(legend) != len(classes):
+        raise ValueError(f"{where} are {len(legend)} for {len(classes)} classes")
+    if any(len(each) > LONGEST_NAME or not each.isprintable() for each in legend):
+        raise ValueError(f"{where} hold something longer than {LONGEST_NAME} characters, or that cannot be printed")
+    if where == "class_colours" and not all(re.fullmatch("#[0-9a-f]{6}", each) for each in legend):
+        raise ValueError(f"{where} hold something that is no colour such as #ff8000")
+    return legend
 
 
 def checked_provenance(values: JsonValue) -> dict[str, JsonValue]:

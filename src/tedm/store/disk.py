@@ -29,16 +29,25 @@ from tedm.store.about import (
     put_skeleton,
     same_store,
     set_classes,
+    set_legend,
 )
-from tedm.store.arrays import Arrays, index_of_image
+from tedm.store.arrays import Arrays, coordinates, index_of_image
 from tedm.store.checks import problem_of_mask, require_arrays, require_labels
 from tedm.store.features import Block, Storage
-from tedm.store.labelling import Registration, append_images, read_labels, replace_labels, require_fitting
+from tedm.store.labelling import (
+    Registration,
+    append_images,
+    read_labels,
+    replace_labels,
+    require_fitting,
+    require_known_classes,
+)
 from tedm.store.layout import Floats, require_finite, stored
 from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
-from tedm.store.skeleton import LABEL_ARRAYS, ROOT, feature_arrays, skeleton
+from tedm.store.skeleton import ROOT, feature_arrays, label_arrays, skeleton
 from tedm.store.sources import COLUMN, Source, read_sources, write_sources
+from tedm.store.volumes.columns import VOLUMES
 
 
 class FeatureStore:
@@ -99,11 +108,6 @@ class FeatureStore:
     def open(cls, path: Location) -> Self:
         """Open a store for reading and, where it may be written, for writing.
 
-        Parameters
-        ----------
-        path : str or Path
-            A folder, or a URL such as `s3://bucket/prefix`.
-
         Raises
         ------
         TedmError
@@ -146,10 +150,11 @@ class FeatureStore:
             about = about_group(self._group, self.path)
             self.settings, self.arithmetic, self.storage = about.settings, about.arithmetic, about.storage
             self.provenance = about.provenance
-            self._arrays = Arrays(self._place, self._group, [*LABEL_ARRAYS, "mask", *self._written()], [COLUMN])
+            self._arrays = Arrays(self._place, self._group, [*label_arrays(self.settings), "mask", *self._written()], [COLUMN])
             require_arrays(self._arrays.documents(), self.settings, self.storage, self.path)
-            self.labels = read_labels(self._arrays, about.classes)
-            rooms = {name: room for name, room in self._arrays.rooms().items() if name != COLUMN}  # records may be behind
+            self.labels = read_labels(self._arrays, about)
+            # records may be behind, and volumes are fewer
+            rooms = {name: room for name, room in self._arrays.rooms().items() if name not in (COLUMN, VOLUMES)}
             require_labels(self.labels, rooms, self.settings.image_size, self.path)
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -179,17 +184,12 @@ class FeatureStore:
         self._open()  # another process may have registered images since
         there = set(self.labels.names)
         new = [image for image in images if image.name not in there]
-        known = self.labels.classes
-        if any(image.mask is not None for image in new) and known and tuple(classes) != known:
-            raise TedmError(
-                f"cannot add to {self.path}: its classes are {list(known)}, these masks have {list(classes)}\n"
-                f"Repeat with --classes {','.join(map(str, known))}, or write to a new store."
-            )
+        require_known_classes(self.labels, new, classes, self.path)
         if not new:
             return
-        if classes and not known:
+        if classes and not self.labels.classes:
             set_classes(self._group, classes)
-        append_images(self._arrays, len(there), new, self.settings.image_size, ["mask", *self._written()])
+        append_images(self._arrays, self.labels, new, self.settings.image_size, ["mask", *self._written()])
 
     def relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Replace masks, splits, groups and domains of images that are there; activations stay untouched.
@@ -215,6 +215,12 @@ class FeatureStore:
         if any(image.mask is not None for image in images):
             set_classes(self._group, classes)
         replace_labels(self._arrays, self.labels, images, self.settings.image_size)
+
+    def name_classes(self, names: Sequence[str], colours: Sequence[str] = ()) -> None:
+        """Write what the classes are called, and their colours as "#rrggbb"; an empty sequence keeps what is there."""
+        with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
+            set_legend(self._group, names, colours)
+        self._read_labels()
 
     def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats]) -> None:
         """Write one image whole, its last array last.
@@ -252,7 +258,7 @@ class FeatureStore:
         return dict(zip(self.labels.names, read_sources(self._arrays, len(self.labels)), strict=True))
 
     def record(self, read: Mapping[str, Source]) -> None:
-        """Write what the files of some images were like when they were read; all else stays."""
+        """Write what the files of some images were like when they were read."""
         if not read:
             return
         with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
@@ -272,8 +278,6 @@ class FeatureStore:
 
     def remove_partial_files(self, names: Collection[str] | None = None) -> None:
         """Delete what writes that were killed have left behind.
-
-        A process that is alive and loses a partial file to this writes it again.
 
         Parameters
         ----------
@@ -301,12 +305,7 @@ class FeatureStore:
 
     def coordinates(self) -> tuple[int, ...] | None:
         """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
-        try:
-            array = Arrays(self._place, self._group, ["timestep"])
-            require_arrays(array.documents(), self.settings, self.storage, self.path)
-            return tuple(int(value) for value in array.read_column("timestep"))
-        except TedmError:
-            return None
+        return coordinates(self._place, self._group, self.settings, self.storage)
 
     def files(self) -> Mapping[str, int]:
         """Every file in the store's tree with its bytes, from one listing."""
@@ -325,7 +324,7 @@ class FeatureStore:
     def files_of_all(self) -> set[str]:
         """Every file that belongs to no single image: metadata, labels, coordinates."""
         documents = {ROOT, *(f"{name}/{ROOT}" for name in (*self._arrays.names, "timestep")), "timestep/c.0"}
-        return documents | self._arrays.files_of_columns((*LABEL_ARRAYS, COLUMN), len(self.labels))
+        return documents | self._arrays.files_of_columns((*label_arrays(self.settings), COLUMN), len(self.labels))
 
     @property
     def reads_ahead(self) -> bool:
@@ -379,7 +378,7 @@ class FeatureStore:
         return ["image", *self.feature_arrays()]
 
     def _read_labels(self) -> None:
-        self.labels = read_labels(self._arrays, about_group(self._group, self.path).classes)
+        self.labels = read_labels(self._arrays, about_group(self._group, self.path))
 
     def _read(self, array_name: str, name: str, timesteps: Sequence[int] | None = None) -> NDArray[Any]:
         values = self._arrays.read(array_name, self.labels.index(name), timesteps, image=name)

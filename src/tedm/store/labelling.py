@@ -12,10 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.store.about import About
 from tedm.store.arrays import Arrays
+from tedm.store.checks import damaged
 from tedm.store.labels import IGNORE, Labels
+from tedm.store.place import Location
 from tedm.store.skeleton import LABEL_ARRAYS
 from tedm.store.sources import COLUMN, UNREAD, Source, Stamp, as_row, read_sources, write_sources
+from tedm.store.volumes.columns import VOLUMES, put_volumes, read_volumes
+from tedm.store.volumes.volume import NO_SLICE, Slice, Volume
 
 # Masks that are handed to Zarr together when images are registered.
 MASKS_AT_ONCE = 256
@@ -35,6 +40,10 @@ class Registration:
         Class indices at feature resolution.
     source : Source
         The files that these are from.
+    volume : Volume or None
+        The volume of which the image is a slice.
+    slice : Slice
+        Where it is in it; the position of the volume is the store's business.
     """
 
     name: str
@@ -44,9 +53,11 @@ class Registration:
     original_size: tuple[int, int]
     mask: NDArray[np.uint8] | None
     source: Source = UNREAD
+    volume: Volume | None = None
+    slice: Slice = NO_SLICE
 
 
-def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
+def read_labels(arrays: Arrays, about: About) -> Labels:
     """Read what is known of each image.
 
     Raises
@@ -59,6 +70,10 @@ def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
     if arrays.has_from("image", count):
         raise arrays.lost("name")  # names come before activations: to register these images anew could mix them up
     columns = {column: arrays.read_column(column, count) for column in LABEL_ARRAYS if column != "name"}
+    try:
+        volumes, slices = read_volumes(arrays, count)
+    except ValueError as error:
+        raise damaged(arrays.address, f"its volumes cannot be so: {error}") from error
     return Labels(
         names=tuple(names[:count]),
         splits=tuple(map(str, columns["split"])),
@@ -66,24 +81,31 @@ def read_labels(arrays: Arrays, classes: Sequence[int]) -> Labels:
         domains=tuple(map(str, columns["domain"])),
         original_sizes=tuple((int(height), int(width)) for height, width in columns["original_size"]),
         labelled=tuple(map(int, columns["labelled"])),
-        classes=tuple(classes),
+        classes=about.classes,
+        class_names=about.class_names,
+        class_colours=about.class_colours,
+        volumes=volumes,
+        slices=slices,
     )
 
 
-def append_images(arrays: Arrays, there: int, new: Sequence[Registration], size: int, image_arrays: Sequence[str]) -> None:
+def append_images(arrays: Arrays, labels: Labels, new: Sequence[Registration], size: int, image_arrays: Sequence[str]) -> None:
     """Write masks and labels of new images behind those that are there.
 
     Parameters
     ----------
     arrays : Arrays
-    there : int
-        Images that are there already.
+    labels : Labels
+        Of the images that are there already.
     new : sequence of Registration
     size : int
         Side of the masks, in pixels.
     image_arrays : sequence of str
         The arrays that get room for the new images.
     """
+    there = len(labels)
+    if VOLUMES in arrays.names:
+        put_volumes(arrays, labels.volumes, there, [(image.volume, image.slice) for image in new])
     for array in image_arrays:
         arrays.enlarge(array, there + len(new))
     for at in range(0, len(new), MASKS_AT_ONCE):
@@ -102,6 +124,16 @@ def append_images(arrays: Arrays, there: int, new: Sequence[Registration], size:
             continue  # a store of before knows no sources
         arrays.enlarge(column, there + len(new))
         arrays.put_column(column, there, values)
+
+
+def require_known_classes(labels: Labels, new: Sequence[Registration], classes: Sequence[int], address: Location) -> None:
+    """Refuse masks of new images with other classes than those of the masks that are there."""
+    known = labels.classes
+    if any(image.mask is not None for image in new) and known and tuple(classes) != known:
+        raise TedmError(
+            f"cannot add to {address}: its classes are {list(known)}, these masks have {list(classes)}\n"
+            f"Repeat with --classes {','.join(map(str, known))}, or write to a new store."
+        )
 
 
 def require_fitting(labels: Labels, images: Sequence[Registration], classes: Sequence[int], what: str) -> None:

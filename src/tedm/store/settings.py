@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal, Self
 
+import msgspec
+
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
+from tedm.store.volumes.normalisation import Normalisation
 from tedm.text import listed
 
 Layout = Literal["upsampled", "native"]
 Upsampling = Literal["nearest", "bilinear"]
 NoiseMode = Literal["per-image", "shared", "none"]
 Geometry = Literal["pad", "stretch"]
+Axis = Literal["axial", "coronal", "sagittal", "0", "1", "2"]
+Crop = int | Literal["brain"]
 Precision = Literal["float32", "bfloat16"]
 StorageType = Literal["float16", "float32"]
 
@@ -56,7 +61,7 @@ class FeatureSettings:
     image_size : int
         Side of the square images that the backbone sees, in pixels.
     image_channels : int
-        1 for grey, 3 for RGB.
+        1 for grey, 3 for RGB, the number of modalities for volumes.
     geometry : {"pad", "stretch"}
         How an image becomes a square.
     input_range : tuple of two floats
@@ -73,6 +78,12 @@ class FeatureSettings:
         Indices into alphas_cumprod.
     draws : int
         Draws of noise per image and timestep.
+    axis : {"axial", "coronal", "sagittal", "0", "1", "2"} or None
+        How volumes are cut into slices; None for features without volumes.
+    normalisation : Normalisation or None
+        How the numbers of volumes become intensities; None is `intensity_range`, or the file type's range.
+    crop : int, "brain" or None
+        The part of a slice that is shown: so many voxels along both sides around its centre, or the box around the brain.
     """
 
     checkpoint_sha256: str
@@ -87,6 +98,9 @@ class FeatureSettings:
     noise_seed: int
     timesteps: tuple[int, ...]
     draws: int
+    axis: Axis | None = None
+    normalisation: Normalisation | None = None
+    crop: Crop | None = None
 
     @property
     def channels(self) -> int:
@@ -124,12 +138,16 @@ class FeatureSettings:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the settings as plain JSON values."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        # what only volumes have is left out without volumes, so that such a store has the bytes that it always had
+        return {
+            key: value for key, value in values.items() if value is not None or key not in ("axis", "normalisation", "crop")
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the inverse of `to_json`."""
-        intensity = values["intensity_range"]
+        intensity, normalisation = values["intensity_range"], values.get("normalisation")
         return cls(
             **{
                 **values,
@@ -137,6 +155,7 @@ class FeatureSettings:
                 "input_range": tuple(values["input_range"]),
                 "intensity_range": None if intensity is None else tuple(intensity),
                 "timesteps": tuple(values["timesteps"]),
+                "normalisation": None if normalisation is None else msgspec.convert(normalisation, Normalisation),
             }
         )
 
@@ -184,6 +203,9 @@ MUST_MATCH = {
     "geometry": "geometry",
     "input_range": "input range",
     "intensity_range": "intensity range",
+    "axis": "axis of slices",
+    "normalisation": "normalisation",
+    "crop": "crop",
     "upsampling": "upsampling",
     "noise": "noise",
 }

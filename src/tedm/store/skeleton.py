@@ -18,6 +18,7 @@ from tedm.jsons import JsonObject
 from tedm.store.features import Storage
 from tedm.store.labels import IGNORE
 from tedm.store.settings import FeatureSettings, Upsampling
+from tedm.store.volumes.columns import SLICES, VOLUMES
 
 ROOT = "zarr.json"
 # A chunk is what is decoded at once: small enough to stream, large enough to compress well.
@@ -36,6 +37,16 @@ LABEL_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
 }
 # The same of a column that stores of before do not have; see `tedm.store.sources`.
 SOURCE_ARRAY: tuple[Any, tuple[int, ...], list[str]] = ("int64", (4,), ["stamp"])
+# Those of a store with volumes only; see `tedm.store.volumes.columns`. The first counts volumes, not images.
+VOLUME_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
+    VOLUMES: (str, (), []),
+    SLICES: ("int32", (6,), ["place"]),
+}
+
+
+def label_arrays(settings: FeatureSettings) -> list[str]:
+    """Return names of the arrays that hold what is known of images, those of volumes where there are volumes."""
+    return [*LABEL_ARRAYS, *(VOLUME_ARRAYS if settings.axis is not None else ())]
 
 
 def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject) -> dict[str, bytes]:
@@ -89,6 +100,10 @@ def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storag
     size = settings.image_size
     for name, (dtype, tail, dims) in {**LABEL_ARRAYS, "source": SOURCE_ARRAY}.items():
         _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
+    if settings.axis is not None:
+        for name, (dtype, tail, dims) in VOLUME_ARRAYS.items():
+            first = "volume" if name == VOLUMES else "image"
+            _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, [first, *dims])
     square = (size, size)
     _create(group, "image", (0, *square, settings.image_channels), None, "float32", ["image", "y", "x", "image_channel"])
     _create(group, "mask", (0, *square), None, "uint8", ["image", "y", "x"])
