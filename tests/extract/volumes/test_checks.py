@@ -51,6 +51,8 @@ def test_axes_of_length_one_are_no_channels():
         channels_of(PATH, [3], wanted=False)
     with pytest.raises(TedmError, match="2 x 3 volumes in one file along 2 axes; save each as a file of its own"):
         channels_of(PATH, [2, 3], wanted=True)
+    with pytest.raises(TedmError, match="says that it has 0 volumes; the file is damaged"):
+        channels_of(PATH, [1, 0], wanted=True)
 
 
 def test_sizes_that_no_volume_has_are_refused():

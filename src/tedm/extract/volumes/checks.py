@@ -44,6 +44,8 @@ def channels_of(path: Path, others: Sequence[int], *, wanted: bool) -> int:
     wanted : bool
         Whether several are taken, as channels.
     """
+    if min(others, default=1) < 1:
+        raise TedmError(f"{path}: says that it has {min(others)} volumes; the file is damaged")
     longer = [length for length in others if length != 1]
     if len(longer) > 1:
         lengths = " x ".join(map(str, longer))

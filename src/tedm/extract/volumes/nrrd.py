@@ -148,8 +148,6 @@ def _stored(path: Path, *, channels: bool) -> _Stored:
     if len(spatial) not in (2, 3):
         raise TedmError(f"{path}: has {len(spatial)} axes of space; a volume has three, or two of one slice")
     shape = (sizes[spatial[0]], sizes[spatial[1]], sizes[spatial[2]] if len(spatial) > 2 else 1)
-    if min(sizes) < 1:
-        require_shape(path, shape, min(sizes))
     count = channels_of(path, [sizes[axis] for axis in others], wanted=channels)
     require_shape(path, shape, count)
     affine, remarks = _affine(path, fields, spatial)
@@ -216,7 +214,7 @@ def _spatial(path: Path, fields: _Fields) -> list[int]:
     axes = range(len(fields["sizes"]))
     kinds = [str(kind).lower() for kind in fields.get("kinds", ())]
     if (directions := fields.get("space directions")) is not None:
-        given = [bool(np.isfinite(row).all()) for row in np.asarray(directions, np.float64)]
+        given = [not np.isnan(row).all() for row in np.asarray(directions, np.float64)]
         if len(given) == len(axes):
             return [axis for axis in axes if given[axis]]
     elif not kinds:
@@ -251,14 +249,14 @@ def _affine(path: Path, fields: _Fields, spatial: list[int]) -> tuple[NDArray[np
             affine[:3, 2] = normal / np.sqrt((normal**2).sum())
         remarks.append("is a single slice; taken to be 1 mm thick")
     affine[:across, 3] = origin
+    space = str(fields.get("space", "")).lower()
+    affine[:3] *= np.array(_TO_RAS.get(space, _LIKE_ITK))[:, np.newaxis]
     units = {str(unit).strip().lower() for unit in fields.get("space units", ())}
     if len(units) > 1 or not units <= set(_MILLIMETRES):
         remarks.append(f"its units of space ({listed(sorted(units))}) are taken as millimetres")
     elif (factor := _MILLIMETRES[units.pop() if units else ""]) != 1:
         affine[:3] *= factor
         remarks.append(f"its affine is in other units; in millimetres: {in_short(affine)}")
-    space = str(fields.get("space", "")).lower()
-    affine[:3] *= np.array(_TO_RAS.get(space, _LIKE_ITK))[:, np.newaxis]
     if problem := affine_problem(affine):
         raise TedmError(f"{path}: its affine (space directions) {problem}; mend the header, or save the volume again")
     if space not in _TO_RAS or directions is None:
