@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -309,6 +310,14 @@ def test_a_file_that_changed_meanwhile_is_refused(tmp_path, voxels):
     for read in (read_voxels, read_labels):
         with pytest.raises(TedmError, match="has changed since the work began"):
             read(path, header)
+
+
+def test_without_nibabel_it_is_said_what_to_install(tmp_path, voxels, monkeypatch):
+    path = save(tmp_path / "a.nii", voxels)
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(TedmError) as caught:
+        read_header(path)
+    assert str(caught.value) == f"{path} needs a package that is not installed (nibabel): pip install 'tedm[volumes]'"
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import sys
 from pathlib import Path
 
 import nrrd
@@ -142,6 +143,14 @@ def test_two_axes_are_one_slice(tmp_path, voxels):
     assert np.array_equal(read_labels(path, header)[..., 0], voxels[..., 0])
 
 
+def test_a_slice_in_other_units_or_in_a_plane_is_one_millimetre_thick(tmp_path, voxels):
+    fields = {"space dimension": 2, "space directions": np.diag([200.0, 300]), "space units": ["um", "um"]}
+    header = read_header(save(tmp_path / "a.nrrd", voxels[..., 0], fields))
+    assert np.allclose(header.affine, np.diag([-0.2, -0.3, 1, 1]))
+    header = read_header(save(tmp_path / "b.nrrd", voxels[..., 0], {"spacings": [2.0, 3.0]}))
+    assert np.allclose(header.affine, np.diag([-2.0, -3, 1, 1]))
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../b.raw", "sub/../../b.raw", "C:\\b.raw", "..\\b.raw", "\\\\host\\b.raw"])
 def test_a_data_file_outside_the_folder_is_refused(tmp_path, voxels, name):
     (tmp_path / "in").mkdir()
@@ -256,6 +265,14 @@ def test_more_axes_beyond_space_than_one_are_refused(tmp_path):
     assert refusal(path, channels=True).startswith("2 x 4 volumes in one file along 2 axes")
     path = save(tmp_path / "a.nrrd", np.zeros((2, 3, 3, 3), np.int16), {})
     assert refusal(path, channels=True).startswith("has 4 axes of space; a volume has three")
+
+
+def test_without_pynrrd_it_is_said_what_to_install(tmp_path, voxels, monkeypatch):
+    path = save(tmp_path / "a.nrrd", voxels, {})
+    monkeypatch.setitem(sys.modules, "nrrd", None)
+    with pytest.raises(TedmError) as caught:
+        read_header(path)
+    assert str(caught.value) == f"{path} needs a package that is not installed (nrrd): pip install 'tedm[volumes]'"
 
 
 @pytest.mark.parametrize("name", ["a.nrrd", "a.nhdr"])

@@ -243,11 +243,6 @@ def _affine(path: Path, fields: _Fields, spatial: list[int]) -> tuple[NDArray[np
     if across not in (2, 3) or origin.shape != (across,):
         raise TedmError(f"{path}: lies in a space of {across} axes, with an origin of {origin.size}; save it in one of three")
     affine[:across, : len(steps)] = steps.T
-    if len(steps) == 2 and across == 3:
-        with np.errstate(all="ignore"):
-            normal = np.cross(steps[0], steps[1])
-            affine[:3, 2] = normal / np.sqrt((normal**2).sum())
-        remarks.append("is a single slice; taken to be 1 mm thick")
     affine[:across, 3] = origin
     space = str(fields.get("space", "")).lower()
     affine[:3] *= np.array(_TO_RAS.get(space, _LIKE_ITK))[:, np.newaxis]
@@ -257,6 +252,11 @@ def _affine(path: Path, fields: _Fields, spatial: list[int]) -> tuple[NDArray[np
     elif (factor := _MILLIMETRES[units.pop() if units else ""]) != 1:
         affine[:3] *= factor
         remarks.append(f"its affine is in other units; in millimetres: {in_short(affine)}")
+    if len(steps) == 2:
+        with np.errstate(all="ignore"):
+            normal = np.cross(affine[:3, 0], affine[:3, 1])
+            affine[:3, 2] = normal / np.sqrt((normal**2).sum())
+        remarks.append("is a single slice; taken to be 1 mm thick")
     if problem := affine_problem(affine):
         raise TedmError(f"{path}: its affine (space directions) {problem}; mend the header, or save the volume again")
     if space not in _TO_RAS or directions is None:
