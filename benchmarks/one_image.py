@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tedm.extract.images import read_image, read_square
+from tedm.extract.images import ManifestEntry, read_image, read_square
 
 SIZE = 256
 IMAGES = {"strip of 20000 x 60": (60, 20000), "tower of 60 x 20000": (20000, 60), "picture of 9000 x 9000": (9000, 9000)}
@@ -46,7 +46,7 @@ def main() -> int:
 
 def in_bands(path: Path) -> np.ndarray:
     """As the project does it."""
-    return read_square(path, SIZE, channels=1, geometry="pad", intensity_range=None)
+    return read_square(ManifestEntry.of_picture(path), SIZE, channels=1, geometry="pad", intensity_range=None)
 
 
 def padded_first(path: Path) -> np.ndarray:

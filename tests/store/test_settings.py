@@ -58,6 +58,7 @@ OTHER = {
     "axis": "axial",
     "normalisation": Normalisation("quantile"),
     "crop": "brain",
+    "channel_names": ("t1",),
 }
 
 

@@ -19,7 +19,7 @@ def test_a_stamp_is_size_and_time_in_nanoseconds(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     os.utime(tmp_path / "a", ns=(0, 1_700_000_000_123_456_700))
     assert Stamp.of(tmp_path / "a") == (3, 1_700_000_000_123_456_700)
-    assert Source.of(tmp_path / "a", None) == Source(Stamp.of(tmp_path / "a"), UNKNOWN)
+    assert Source.of([tmp_path / "a"], None) == Source(Stamp.of(tmp_path / "a"), UNKNOWN)
     assert Stamp.of(tmp_path / "b") == UNKNOWN
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract import read_manifest
-from tedm.extract.images import read_squares
+from tedm.extract.images import ManifestEntry, read_squares
 from tedm.extract.pretrain import Point, TrainingReport
 from tedm.study import read_training_images, write_pictures
 from tedm.study.pretrain import parts_of_manifest
@@ -21,6 +21,10 @@ def manifest(dataset: Path, folder: Path, splits: list[str], patients: str = "ab
     lines = [f"{image},{split},{patient}" for image, split, patient in zip(images, splits, patients, strict=True)]
     (folder / "m.csv").write_text("\n".join(["image,split,patient", *lines]) + "\n")
     return folder / "m.csv"
+
+
+def squares_of(*paths: Path):
+    return read_squares([ManifestEntry.of_picture(path) for path in paths], 16)
 
 
 def test_tests_and_their_patients_are_left_out_and_val_is_held_out(dataset: Path, tmp_path: Path) -> None:
@@ -36,8 +40,8 @@ def test_the_arrays_are_the_images_of_the_parts(dataset: Path, tmp_path: Path) -
     path = manifest(dataset, tmp_path, ["train", "val", "train", "train", "test", "test", "test"])
     squares = read_training_images(path, 16)
     files = [entry.image for entry in read_manifest(path).entries]
-    np.testing.assert_array_equal(squares.learned_from, read_squares([files[0], files[2], files[3]], 16))
-    np.testing.assert_array_equal(squares.held_out, read_squares([files[1]], 16))
+    np.testing.assert_array_equal(squares.learned_from, squares_of(files[0], files[2], files[3]))
+    np.testing.assert_array_equal(squares.held_out, squares_of(files[1]))
     assert read_training_images(path, 16, held_out=0).held_out is None
 
 

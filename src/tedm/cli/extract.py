@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from tedm.cli import backbones, options
+from tedm.cli import backbones, options, volumes
 from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import counted, listed
 
 if TYPE_CHECKING:
+    from tedm.extract.images import VolumeOptions
     from tedm.store import Location
     from tedm.store.settings import Geometry, Layout, NoiseMode, StorageType, Upsampling
+    from tedm.store.volumes.normalisation import Normalisation
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
@@ -64,10 +66,20 @@ if TYPE_CHECKING:
     help="The network's arithmetic; auto is bfloat16 on recent GPUs and on CPUs with AMX.",
 )
 @click.option("--threads", type=int, default=None, show_default="all cores of the process", help="Threads on a CPU.")
+@volumes.CHANNELS
+@volumes.volume_options
+@click.option(
+    "--drop-empty",
+    type=click.Choice(["train"]),
+    default=None,
+    show_default=False,
+    help="Leave out images of the split train that show no labelled structure. Default: keep all. Tests keep theirs always.",
+)
 @options.CLASSES
 @options.IGNORE
 @options.THRESHOLD
 @options.STRICT
+@volumes.CLASS_NAMES
 @click.option("--allow-other-arithmetic", is_flag=True, help="Continue a store that was made on another kind of machine.")
 @click.option("--shard", type=options.Shard(), default=None, help="Take one of n disjoint parts of the images, 0/n to n-1/n.")
 @click.option("--repair", is_flag=True, help="Read again what STORE has, and extract anew what is damaged.")
@@ -75,6 +87,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Try a few images elsewhere; tell what disk, memory and time all will take.")
 @options.VERSION
 @plain_errors
+@volumes.choices
 def main(
     images: Path,
     store: Location,
@@ -105,6 +118,9 @@ def main(
     repair: bool,
     update: bool,
     dry_run: bool,
+    class_names: dict[int, str] | None,
+    volume_choices: VolumeOptions,
+    normalisation: Normalisation | None,
 ) -> None:
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
@@ -113,7 +129,7 @@ def main(
     An image is its pixels, not its name: one that changed since STORE has read it is refused without --update. Masks and splits
     of images that are in STORE stay as they are, and what differs is said: tedm-label replaces them, or --update.
     """
-    from tedm.extract import as_read, estimate_costs, extract, read_manifest, whole_images
+    from tedm.extract import as_read, estimate_costs, extract, read_manifest, settled, whole_images
 
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
@@ -125,7 +141,15 @@ def main(
         raise click.UsageError("--update changes what all shards share: run it once without --shard")
     known = None if repair else whole_images(store)
     manifest = read_manifest(
-        images, classes=classes, ignore=ignore, threshold=threshold, strict=strict, known=known, as_read=as_read(store)
+        images,
+        classes=classes,
+        ignore=ignore,
+        threshold=threshold,
+        strict=strict,
+        known=known,
+        as_read=as_read(store),
+        options=volume_choices,
+        legend=volumes.legend_of(class_names),
     )
     for line in manifest.sentences():
         say(line)
@@ -145,6 +169,7 @@ def main(
         geometry=geometry,
         input_range=input_range,
         intensity_range=intensity_range,
+        normalisation=normalisation,
         batch_size=batch_size,
         device=device,
         precision=precision,
@@ -152,8 +177,10 @@ def main(
         allow_other_arithmetic=allow_other_arithmetic,
     )
     if dry_run:
-        for remark in manifest.require_intensity_range(intensity_range, channels=tapped.image_channels):
+        chosen = None if normalisation is None else settled(normalisation, manifest, None)
+        for remark in manifest.require_intensity_range(intensity_range, channels=tapped.image_channels, normalisation=chosen):
             say(f"note: {remark}")
+        extraction = functools.partial(extraction, normalisation=chosen)
         costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)
         click.echo("\n".join([f"{store}: {costs.lines[0]}", *costs.lines[1:]]))
         costs.require_space(store)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tedm.cli import options
+from tedm.cli import options, volumes
 from tedm.cli.running import Command, plain_errors, say
 from tedm.text import counted
 
@@ -18,6 +18,7 @@ from tedm.text import counted
 @options.IGNORE
 @options.THRESHOLD
 @options.STRICT
+@volumes.CLASS_NAMES
 @options.VERSION
 @plain_errors
 def main(
@@ -27,6 +28,7 @@ def main(
     ignore: int | None,
     threshold: int | None,
     strict: bool,
+    class_names: dict[int, str] | None,
 ) -> None:
     """Add or replace the masks, splits, groups and domains of images in STORE; the activations stay as they are.
 
@@ -37,7 +39,15 @@ def main(
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
-    new = relabel(features, manifest, classes=classes, ignore=ignore, threshold=threshold, strict=strict)
+    new = relabel(
+        features,
+        manifest,
+        classes=classes,
+        ignore=ignore,
+        threshold=threshold,
+        strict=strict,
+        legend=volumes.legend_of(class_names),
+    )
     for line in new.sentences():
         say(line)
     click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")

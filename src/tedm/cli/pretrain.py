@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import options
+from tedm.cli import options, volumes
 from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
 if TYPE_CHECKING:
+    from tedm.extract.images import VolumeOptions
     from tedm.extract.pretrain import Format
     from tedm.store.settings import Geometry, Precision
+    from tedm.store.volumes.normalisation import Normalisation
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
 @click.argument("checkpoint", type=options.PATH)
 @click.option("--image-size", type=int, default=128, help="Side of the squares that the DDPM sees, in pixels.")
-@click.option("--channels", type=click.Choice(["1", "3"]), default="1", help="Grey or RGB.")
+@click.option(
+    "--channels",
+    type=volumes.NumberOrNames(),
+    default="1",
+    help="1 for grey, 3 for RGB, the number of modalities; or the columns that are modalities: flair,t1gd.",
+)
 @click.option("--geometry", type=click.Choice(["pad", "stretch"]), default="pad", help="How images become squares.")
 @click.option(
     "--intensity-range",
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     show_default="the file type's",
     help="Black and white in files of more than 8 bits.",
 )
+@volumes.volume_options
 @click.option("--width", type=int, default=64, help="Channels of the finest level.")
 @click.option("--multipliers", type=options.Multipliers(), default="1,2,4,8", help="Channels of each level, times the width.")
 @click.option("--schedule", type=click.Choice(["cosine", "linear"]), default="cosine", help="Of the noise.")
@@ -64,13 +73,16 @@ if TYPE_CHECKING:
 @click.option("--keep-state", is_flag=True, help="When finished, keep the state: more --iterations can follow.")
 @options.VERSION
 @plain_errors
+@volumes.choices
 def main(
     images: Path,
     checkpoint: Path,
     image_size: int,
-    channels: str,
+    channels: int | tuple[str, ...],
     geometry: Geometry,
     intensity_range: tuple[float, float] | None,
+    volume_choices: VolumeOptions,
+    normalisation: Normalisation | None,
     width: int,
     multipliers: tuple[int, ...],
     schedule: str,
@@ -118,12 +130,16 @@ def main(
         ema_decay=ema_decay,
     )
     where = choose_device(device)
+    if isinstance(channels, tuple):
+        volume_choices, channels = replace(volume_choices, channels=channels), len(channels)
     squares = read_training_images(
         images,
         image_size,
-        channels=int(channels),
+        channels=channels,
         geometry=geometry,
         intensity_range=intensity_range,
+        volumes=volume_choices,
+        normalisation=normalisation,
         held_out=held_out,
         seed=seed,
         log=say,

@@ -8,7 +8,8 @@ from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .pipeline import compute, noisy_image
 from .recompute import recompute_images
-from .run import TEDM_TIMESTEPS, extract, relabel, whole_images
+from .registration import relabel, settled, whole_images
+from .run import TEDM_TIMESTEPS, extract
 from .sources import as_read, compare, differences
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "relabel",
     "running",
     "save_backbone",
+    "settled",
     "square_image",
     "whole_images",
 ]

@@ -23,7 +23,8 @@ import torch
 from tedm.errors import TedmError
 from tedm.extract.images import Manifest
 from tedm.extract.pipeline import images_at_once
-from tedm.extract.run import Extracted, share_of, writers
+from tedm.extract.registration import share_of
+from tedm.extract.run import Extracted, writers
 from tedm.store import FeatureStore, Location
 from tedm.store.place import is_url
 from tedm.text import counted, duration, size

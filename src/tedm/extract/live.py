@@ -6,6 +6,7 @@ A head cannot tell them from a store's: they pass through the same rounding and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
 from tedm.extract.images.square import naming, read_square
 from tedm.extract.pipeline import compute
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
+from tedm.store.volumes.columns import numbered
+from tedm.store.volumes.volume import NO_SLICE
 
 
 class LiveFeatures:
@@ -78,6 +81,8 @@ class LiveFeatures:
 def labels_of(manifest: Manifest) -> Labels:
     """Return what a manifest says of its images. `labelled` counts the file's pixels: nothing is resized for it."""
     entries = manifest.entries
+    volumes = numbered((), [entry.volume for entry in entries])
+    at = {volume.name: position for position, volume in enumerate(volumes)}
     return Labels(
         names=tuple(entry.name for entry in entries),
         splits=tuple(entry.split for entry in entries),
@@ -86,17 +91,24 @@ def labels_of(manifest: Manifest) -> Labels:
         original_sizes=tuple(entry.size for entry in entries),
         labelled=tuple(0 if entry.mask is None else entry.size[0] * entry.size[1] for entry in entries),
         classes=tuple(manifest.classes or ()),
+        class_names=manifest.class_names,
+        class_colours=manifest.class_colours,
+        volumes=volumes,
+        slices=tuple(replace(entry.slice, volume=at[entry.volume.name]) if entry.volume else NO_SLICE for entry in entries)
+        if volumes
+        else (),
     )
 
 
 def square_image(entry: ManifestEntry, settings: FeatureSettings) -> NDArray[np.float32]:
     """Read an image and bring it to the backbone's square: shape (size, size, channels), in [0, 1]."""
     return read_square(
-        entry.image,
+        entry,
         settings.image_size,
         channels=settings.image_channels,
         geometry=settings.geometry,
         intensity_range=settings.intensity_range,
+        normalisation=settings.normalisation,
     )
 
 

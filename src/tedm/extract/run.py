@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,18 +21,19 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
 from tedm.extract.backbones import Backbone
-from tedm.extract.images import Manifest, ManifestEntry, read_manifest
-from tedm.extract.live import square_image, square_mask
+from tedm.extract.images import Manifest, ManifestEntry
+from tedm.extract.live import square_image
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
+from tedm.extract.registration import name_classes, registrations, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_store
 from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
-from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Labels, Location, Registration, Source, Storage
+from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
-from tedm.store.splits import require_whole_groups
 from tedm.store.verification import to_recompute, verify
+from tedm.store.volumes.normalisation import Normalisation
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 WAITING = 1  # images that wait to be written
@@ -73,6 +73,7 @@ def extract(
     geometry: Geometry = "pad",
     input_range: tuple[float, float] | None = None,
     intensity_range: tuple[float, float] | None = None,
+    normalisation: Normalisation | None = None,
     batch_size: int | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -99,6 +100,9 @@ def extract(
         Indices into alphas_cumprod; fixed at creation.
     layout, upsampling, dtype, noise, noise_seed, draws, geometry, intensity_range
         See `FeatureSettings` and `Storage`.
+    normalisation : Normalisation or None
+        How the numbers of volumes become intensities. Its `brain` may be left at "all" where the manifest says better; mean and
+        deviation of `zscore` are computed from the training patients, or taken from the store that is continued.
     input_range : tuple of two floats or None
         What black and white are for the backbone; None takes the range that it was trained on.
     batch_size, device, precision, threads
@@ -132,7 +136,17 @@ def extract(
         For settings that the backbone or an existing store contradicts, images that changed since the store has read them
         (without `update`), a disk that is full, images that cannot be decoded (all others are finished first).
     """
-    backbone.require_images()
+    mine = share_of(manifest, shard)
+    if update and shard is not None:
+        raise TedmError("--update changes what all shards share: run it once without --shard")
+    there = FeatureStore.open(path) if FeatureStore.is_store(path) else None
+    if normalisation is not None:
+        normalisation = settled(normalisation, manifest, None if there is None else there.settings.normalisation)
+    for remark in manifest.require_intensity_range(
+        intensity_range, channels=backbone.image_channels, normalisation=normalisation
+    ):
+        if log is not None:
+            log(f"note: {remark}")
     settings = FeatureSettings(
         checkpoint_sha256=backbone.sha256,
         levels=backbone.levels,
@@ -146,21 +160,19 @@ def extract(
         noise_seed=noise_seed,
         timesteps=tuple(timesteps),
         draws=draws,
+        axis=manifest.axis if there is None or manifest.axis else there.settings.axis,
+        normalisation=normalisation,
+        crop=manifest.options.crop,
+        channel_names=manifest.options.channels,
     )
     if not settings.timesteps:
         raise TedmError("there is no timestep; --timesteps takes one or more, 1,50,200 say")
     backbone.schedule.require(settings.timesteps)
-    mine = share_of(manifest, shard)
-    if update and shard is not None:
-        raise TedmError("--update changes what all shards share: run it once without --shard")
-    for remark in manifest.require_intensity_range(intensity_range, channels=backbone.image_channels):
-        if log is not None:
-            log(f"note: {remark}")
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
     storage = Storage(layout, dtype)
-    if FeatureStore.is_store(path):
-        store = FeatureStore.open(path)
+    if there is not None:
+        store = there
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
         new = registrations(manifest, settings, skip=set(store.labels.names))
     else:
@@ -179,42 +191,11 @@ def extract(
             log(remark)
     renew(store, manifest, found, update=update)
     store.register(new, manifest.classes or ())
+    name_classes(store, manifest)
     with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more
         store.record(found.as_read)
     store.remove_partial_files(None if shard is None else entries)
     return _fill(store, entries, backbone, arithmetic, progress)
-
-
-def whole_images(path: Location) -> Labels | None:
-    """Return what the store at `path` knows of its whole images, which need not be opened again; None without a store."""
-    if not FeatureStore.is_store(path):
-        return None
-    store = FeatureStore.open(path)
-    missing, labels = set(store.missing()), store.labels
-    whole = [at for at, name in enumerate(labels.names) if name not in missing]
-    return Labels(
-        names=tuple(labels.names[at] for at in whole),
-        splits=tuple(labels.splits[at] for at in whole),
-        groups=tuple(labels.groups[at] for at in whole),
-        domains=tuple(labels.domains[at] for at in whole),
-        original_sizes=tuple(labels.original_sizes[at] for at in whole),
-        labelled=tuple(labels.labelled[at] for at in whole),
-        classes=labels.classes,
-    )
-
-
-def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> range:
-    """Return positions of the images that a run takes: all of them, or those of shard i of n.
-
-    Raises
-    ------
-    TedmError
-        If there is no such shard.
-    """
-    first, count = (0, 1) if shard is None else shard
-    if count < 1 or not 0 <= first < count:
-        raise TedmError(f"there is no shard {first}/{count}; write i/n with i from 0 to n - 1")
-    return range(first, len(manifest.entries), count)
 
 
 def writers(arithmetic: Arithmetic) -> int:
@@ -275,60 +256,6 @@ def _continue(
             + "\nContinue where the store was made, write to a new path, or accept it with --allow-other-arithmetic."
         )
     return arithmetic
-
-
-def relabel(
-    store: FeatureStore,
-    source: Path,
-    *,
-    classes: Sequence[int] | None = None,
-    ignore: int | None = None,
-    threshold: int | None = None,
-    strict: bool = False,
-) -> Manifest:
-    """Replace masks, splits, groups and domains of images that a store has; activations stay as they are.
-
-    Parameters
-    ----------
-    store : FeatureStore
-        Its images that are not named keep what they have; those that are given no mask keep theirs.
-    source, classes, ignore, threshold, strict
-        See `read_manifest`; `classes` where the new masks do not hold all of them. Images are not opened, only masks.
-
-    Returns
-    -------
-    Manifest
-        What was read.
-
-    Raises
-    ------
-    TedmError
-        For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
-        group that would be in two splits.
-    """
-    manifest = read_manifest(
-        source, classes=classes, ignore=ignore, threshold=threshold, strict=strict, only_masks_of=store.labels
-    )
-    require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
-    store.relabel(registrations(manifest, store.settings), manifest.classes or ())
-    return manifest
-
-
-def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
-    """Return a manifest's images as a store takes them, their masks at feature resolution."""
-    return [
-        Registration(
-            entry.name,
-            entry.split,
-            entry.group,
-            entry.domain,
-            entry.size,
-            square_mask(manifest, entry, settings),
-            Source.of(entry.image, entry.mask),
-        )
-        for entry in manifest.entries
-        if entry.name not in (skip or ())
-    ]
 
 
 def _discard_damaged(store: FeatureStore) -> None:

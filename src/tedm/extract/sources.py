@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.images import Manifest, ManifestEntry, to_square_image
-from tedm.extract.images.read import read_rows
-from tedm.extract.images.square import naming
+from tedm.extract.images.square import naming, rows_of
 from tedm.extract.live import square_mask
 from tedm.store import IGNORE, DamagedError, FeatureStore, Location, Registration, Source
 from tedm.store.labelling import require_fitting
@@ -104,8 +103,8 @@ class Comparison:
         return found
 
 
-def as_read(path: Location) -> Callable[[str, Path, Path | None], bool] | None:
-    """Return what tells of a name, an image and a mask whether the store at `path` has read these files; None without a store.
+def as_read(path: Location) -> Callable[[str, Sequence[Path], Path | None], bool] | None:
+    """Return what tells whether the store at `path` has read the files of an image of some name; None without a store.
 
     A file that is gone counts as read: there is nothing to read again.
     """
@@ -113,8 +112,8 @@ def as_read(path: Location) -> Callable[[str, Path, Path | None], bool] | None:
         return None
     sources = FeatureStore.open(path).sources()
 
-    def told(name: str, image: Path, mask: Path | None) -> bool:
-        known, now = sources.get(name, UNREAD), Source.of(image, mask)
+    def told(name: str, images: Sequence[Path], mask: Path | None) -> bool:
+        known, now = sources.get(name, UNREAD), Source.of(images, mask)
         return now.image in (known.image, UNKNOWN) and now.mask in (known.mask, UNKNOWN)
 
     return told
@@ -217,7 +216,7 @@ class _Found:
 def _compared(
     store: FeatureStore, manifest: Manifest, entry: ManifestEntry, known: Source, missing: bool, content: bool
 ) -> _Found:
-    now = Source.of(entry.image, entry.mask)
+    now = entry.source
     record = known
     image, unreadable, size = "", False, None
     if missing:
@@ -243,9 +242,15 @@ def _other_image(store: FeatureStore, entry: ManifestEntry) -> tuple[str, tuple[
     """Return in what an image differs from the store's, "" if in nothing, and its size."""
     settings = store.settings
     with naming(entry.image):
-        rows = read_rows(entry.image, channels=settings.image_channels, intensity_range=settings.intensity_range)
+        rows = rows_of(
+            entry,
+            channels=settings.image_channels,
+            intensity_range=settings.intensity_range,
+            normalisation=settings.normalisation,
+        )
         square = to_square_image(rows, settings.image_size, settings.geometry)
-    size, before = (rows.shape[0], rows.shape[1]), store.labels.original_sizes[store.labels.index(entry.name)]
+    size = entry.volume.slice_size if entry.volume else (rows.shape[0], rows.shape[1])
+    before = store.labels.original_sizes[store.labels.index(entry.name)]
     if size != before:
         return f"{entry.image} has {size[0]} x {size[1]} pixels, the store's image {before[0]} x {before[1]}", size
     apart = float(np.abs(square - store.image(entry.name)).max())
@@ -310,7 +315,7 @@ def _registration(store: FeatureStore, manifest: Manifest, entry: ManifestEntry,
         "" if column in entry.unsaid else value
         for column, value in (("split", entry.split), ("group", entry.group), ("domain", entry.domain))
     )
-    return Registration(entry.name, split, group, domain, entry.size, mask, Source.of(entry.image, entry.mask))
+    return Registration(entry.name, split, group, domain, entry.size, mask, entry.source, entry.volume, entry.slice)
 
 
 def differences(store: FeatureStore, manifest: Manifest, *, source: Path, sound: Collection[str]) -> list[str]:

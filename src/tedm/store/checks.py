@@ -101,6 +101,9 @@ def problems_of_settings(settings: FeatureSettings) -> Iterator[tuple[str, str]]
             yield "normalisation", problem
     if isinstance(settings.crop, int) and not 1 <= settings.crop <= LIMITS["image_size"]:
         yield "crop", f"is {settings.crop}, not a number from 1 to {LIMITS['image_size']}"
+    named = settings.channel_names
+    if named and (len(named) != settings.image_channels or len(set(named)) < len(named) or not "".join(named).isprintable()):
+        yield "channel_names", f"are {listed(map(quoted, named), most=8)}, no names of {settings.image_channels} channels"
     times = settings.timesteps
     if not times or len(set(times)) < len(times) or not 0 <= min(times) <= max(times) <= TIMESTEP:
         yield "timesteps", f"are {listed(times, most=12)}, not different numbers from 0 to {TIMESTEP}"

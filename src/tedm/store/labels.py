@@ -68,6 +68,21 @@ class Labels:
         except KeyError:
             raise TedmError(f"there is no image {name} among these {len(self)} images; tedm-inspect STORE lists them") from None
 
+    def has(self, name: str) -> bool:
+        """Whether there is an image of this name."""
+        return name in self._positions
+
+    def positions_in(self, volume: int) -> list[int]:
+        """Return where the slices of a volume are among the images, in their order; the volume by its own position."""
+        return self._of_volumes.get(volume, [])
+
+    @cached_property
+    def _of_volumes(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for position, each in enumerate(self.slices):
+            found.setdefault(each.volume, []).append(position)
+        return found
+
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: position for position, name in enumerate(self.names)}

@@ -25,6 +25,8 @@ NoiseMode = Literal["per-image", "shared", "none"]
 Geometry = Literal["pad", "stretch"]
 Axis = Literal["axial", "coronal", "sagittal", "0", "1", "2"]
 Crop = int | Literal["brain"]
+# Settings that only volumes and modalities have.
+OF_VOLUMES = ("axis", "normalisation", "crop", "channel_names")
 Precision = Literal["float32", "bfloat16"]
 StorageType = Literal["float16", "float32"]
 
@@ -84,6 +86,8 @@ class FeatureSettings:
         How the numbers of volumes become intensities; None is `intensity_range`, or the file type's range.
     crop : int, "brain" or None
         The part of a slice that is shown: so many voxels along both sides around its centre, or the box around the brain.
+    channel_names : tuple of str
+        What the channels are called where each is a modality of its own, in their order; empty where nothing is said of them.
     """
 
     checkpoint_sha256: str
@@ -101,6 +105,7 @@ class FeatureSettings:
     axis: Axis | None = None
     normalisation: Normalisation | None = None
     crop: Crop | None = None
+    channel_names: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -140,9 +145,7 @@ class FeatureSettings:
         """Return the settings as plain JSON values."""
         values = dataclasses.asdict(self)
         # what only volumes have is left out without volumes, so that such a store has the bytes that it always had
-        return {
-            key: value for key, value in values.items() if value is not None or key not in ("axis", "normalisation", "crop")
-        }
+        return {key: value for key, value in values.items() if value or key not in OF_VOLUMES}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -156,6 +159,7 @@ class FeatureSettings:
                 "intensity_range": None if intensity is None else tuple(intensity),
                 "timesteps": tuple(values["timesteps"]),
                 "normalisation": None if normalisation is None else msgspec.convert(normalisation, Normalisation),
+                "channel_names": tuple(values.get("channel_names", ())),
             }
         )
 
@@ -206,6 +210,7 @@ MUST_MATCH = {
     "axis": "axis of slices",
     "normalisation": "normalisation",
     "crop": "crop",
+    "channel_names": "names of the channels",
     "upsampling": "upsampling",
     "noise": "noise",
 }

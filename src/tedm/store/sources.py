@@ -7,7 +7,7 @@ costs a comparison and nothing else, so that several processes may write records
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,13 +32,18 @@ class Stamp(NamedTuple):
     modified: int = 0
 
     @classmethod
-    def of(cls, path: Path | None) -> Self:
-        """Return a file's stamp, one of 0 bytes without a file."""
+    def of(cls, *paths: Path) -> Self:
+        """Return the stamp of some files together, and of all files in a folder; one of 0 bytes if one of them is not there."""
+        nbytes = modified = 0
         try:
-            found = path.stat() if path is not None else None
+            for path in paths:
+                inside = sorted(path.iterdir()) if path.is_dir() else [path]
+                for file in inside:
+                    found = file.stat()
+                    nbytes, modified = nbytes + found.st_size, max(modified, found.st_mtime_ns)
         except OSError:
-            found = None
-        return cls() if found is None else cls(found.st_size, found.st_mtime_ns)
+            return cls()
+        return cls(nbytes, modified)
 
 
 UNKNOWN = Stamp()
@@ -59,9 +64,9 @@ class Source:
     mask: Stamp = UNKNOWN
 
     @classmethod
-    def of(cls, image: Path, mask: Path | None) -> Self:
-        """Return what two files are like now."""
-        return cls(Stamp.of(image), Stamp.of(mask))
+    def of(cls, images: Sequence[Path], mask: Path | None) -> Self:
+        """Return what the files of an image, one or several that are its channels, and of its mask are like now."""
+        return cls(Stamp.of(*images), UNKNOWN if mask is None else Stamp.of(mask))
 
 
 UNREAD = Source()

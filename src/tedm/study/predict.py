@@ -12,7 +12,7 @@ from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
-from tedm.extract.images import files_written, write_prediction, write_uncertainty
+from tedm.extract.images import VolumeOptions, files_written, write_prediction, write_uncertainty
 from tedm.files import filled_folder, require_new, require_there, write_table
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
 from tedm.names import require_files
@@ -181,8 +181,11 @@ def live_features(
     TedmError
         If the backbone is another one, the images cannot be read, or the head cannot use these timesteps.
     """
-    manifest = read_manifest(images, masks=False)
-    odd = manifest.require_intensity_range(head.settings.intensity_range, channels=head.settings.image_channels)
+    settings = head.settings
+    manifest = read_manifest(images, masks=False, options=VolumeOptions.of(settings))
+    odd = manifest.require_intensity_range(
+        settings.intensity_range, channels=settings.image_channels, normalisation=settings.normalisation
+    )
     for remark in (*manifest.remarks, *odd):
         log(f"note: {remark}")
     expected = head.settings.checkpoint_sha256

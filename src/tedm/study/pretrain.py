@@ -5,7 +5,7 @@ Images of the split `test` are left out, with their groups; those of `val` are h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.extract import labels_of, read_manifest
-from tedm.extract.images import Manifest, ManifestEntry, read_squares
+from tedm.extract.images import Manifest, ManifestEntry, VolumeOptions, read_squares
+from tedm.extract.images.slices.options import NO_OPTIONS
 from tedm.extract.pretrain import TrainingReport, choose_held_out, write_curve
+from tedm.extract.registration import settled
 from tedm.files import make_folder
 from tedm.show import contact_sheet, loss_figure, save
 from tedm.store.settings import Geometry
 from tedm.store.splits import held_back
+from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.stages import Log, mute
 from tedm.text import counted
 
@@ -45,6 +48,8 @@ def read_training_images(
     channels: int = 1,
     geometry: Geometry = "pad",
     intensity_range: tuple[float, float] | None = None,
+    volumes: VolumeOptions = NO_OPTIONS,
+    normalisation: Normalisation | None = None,
     held_out: int = 64,
     seed: int = 0,
     log: Log = mute,
@@ -57,12 +62,16 @@ def read_training_images(
         A folder or a manifest; masks are not looked at.
     image_size : int
         Side of the squares, in pixels.
-    channels : {1, 3}
-        Grey or RGB.
+    channels : int
+        1 for grey, 3 for RGB, the number of modalities.
     geometry : {"pad", "stretch"}
         How images become squares.
     intensity_range : tuple of two floats or None
         Black and white in the files; None takes the file type's.
+    volumes : VolumeOptions
+        How volumes become images.
+    normalisation : Normalisation or None
+        How their numbers become intensities; mean and deviation of `zscore` are over the images that are learned from.
     held_out, seed
         See `parts_of_manifest`.
     log : callable
@@ -73,17 +82,22 @@ def read_training_images(
     TedmError
         If there are no images to learn from, or some cannot be read.
     """
-    manifest = read_manifest(images, masks=False)
-    for remark in (*manifest.remarks, *manifest.require_intensity_range(intensity_range, channels=channels)):
-        log(f"note: {remark}")
+    manifest = read_manifest(images, masks=volumes.drop_empty is not None, options=volumes)
     parts = parts_of_manifest(manifest, held_out=held_out, seed=seed, log=log)
+    if normalisation is not None:
+        learned_from = [replace(entry, split="train") for entry in parts[0]]
+        normalisation = settled(normalisation, replace(manifest, entries=tuple(learned_from)), None)
+    odd = manifest.require_intensity_range(intensity_range, channels=channels, normalisation=normalisation)
+    for remark in (*manifest.remarks, *odd):
+        log(f"note: {remark}")
     learned, validated = (
         read_squares(
-            [entry.image for entry in entries],
+            entries,
             image_size,
             channels=channels,
             geometry=geometry,
             intensity_range=intensity_range,
+            normalisation=normalisation,
         )
         for entries in parts
     )
@@ -158,6 +172,13 @@ def write_pictures(report: TrainingReport, folder: Path) -> None:
     }
     save(loss_figure(curves), folder / "loss.png")
     if len(report.samples):
-        samples = [sample.transpose(1, 2, 0).squeeze() for sample in report.samples]
+        samples = [_picture(sample) for sample in report.samples]
         names = [f"sample {number}" for number in range(1, len(samples) + 1)]
         save(contact_sheet(samples, names, columns=4), folder / f"samples-{report.iteration}.png", dpi=100)
+
+
+def _picture(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image of shape (channels, side, side) as people see it: grey, RGB, or its modalities side by side."""
+    if len(sample) in (1, 3):
+        return sample.transpose(1, 2, 0).squeeze()
+    return np.concatenate(list(sample), axis=1)

@@ -9,7 +9,7 @@ from torch import nn
 from tedm.errors import TedmError
 from tedm.extract.backbones import Content
 from tedm.extract.backbones.checkpoint import read_content
-from tedm.extract.backbones.family import fit_tensors, no_larger_than, presets_of, require_image_channels
+from tedm.extract.backbones.family import channel_remarks, fit_tensors, no_larger_than, presets_of
 from tedm.store import Level
 
 
@@ -70,11 +70,10 @@ def test_a_tensor_that_does_not_fit_is_named(network, change, text):
     assert text in str(refused.value)
 
 
-@pytest.mark.parametrize(("channels", "text"), [(2, "2 channels;"), (4, "a latent-space UNet")])
-def test_networks_of_other_channels_are_refused(channels, text):
-    with pytest.raises(TedmError) as refused:
-        require_image_channels(Content("c.pt", "", {}, {}, None), channels)
-    assert text in str(refused.value)
+def test_of_networks_with_other_channels_it_is_said_what_these_should_be():
+    assert channel_remarks(1) == channel_remarks(3) == ()
+    assert "2 channels, one modality each" in channel_remarks(2)[0]
+    assert "a latent-space UNet" in channel_remarks(4)[0]
 
 
 def test_a_network_that_grows_beyond_the_file_is_stopped_and_no_hook_stays() -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.extract.images import read_image, read_manifest, read_squares
+from tedm.extract.images import ManifestEntry, read_image, read_manifest, read_squares
 
 Y, X = np.mgrid[:24, :32]
 SCENE = (8 * X + 2 * Y) / (8 * 31 + 2 * 23)  # from 0 to 1
@@ -83,7 +83,8 @@ def test_a_range_is_for_files_of_more_than_8_bits(remarks, tmp_path):
     assert said == "black and white stay 0 and 255 in 1 image of 8 bits: --intensity-range is for files of more than 8 bits"
     alone = read_image(tmp_path / "x0.png", channels=1, intensity_range=None)
     np.testing.assert_array_equal(read_image(tmp_path / "x0.png", channels=1, intensity_range=(0, 4095)), alone)
-    both = read_squares([tmp_path / "x0.png", tmp_path / "x1.png"], 8, intensity_range=(0, 4095))
+    pictures = [ManifestEntry.of_picture(tmp_path / name) for name in ("x0.png", "x1.png")]
+    both = read_squares(pictures, 8, intensity_range=(0, 4095))
     assert both.max(axis=(1, 2, 3)) == pytest.approx([1, 1], abs=0.06)
 
 

@@ -51,9 +51,9 @@ def test_its_files_are_listed_checked_and_read(files: Path) -> None:
 
 
 def test_messages_name_its_kind(files: Path) -> None:
-    (files / "b.dcm").touch()
-    with pytest.raises(TedmError, match=r"PNG, JPEG, TIFF and NumPy are \(.png, .*, .slice.npy\)"):
-        read_image(files / "b.dcm", channels=1, intensity_range=None)
+    (files / "b.mha").touch()
+    with pytest.raises(TedmError, match=r"PNG, JPEG, TIFF, NumPy, .* are \(.png, .*, .slice.npy, "):
+        read_image(files / "b.mha", channels=1, intensity_range=None)
 
 
 def test_transparency_may_repeat_labels_but_not_add_to_them(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.extract.images import read_image, read_squares, to_square_image
+from tedm.extract.images import ManifestEntry, read_image, read_squares, to_square_image
 from tedm.extract.images.square import naming, read_square
 
 HOW = {"channels": 1, "geometry": "pad", "intensity_range": None}
@@ -16,7 +16,7 @@ HOW = {"channels": 1, "geometry": "pad", "intensity_range": None}
 def test_a_square_is_the_image_brought_to_the_square(tmp_path, rng):
     Image.fromarray(rng.integers(0, 255, (9, 14, 3)).astype(np.uint8)).save(tmp_path / "a.png")
     image = read_image(tmp_path / "a.png", channels=3, intensity_range=None)
-    square = read_square(tmp_path / "a.png", 8, channels=3, geometry="pad", intensity_range=None)
+    square = read_square(ManifestEntry.of_picture(tmp_path / "a.png"), 8, channels=3, geometry="pad", intensity_range=None)
     np.testing.assert_array_equal(square, to_square_image(image, 8, "pad"))
 
 
@@ -25,7 +25,7 @@ def test_what_is_too_large_is_named_and_the_others_are_looked_at(tmp_path):
     Image.new("L", (150_000, 1)).save(tmp_path / "strip.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     with pytest.raises(TedmError) as refused:
-        read_squares([tmp_path / "strip.png", tmp_path / "broken.png"], 8)
+        read_squares([ManifestEntry.of_picture(tmp_path / name) for name in ("strip.png", "broken.png")], 8)
     text = str(refused.value)
     assert "2 of 2 images could not be read" in text
     assert f"{tmp_path / 'strip.png'}: 1 x 150000 pixels; a side of more than 131072 is not taken" in text

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tedm.errors import TedmError
-from tedm.extract.images import read_image, read_squares, to_square_image
+from tedm.extract.images import ManifestEntry, read_image, read_squares, to_square_image
 
 
 @pytest.fixture
@@ -19,9 +19,13 @@ def files(tmp_path, rng):
     return paths
 
 
+def entries(paths):
+    return [ManifestEntry.of_picture(path) for path in paths]
+
+
 @pytest.mark.parametrize("geometry", ["pad", "stretch"])
 def test_the_array_holds_each_images_square(files, geometry):
-    squares = read_squares(files, 8, channels=3, geometry=geometry)
+    squares = read_squares(entries(files), 8, channels=3, geometry=geometry)
     assert squares.shape == (3, 3, 8, 8)
     assert squares.dtype == np.float32
     for path, square in zip(files, squares, strict=True):
@@ -33,9 +37,9 @@ def test_all_files_that_cannot_be_read_are_named_at_once(files):
     for path in files[1:]:
         path.write_bytes(b"no image")
     with pytest.raises(TedmError, match=r"2 of 3 images could not be read(.|\n)*1\.png(.|\n)*2\.png"):
-        read_squares(files, 8, channels=3)
+        read_squares(entries(files), 8, channels=3)
 
 
 def test_a_size_of_no_pixels_is_refused(files):
     with pytest.raises(TedmError, match="--image-size is 0"):
-        read_squares(files, 0)
+        read_squares(entries(files), 0)

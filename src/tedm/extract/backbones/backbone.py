@@ -48,7 +48,7 @@ class Backbone:
     image_size : int
         Side of the images that it was trained on, in pixels.
     image_channels : int
-        1 for grey, 3 for RGB; of a network with another number nothing can be extracted yet, see `require_images`.
+        1 for grey, 3 for RGB, the number of modalities for volumes.
     size_multiple : int
         Sides of images must be multiples of this, for the network to halve them.
     sha256 : str
@@ -104,20 +104,6 @@ class Backbone:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.network.parameters()).device
-
-    def require_images(self) -> None:
-        """Refuse a network for other than grey or RGB images, before any work with one.
-
-        Raises
-        ------
-        TedmError
-            If there is no file of images that it could see.
-        """
-        if self.image_channels not in (1, 3):
-            raise TedmError(
-                f"the backbone takes images of {self.image_channels} channels, and only grey (1) and RGB (3) images can be "
-                "read; use a checkpoint for one of these. (tedm-inspect shows what this one is.)"
-            )
 
     def activations(self, x_t: Tensor, timesteps: Tensor) -> list[Tensor]:
         """Return the outputs of the taps.

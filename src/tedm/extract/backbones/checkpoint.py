@@ -23,7 +23,7 @@ from tedm.text import listed
 from . import tedm
 from .backbone import Backbone
 from .families import build_backbone
-from .family import Content
+from .family import Content, channel_remarks
 from .files.folder import read_folder
 from .files.kind import no_checkpoint
 from .files.plain import plain_settings
@@ -80,7 +80,7 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
             raise
         # a setting can be a list of thousands
         raise TedmError(f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}") from error
-    return replace(backbone, remarks=(*content.remarks, *backbone.remarks))
+    return replace(backbone, remarks=(*content.remarks, *backbone.remarks, *channel_remarks(backbone.image_channels)))
 
 
 def save_backbone(backbone: Backbone, path: Path) -> str:

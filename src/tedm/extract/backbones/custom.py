@@ -87,8 +87,8 @@ def own_backbone(reference: str, config: JsonObject | None = None) -> Backbone:
 
 def backbone_of(own: OwnNetwork) -> Backbone:
     """Return a network of the user's own as a backbone; its `sha256` is that of its weights, schedule and taps."""
-    if own.image_channels not in (1, 3):
-        raise TedmError(f"image_channels is {own.image_channels}; a backbone takes grey (1) or RGB (3) images")
+    if own.image_channels < 1:
+        raise TedmError(f"image_channels is {own.image_channels}; a backbone takes images of 1 channel or more")
     own.network.eval()
     network = own.network if own.schedule is not None else _WithoutTimesteps(own.network)
     taps = list(own.taps) if own.schedule is not None else [f"network.{tap}" for tap in own.taps]

@@ -15,7 +15,7 @@ from tedm.errors import TedmError
 
 from . import config as settings
 from .backbone import Backbone, Prediction
-from .family import Content, fit_tensors, require_image_channels
+from .family import Content, fit_tensors
 from .levels import measure_levels
 from .schedule import Schedule
 from .third_party import on_meta, package
@@ -51,7 +51,6 @@ def build(content: Content) -> Backbone:
         ) from error
     library = package("denoising_diffusion_pytorch.denoising_diffusion_pytorch", "milestones", content)
     image_size = settings.integer(content, "image_size")
-    require_image_channels(content, told["channels"])
     unet = on_meta(lambda: library.Unet(**told), content)
     named = {name: tensor for name, tensor in content.tensors.items() if name.startswith(PREFIX)}
     fit_tensors(unet, named, prefix=PREFIX, checkpoint=content.name)

@@ -14,7 +14,7 @@ from tedm.errors import TedmError
 
 from . import config as settings
 from .backbone import Backbone, Prediction
-from .family import Content, fit_tensors, presets_of, require_image_channels
+from .family import Content, fit_tensors, presets_of
 from .levels import measure_levels
 from .schedule import Schedule
 from .third_party import (
@@ -60,7 +60,6 @@ def build(content: Content) -> Backbone:
     label = settings.class_label(content, _classes(content))
     schedule, predicts = _schedule(content, library)
     unet = on_meta(lambda: library.UNet2DModel(**{**config, "sample_size": image_size}), content)
-    require_image_channels(content, settings.integer(content, "in_channels", 3))
     network = ThirdPartyNetwork(unet, label)
     taps = decoder_taps(unet.up_blocks, "unet.up_blocks")
     levels, taps_in_order = measure_levels(network, taps, side=image_size, channels=unet.config.in_channels, name="block")

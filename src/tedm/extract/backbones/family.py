@@ -100,19 +100,17 @@ def presets_of(levels: Sequence[Level]) -> dict[str, tuple[str, ...]]:
     return both if len(ledm) > 1 else dict(reversed(both.items()))
 
 
-def require_image_channels(content: Content, channels: int) -> None:
-    """Refuse a network that is not for grey or RGB images.
+def channel_remarks(channels: int) -> tuple[str, ...]:
+    """Return what is to be said of a network for images that are neither grey nor RGB.
 
-    Raises
-    ------
-    TedmError
-        Four channels are a latent image's, most of the time.
+    Four channels may be four modalities, and may be a latent image's: nothing in the weights tells which.
     """
-    if channels not in (1, 3):
-        guess = " (a latent-space UNet: its inputs are codes of a VAE, not images)" if channels in (4, 8, 16) else ""
-        raise TedmError(
-            f"checkpoint {content.name} takes images of {channels} channels{guess}; use a network for grey or RGB images"
-        )
+    if channels in (1, 3):
+        return ()
+    latent = "; of a latent-space UNet, whose inputs are codes of a VAE, features of images mean nothing"
+    return (
+        f"it takes images of {channels} channels, one modality each, in the order in which it was trained{latent * (channels in (4, 8, 16))}",
+    )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from tedm.jsons import JsonObject
 
 from . import config as settings
 from .backbone import Backbone, Prediction
-from .family import Content, fit_tensors, presets_of, require_image_channels
+from .family import Content, fit_tensors, presets_of
 from .levels import measure_levels
 from .schedule import Schedule
 from .third_party import (
@@ -70,7 +70,6 @@ def build(content: Content) -> Backbone:
     schedule, predicts = _schedule(content)
     unet = on_meta(lambda: nets.DiffusionModelUNet(**config), content)
     channels = unet.state_dict()["conv_in.conv.weight"].shape[1]
-    require_image_channels(content, channels)
     network = ThirdPartyNetwork(unet, label)
     taps = decoder_taps(unet.up_blocks, "unet.up_blocks")
     levels, taps_in_order = measure_levels(network, taps, side=image_size, channels=channels, name="block")

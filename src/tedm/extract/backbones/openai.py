@@ -19,7 +19,7 @@ from tedm.store.settings import Level
 
 from . import config as settings
 from .backbone import Backbone
-from .family import Content, fit_tensors, no_larger_than, presets_of, require_image_channels
+from .family import Content, fit_tensors, no_larger_than, presets_of
 from .networks.openai_unet import OpenaiUNet, Shape
 from .schedule import Schedule
 
@@ -63,7 +63,6 @@ def build(content: Content) -> Backbone:
     schedule = Schedule.named(settings.one_of(content, "noise_schedule", None, ("linear", "cosine")), total)
     image_size = settings.integer(content, "image_size")
     shape = _shape(content, image_size)
-    require_image_channels(content, shape.in_channels)
     if shape.out_channels not in (shape.in_channels, 2 * shape.in_channels):
         raise TedmError(
             f"checkpoint {content.name} returns {shape.out_channels} channels for {shape.in_channels}: it is no noise "

@@ -1,7 +1,10 @@
+from .entry import ManifestEntry
 from .geometry import to_square_image, to_square_mask
-from .manifest import Manifest, ManifestEntry, read_manifest
+from .listing.legend import Legend
+from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
+from .slices.options import VolumeOptions
 from .square import read_square
 from .stack import read_squares
 from .write import files_written, write_prediction, write_uncertainty
@@ -10,9 +13,11 @@ __all__ = [
     "READERS",
     "FileLabels",
     "Header",
+    "Legend",
     "Manifest",
     "ManifestEntry",
     "Reader",
+    "VolumeOptions",
     "files_written",
     "read_image",
     "read_manifest",

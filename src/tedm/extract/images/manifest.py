@@ -8,7 +8,8 @@ has already are not opened again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,59 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
+from tedm.extract.volumes.header import VolumeHeader
 from tedm.store import IGNORE, Labels
+from tedm.store.settings import Axis
+from tedm.store.volumes.normalisation import Normalisation
 
+from .check import Check, known_names, rows_without
+from .entry import ManifestEntry
 from .intensity_check import look_at_intensities, require_grey
-from .leftovers import left_out
-from .listing import Row, composed, problems_between, rows_of_csv, rows_of_folder
-from .masks import (
-    ClassCount,
-    MaskValues,
-    as_meant,
-    class_counts,
-    encoding_problems,
-    in_words,
-    look,
-    mask_problem,
-    require_classes,
-)
+from .listing.find import find_rows
+from .listing.leftovers import left_out
+from .listing.legend import NO_LEGEND, Legend, legend_beside
+from .listing.rows import Row, composed, problems_between
+from .masks import ClassCount, as_meant, class_counts, encoding_problems, in_words, mask_problem, require_classes
 from .palettes import Palettes
-from .read import READERS, intensity_problem, read_header, read_labels, read_mask
+from .read import intensity_problem, kinds_read, read_mask
 from .reader import Header
-
-
-@dataclass(frozen=True)
-class ManifestEntry:
-    """One image.
-
-    Parameters
-    ----------
-    name : str
-        Unique; the file name, without suffix, of what will be made from the image.
-    image : Path
-        The image's file.
-    mask : Path or None
-        The mask's file, of the image's size.
-    split : {"train", "val", "test", ""}
-        The part that the image may play; empty for none.
-    group : str
-        Who or what the image shows (a patient, a volume): a group never crosses a split.
-    domain : str
-        Where the image comes from (a hospital, a scanner).
-    size : (height, width)
-        Size of the upright image, in pixels.
-    unsaid : frozenset of str
-        Those of "split", "group" and "domain" that are defaults.
-    """
-
-    name: str
-    image: Path
-    mask: Path | None
-    split: str
-    group: str
-    domain: str
-    size: tuple[int, int]
-    unsaid: frozenset[str] = frozenset()
+from .slices.opened import cropped, label_slice
+from .slices.options import NO_OPTIONS, VolumeOptions
+from .slices.ranges import volume_problems
 
 
 @dataclass(frozen=True)
@@ -92,6 +59,12 @@ class Manifest:
         What lies in the folder, or stands in the table, and is not used.
     counts : tuple of ClassCount
         Pixels and images of each class in the masks that were opened.
+    class_names, class_colours : tuple of str
+        What each class is called, and its colour as "#rrggbb"; empty where nothing is said of them.
+    volume_headers : mapping of str to tuple of VolumeHeader
+        For each volume that was opened, by its name, the header of each channel.
+    options : VolumeOptions
+        How volumes were cut.
     """
 
     entries: tuple[ManifestEntry, ...]
@@ -101,6 +74,15 @@ class Manifest:
     threshold: int | None = None
     remarks: tuple[str, ...] = ()
     counts: tuple[ClassCount, ...] = field(default=(), repr=False)
+    class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    volume_headers: Mapping[str, tuple[VolumeHeader, ...]] = field(default_factory=dict, repr=False)
+    options: VolumeOptions = NO_OPTIONS
+
+    @property
+    def axis(self) -> Axis | None:
+        """How its volumes are cut; None if all images are pictures."""
+        return self.options.axis if any(entry.volume is not None for entry in self.entries) else None
 
     def sentences(self) -> list[str]:
         """Say what is not used, and the classes of the masks that were opened with their pixels and images."""
@@ -113,7 +95,7 @@ class Manifest:
         Returns
         -------
         array of shape (height, width)
-            Class indices; 255 where the mask holds the ignored value.
+            Class indices; 255 where the mask holds the ignored value. Of a slice, the part that is shown.
 
         Raises
         ------
@@ -122,7 +104,8 @@ class Manifest:
         """
         if entry.mask is None or self.classes is None:
             raise ValueError(f"{entry.name} has no mask")
-        values = as_meant(read_mask(entry.mask), self.threshold, self.classes, self.ignore)
+        stored = label_slice(entry) if entry.volume is not None else read_mask(entry.mask)
+        values = as_meant(stored, self.threshold, self.classes, self.ignore)
         problem = mask_problem(values, entry.size, self.classes, self.ignore)
         if problem:
             raise TedmError(f"{entry.mask}: {problem}")
@@ -131,17 +114,25 @@ class Manifest:
         indices: NDArray[np.uint8] = order.astype(np.uint8)[at]
         if self.ignore is not None:
             indices[values == self.ignore] = IGNORE
-        return indices
+        return cropped(indices, entry.slice, IGNORE)
 
-    def require_intensity_range(self, intensity_range: tuple[float, float] | None, *, channels: int = 3) -> list[str]:
+    def require_intensity_range(
+        self,
+        intensity_range: tuple[float, float] | None,
+        *,
+        channels: int = 3,
+        normalisation: Normalisation | None = None,
+    ) -> list[str]:
         """Refuse images that cannot become the backbone's, all at once; look at the values of a sample of them.
 
         Parameters
         ----------
         intensity_range : tuple of two floats or None
             Black and white in files of more than 8 bits; None is the file type's range.
-        channels : {1, 3}
+        channels : int
             Of the backbone; one channel takes no colours.
+        normalisation : Normalisation or None
+            Where black and white of volumes are taken from their voxels.
 
         Returns
         -------
@@ -153,11 +144,23 @@ class Manifest:
         TedmError
             If numbers cannot be mapped to [0, 1], images are in colour where one channel is wanted, or all of one grey value.
         """
-        images = [(entry.image, header) for entry, header in zip(self.entries, self.headers, strict=True) if header is not None]
+        images = [
+            (path, header)
+            for entry, header in zip(self.entries, self.headers, strict=True)
+            if header is not None
+            for path in entry.files
+        ]
         problems = [f"{path}: {problem}" for path, header in images if (problem := intensity_problem(header, intensity_range))]
+        problems += volume_problems(self.entries, self.volume_headers, intensity_range, normalisation, channels)
         raise_listed("these images cannot be mapped to the backbone's range", problems)
-        if channels == 1:
+        if channels == 1 or self.options.channels:
             require_grey(images, intensity_range)
+        if normalisation is not None and images:
+            raise TedmError(
+                f"{images[0][0]}: --normalise is for volumes, and this is a picture; leave it out, or give --intensity-range"
+            )
+        if not images:
+            return []
         return look_at_intensities(images, intensity_range, all_there_are=len(images) == len(self.entries))
 
 
@@ -170,8 +173,10 @@ def read_manifest(
     masks: bool = True,
     strict: bool = False,
     known: Labels | None = None,
-    as_read: Callable[[str, Path, Path | None], bool] | None = None,
+    as_read: Callable[[str, Sequence[Path], Path | None], bool] | None = None,
     only_masks_of: Labels | None = None,
+    options: VolumeOptions = NO_OPTIONS,
+    legend: Legend = NO_LEGEND,
 ) -> Manifest:
     """Read a manifest and check every file in it.
 
@@ -195,10 +200,16 @@ def read_manifest(
     known : Labels, optional
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
     as_read : callable (name, image, mask), optional
-        Whether the files of an image in `known` are as they were read; if not, they are opened all the same. Default: they are.
+        Whether the files of an image in `known`, and of its mask, are as they were read; if not, they
+        are opened all the same. Default: they are.
     only_masks_of : Labels, optional
         Images of which only the masks are opened, to label them anew: their files may be elsewhere. Their sizes are taken from
         here, and the splits, groups and domains of which nothing is said.
+    options : VolumeOptions
+        Which columns are channels, and how volumes become images.
+    legend : Legend
+        What classes are called. Default: what a data set or a table `classes.csv` beside the images says, whose values are the
+        classes.
 
     Returns
     -------
@@ -214,54 +225,49 @@ def read_manifest(
         its image or with values that are no classes, masks with soft edges or of two encodings without `classes` or
         `threshold`, two images of one name, an unknown split, a group, a patient or an image in two splits.
     """
-    classes = require_classes(classes, ignore, threshold)
     if not source.exists():
-        raise TedmError(f"{source}: no such file or folder; expected a CSV or a folder of images")
-    table = source / "manifest.csv" if source.is_dir() and (source / "manifest.csv").is_file() else source
-    rows, problems = (rows_of_folder if table.is_dir() else rows_of_csv)(table)
-    remarks = left_out(source, table, rows, masks=masks)
+        raise TedmError(f"{source}: no such file or folder; expected a CSV, a folder of images or an image")
+    found = find_rows(source, options.channels)
+    rows, problems = list(found.rows), list(found.problems)
+    options = replace(options, channels=found.channels)
+    legend = legend if legend.names else found.legend if found.legend.names else legend_beside(source)
+    if classes is None and threshold is None and legend.names and masks:
+        classes = tuple(value for value in legend.names if value != ignore)
+    classes = require_classes(classes, ignore, threshold)
+    remarks = list(found.remarks)
+    if not found.is_data_set:
+        remarks += left_out(source, found.table, rows, masks=masks, channels=options.channels)
     if not rows and not problems:
-        raise TedmError("\n  ".join([f"{table}: no images; expected {', '.join(READERS)}", *remarks]))
+        raise TedmError("\n  ".join([f"{found.table}: no images; expected {', '.join(kinds_read())}", *remarks]))
     if strict:
         raise_listed(f"{source} holds what would not be used, which --strict refuses", remarks)
     rows = _spelled_as(rows, known, only_masks_of)
     if only_masks_of is not None:
         rows = _as_known(rows, only_masks_of)
-    if not masks:
-        rows = [replace(row, mask=None) for row in rows]
+    rows = rows_without(rows, masks)
     problems += problems_between(rows)
-    # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
-    sizes = dict(zip(known.names, known.original_sizes, strict=True)) if known else {}
-    if as_read is not None:
-        anew = {row.name for row in rows if row.name in sizes and not as_read(row.name, row.image, row.mask)}
-        sizes = {name: size for name, size in sizes.items() if name not in anew}
-    opened = [row for row in rows if row.name not in sizes]
-    if only_masks_of is not None:
-        sizes |= dict(zip(only_masks_of.names, only_masks_of.original_sizes, strict=True))
-
     palettes = Palettes()
-
-    def check(row: Row) -> tuple[Header | None, MaskValues, list[str]]:
-        return _checked(row, classes, ignore, threshold, sizes.get(row.name), palettes)
-
+    check = Check(classes, ignore, threshold, options, palettes, only_masks_of or known)
+    spared = {id(row) for row in rows if known is not None and check.knows(row) and _as_read(row, known, as_read)}
+    fresh = Check(classes, ignore, threshold, options, palettes, only_masks_of)
+    opened = [row for row in rows if id(row) not in spared]
+    # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        found_in = dict(zip(map(id, opened), pool.map(check, opened), strict=True))
-    unopened: tuple[Header | None, MaskValues, list[str]] = (None, MaskValues(), [])
-    checked = [found_in.get(id(row), unopened) for row in rows]
-    for row, (_, _, found) in zip(rows, checked, strict=True):
-        problems += [f"{row.where}: {problem}" for problem in found]
+        of_opened = dict(zip(map(id, opened), pool.map(fresh.opened, opened), strict=True))
+    checked = [of_opened[id(row)] if id(row) in of_opened else check.unopened(row) for row in rows]
+    for each in checked:
+        problems += [f"{each.row.where}: {problem}" for problem in each.problems]
+        remarks += each.remarks
     problems += palettes.problems(ignore)
-    before = known.classes if known and not {row.name for row in rows}.isdisjoint(known.names) else ()
-    values = {value for _, of_mask, _ in checked for value in of_mask.pixels}.union(before)
+    before = known.classes if known and any(known_names(known, row) for row in rows) else ()
+    values = {value for each in checked for value in each.mask.pixels}.union(before)
     with_masks = any(row.mask for row in rows)
     found_classes = classes if classes is not None else tuple(sorted(values)) if with_masks else None
     if with_masks and not problems and not values:
         problems.append(f"no mask has a labelled pixel: all of them hold {ignore}, which is ignored, and nothing else")
     if classes is None:
-        problems += encoding_problems(
-            {row.where: of for row, (_, of, _) in zip(rows, checked, strict=True) if of.pixels}, before
-        )
-    counts = class_counts((of_mask for _, of_mask, _ in checked), found_classes or ())
+        problems += encoding_problems({each.row.where: each.mask for each in checked if each.mask.pixels}, before)
+    counts = class_counts((each.mask for each in checked), found_classes or ())
     empty = [count.value for count in counts if not count.pixels]
     if threshold is not None and with_masks and known is None and not problems and empty:
         problems.append(
@@ -269,70 +275,66 @@ def read_manifest(
         )
     if found_classes is not None and len(found_classes) > IGNORE:
         problems.append(f"{len(found_classes)} classes in all masks together; at most {IGNORE} are possible")
+    left_out_values = frozenset({min(found_classes)}) if options.drop_empty and found_classes else None
+    pairs = [pair for each in checked for pair in each.entries(left_out_values)]
+    places = sum(len(each.places) for each in checked)
+    problems += _names_twice([entry for entry, _ in pairs])
+    if not pairs and not problems:
+        problems.append("--drop-empty train leaves no image; nothing of the split train shows a structure")
     raise_listed(f"{source} cannot be used", problems)
-    headers = tuple(header for header, _, _ in checked)
-    entries = tuple(
-        ManifestEntry(
-            row.name,
-            row.image,
-            row.mask,
-            row.split,
-            row.group,
-            row.domain,
-            (header.height, header.width) if header is not None else sizes[row.name],
-            row.unsaid,
+    if places > len(pairs):
+        remarks.append(
+            f"--drop-empty train leaves out {places - len(pairs)} of {places} images: they show no labelled structure"
         )
-        for row, header in zip(rows, headers, strict=True)
+    names, colours = legend.of(found_classes or ())
+    return Manifest(
+        tuple(entry for entry, _ in pairs),
+        found_classes,
+        ignore,
+        tuple(header for _, header in pairs),
+        threshold,
+        tuple(remarks),
+        counts,
+        names,
+        colours,
+        {each.volume.name: each.headers for each in checked if each.volume is not None and each.headers},
+        options,
     )
-    return Manifest(entries, found_classes, ignore, headers, threshold, tuple(remarks), counts)
+
+
+def _as_read(row: Row, known: Labels, as_read: Callable[[str, Sequence[Path], Path | None], bool] | None) -> bool:
+    """Whether a known row's files are as they were read; of a volume its first slice is asked, which has the files of all."""
+    files = [*row.files, *([row.brain] if row.brain else [])]
+    return as_read is None or as_read(known_names(known, row)[0], files, row.mask)
+
+
+def _names_twice(entries: Sequence[ManifestEntry]) -> list[str]:
+    """Tell pictures that are called as a slice of a volume is."""
+    twice = [name for name, count in Counter(entry.name for entry in entries if entry.volume).items() if count > 1]
+    slices = {entry.name for entry in entries if entry.volume}
+    twice += [entry.name for entry in entries if entry.volume is None and entry.name in slices]
+    return [f"two images have the name {name}, one of them a slice of a volume; give one a column `name`" for name in twice[:3]]
 
 
 def _spelled_as(rows: Sequence[Row], *of: Labels | None) -> list[Row]:
-    """Name images as a store does that has them under another spelling of the same letters; see `listing.composed`."""
-    names = {name for labels in of if labels is not None for name in labels.names}
+    """Name images as a store does that has them under another spelling of the same letters; see `listing.rows.composed`."""
+    names = {
+        name for labels in of if labels is not None for name in (*labels.names, *(volume.name for volume in labels.volumes))
+    }
     by_letters = {composed(name): name for name in names if not name.isascii()}
     return [row if row.name in names else replace(row, name=by_letters.get(composed(row.name), row.name)) for row in rows]
 
 
 def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
     """Fill in, from their labels, what is not said of known images; one without a split that gets a mask is for training."""
-    known = {name: at for at, name in enumerate(labels.names)}
     found = []
     for row in rows:
-        at = known.get(row.name)
-        if at is not None:
+        names = known_names(labels, row)
+        if names:
+            at = labels.index(names[0])
             split = (labels.splits[at] or row.split) if "split" in row.unsaid else row.split
             group = labels.groups[at] if "group" in row.unsaid else row.group
             domain = labels.domains[at] if "domain" in row.unsaid else row.domain
             row = replace(row, split=split, group=group, domain=domain)
         found.append(row)
     return found
-
-
-def _checked(
-    row: Row,
-    classes: Sequence[int] | None,
-    ignore: int | None,
-    threshold: int | None,
-    size: tuple[int, int] | None,
-    palettes: Palettes,
-) -> tuple[Header | None, MaskValues, list[str]]:
-    """Return an image's header (None if its size is known), its mask's values without the ignored one, and what is wrong."""
-    problems: list[str] = []
-    header, values = None, None
-    try:
-        header = None if size else read_header(row.image)
-    except TedmError as error:
-        problems.append(f"image {error}")
-    try:
-        values = palettes.note(row.mask, read_labels(row.mask)) if row.mask else None
-        values = None if values is None else as_meant(values, threshold, classes, ignore)
-    except TedmError as error:
-        problems.append(f"mask {error}")
-    if values is None:
-        return header, MaskValues(), problems
-    size = (header.height, header.width) if header else size
-    if problem := mask_problem(values, size, classes, ignore):
-        problems.append(f"mask {row.mask}: {problem}")
-        return header, MaskValues(), problems
-    return header, look(values, ignore), problems

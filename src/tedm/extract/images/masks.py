@@ -68,6 +68,11 @@ def look(mask: NDArray[np.int32], ignore: int | None = None) -> MaskValues:
     return MaskValues(pixels, on_slopes)
 
 
+def counted_values(mask: NDArray[np.int32], ignore: int | None = None) -> dict[int, int]:
+    """Return how often each value is in a mask of any shape, but for the ignored one."""
+    return {value: count for value, count in _counts(mask).items() if value != ignore}
+
+
 def as_meant(
     mask: NDArray[np.int32], threshold: int | None, classes: Sequence[int] | None, ignore: int | None
 ) -> NDArray[np.int32]:

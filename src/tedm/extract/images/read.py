@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.extract.reading import broken_link
+from tedm.extract.volumes.read import KINDS, is_volume, volume_stem
 
 from . import raster
 from .intensities import Intensities
 from .reader import FileLabels, Header, Reader
 
 READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"), raster)
+
+
+def kinds_read() -> tuple[str, ...]:
+    """Return the suffixes of all files that are read: those of pictures, then those of volumes."""
+    return (*READERS, *(suffix for kind in KINDS for suffix in kind.reader.SUFFIXES))
 
 
 def suffix_of(path: Path) -> str | None:
@@ -32,12 +38,14 @@ def suffix_of(path: Path) -> str | None:
     '.tif'
     """
     name = path.name.lower()
-    fitting = [suffix for suffix in READERS if name.endswith(suffix) and name != suffix]
+    fitting = [suffix for suffix in kinds_read() if name.endswith(suffix) and name != suffix]
     return max(fitting, key=len, default=None)  # of .gz and .nii.gz the one that says more
 
 
 def stem_of(path: Path) -> str:
     """Return a file's name without the suffix by which its reader is found."""
+    if is_volume(path):
+        return volume_stem(path)
     suffix = suffix_of(path)
     return path.name[: -len(suffix)] if suffix else path.stem
 
@@ -84,7 +92,9 @@ def read_image(path: Path, *, channels: int, intensity_range: tuple[float, float
 def read_rows(path: Path, *, channels: int, intensity_range: tuple[float, float] | None) -> Intensities:
     """Read an image as `read_image` does, but keep the file's own numbers: rows become intensities when they are asked for."""
     if channels not in (1, 3):
-        raise ValueError(f"a backbone takes 1 or 3 channels, not {channels}")
+        raise TedmError(
+            f"{path}: a picture has 1 channel or 3, and the backbone takes {channels}; name a column for each with --channels"
+        )
     values, header = _reader(path).read_intensities(path)
     problem = intensity_problem(header, intensity_range)
     if problem:
@@ -139,11 +149,14 @@ def read_labels(path: Path) -> FileLabels:
 def _reader(path: Path) -> Reader:
     if problem := broken_link(path):
         raise TedmError(f"{path}: {problem}")
+    if is_volume(path):
+        raise TedmError(f"{path}: a volume, where a picture is wanted; an image, its channels and its mask are of one kind")
     suffix = suffix_of(path)
     if suffix is None:
         if not path.exists():
             raise TedmError(f"{path}: no such file")
-        *most, last = dict.fromkeys(kind for reader in READERS.values() for kind in reader.KINDS)
+        pictures = dict.fromkeys(kind for reader in READERS.values() for kind in reader.KINDS)
+        *most, last = (*pictures, *(kind.name for kind in KINDS))
         kinds = f"{', '.join(most)} and {last}" if most else last
-        raise TedmError(f"{path}: files of this kind are not read; {kinds} are ({', '.join(READERS)})")
+        raise TedmError(f"{path}: files of this kind are not read; {kinds} are ({', '.join(kinds_read())})")
     return READERS[suffix]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.images.listing import UNSAID, problems_between, rows_of_csv, rows_of_folder
+from tedm.extract.images.listing.rows import UNSAID, problems_between, rows_of_csv, rows_of_folder
 
 
 def csv(tmp_path: Path, *lines: str) -> Path:
@@ -53,7 +53,7 @@ def test_a_table_that_cannot_be_used_is_refused(tmp_path, lines, text):
 
 
 def test_a_folder_is_paired_by_stem_and_what_is_left_is_told(tmp_path):
-    for name in ("images/b.png", "images/a.jpg", "images/c.dcm", "images/notes.txt", "masks/b.tif", "masks/z.png"):
+    for name in ("images/b.png", "images/a.jpg", "images/c.mha", "images/notes.txt", "masks/b.tif", "masks/z.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     rows, problems = rows_of_folder(tmp_path)
@@ -61,7 +61,7 @@ def test_a_folder_is_paired_by_stem_and_what_is_left_is_told(tmp_path):
         ("a", "", None),
         ("b", "train", tmp_path / "masks" / "b.tif"),
     ]
-    assert [problem.split(":")[0] for problem in problems] == ["c.dcm", "masks/z.png"]
+    assert [problem.split(":")[0] for problem in problems] == ["c.mha", "masks/z.png"]
 
 
 def test_a_patient_in_two_splits_and_a_name_used_twice_are_told_with_their_places(tmp_path):

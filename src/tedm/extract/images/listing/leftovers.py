@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tedm.extract.images.read import kinds_read, suffix_of
+from tedm.extract.volumes.read import is_volume
 from tedm.text import counted, listed
 
-from .listing import COLUMNS, OTHER_PICTURES, Row, columns_of_csv
-from .read import READERS, suffix_of
+from .rows import COLUMNS, OTHER_PICTURES, Row, columns_of_csv
 
 NO_DATA = frozenset(
     f".{ending}"
@@ -52,7 +53,7 @@ OTHER_FOLDERS = {
 MOST_VISITED = 2000  # entries of a folder that is only looked at to say that pictures are in it
 
 
-def left_out(source: Path, table: Path, rows: Sequence[Row], *, masks: bool = True) -> list[str]:
+def left_out(source: Path, table: Path, rows: Sequence[Row], *, masks: bool = True, channels: Sequence[str] = ()) -> list[str]:
     """Return what is not used, a line for each kind of it: what, how many, the first few, what to do.
 
     Parameters
@@ -65,14 +66,18 @@ def left_out(source: Path, table: Path, rows: Sequence[Row], *, masks: bool = Tr
         What was found there.
     masks : bool
         Whether masks are wanted; if not, images without one are not named.
+    channels : sequence of str
+        The columns that are channels of an image.
     """
+    if any(row.image == table for row in rows):
+        return []  # an image that was named by itself
     if table.is_dir():
         return _left_in_folder(table, rows, masks=masks)
-    return _columns_not_read(table) + (_not_named(source, table, rows) if source.is_dir() else [])
+    return _columns_not_read(table, channels) + (_not_named(source, table, rows) if source.is_dir() else [])
 
 
-def _columns_not_read(table: Path) -> list[str]:
-    columns = columns_of_csv(table)
+def _columns_not_read(table: Path, channels: Sequence[str]) -> list[str]:
+    columns = [column for column in columns_of_csv(table) if column not in (each.lower() for each in channels)]
     words = []
     for column in columns:
         if column and column not in COLUMNS:
@@ -97,7 +102,7 @@ def _meant(column: str) -> str | None:
 
 def _not_named(folder: Path, table: Path, rows: Sequence[Row]) -> list[str]:
     """Pictures beside those that a folder's table names, and folders of pictures of which it names none."""
-    named = {os.path.normpath(path) for row in rows for path in (row.image, row.mask) if path is not None}
+    named = {os.path.normpath(path) for row in rows for path in (*row.files, row.mask, row.brain) if path is not None}
     looked = {folder, *(Path(path).parent for path in named)}
     inside = sorted(path for path in looked if path == folder or folder in path.parents)
     paths = [path for one in inside for path in _entries(one) if _is_picture(path) and os.path.normpath(path) not in named]
@@ -122,7 +127,7 @@ def _left_in_folder(folder: Path, rows: Sequence[Row], *, masks: bool) -> list[s
         if others:
             remarks.append(
                 f"{one}: {counted(len(others), 'file')} not read ({listed(others, most=3)}): pictures are to be one of "
-                f"{', '.join(READERS)}, and visible"
+                f"{', '.join(kinds_read())}, and visible"
             )
     if images != folder:
         beside = [path.name for path in _entries(folder) if _is_picture(path)]
@@ -153,7 +158,7 @@ def _folders_not_looked_into(folder: Path, within: Iterable[Path], known: set[Pa
     found = []
     for one in within:
         for path in _entries(one):
-            if path in known or path.name == "__MACOSX" or not path.is_dir():
+            if path in known or path.name == "__MACOSX" or not path.is_dir() or is_volume(path):
                 continue
             if pictures := sum(1 for each in _walk(path) if _is_picture(each)):
                 hint = _meant_folder(path) if one == folder else ""

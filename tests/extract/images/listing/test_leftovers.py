@@ -54,7 +54,7 @@ def test_a_clean_folder_and_a_clean_table_leave_nothing_to_say(folder):
         ("images/second/c.png", "1 folder not looked into: images/second/ with 1 picture"),
         ("images/2024/05/c.png", "1 folder not looked into: images/2024/ with 1 picture"),
         ("labels/a.png", "1 folder not looked into: labels/ with 1 picture;"),
-        ("test/a.dcm", "1 folder not looked into: test/ with 1 picture;"),
+        ("test/a.mha", "1 folder not looked into: test/ with 1 picture;"),
         ("c.png", "1 picture beside images/ not read (c.png)"),
         ("images/c.png", "1 of 3 images without a mask in masks/ (c.png)"),
         ("images/c.JFIF", "1 of 3 images without a mask in masks/ (c.JFIF)"),

@@ -17,21 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.extract.images.read import kinds_read, stem_of, suffix_of
 from tedm.extract.reading import broken_link
+from tedm.extract.volumes.read import is_volume
 from tedm.foreign import require_plain
 from tedm.names import problem_of, quoted
 from tedm.text import from_entry
 
-from .read import READERS, stem_of, suffix_of
-
-COLUMNS = ("name", "image", "mask", "split", "group", "patient", "domain")
+COLUMNS = ("name", "image", "mask", "brainmask", "split", "group", "patient", "domain")
 SPLITS = ("train", "val", "test", "")
 # Pictures and volumes that somebody may hope to have read; leaving them out in silence would be a surprise.
 OTHER_PICTURES = frozenset(
     [
         ".avif",
         ".bmp",
-        ".dcm",
         ".gif",
         ".gz",
         ".heic",
@@ -39,9 +38,7 @@ OTHER_PICTURES = frozenset(
         ".jxl",
         ".mha",
         ".mhd",
-        ".nii",
         ".npy",
-        ".nrrd",
         ".pgm",
         ".ppm",
         ".webp",
@@ -57,7 +54,8 @@ MARKS = ("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "annot
 class Row:
     """What is said about one image; `where` is the place that says it. See `tedm.extract.images.manifest.ManifestEntry`.
 
-    `unsaid` names those of "split", "group" and "domain" that are defaults, since nothing was said of them.
+    `unsaid` names those of "split", "group" and "domain" that are defaults, since nothing was said of them. `more` are files of
+    further channels, `brain` is the file of a brain mask.
     """
 
     where: str
@@ -69,16 +67,33 @@ class Row:
     patient: str
     domain: str
     unsaid: frozenset[str] = frozenset()
+    more: tuple[Path, ...] = ()
+    brain: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the image's channels, in their order."""
+        return (self.image, *self.more)
 
 
-def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
-    """Read a CSV; its rows in their order, and what is wrong with lines that are left out."""
+def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], list[str]]:
+    """Read a CSV; its rows in their order, and what is wrong with lines that are left out.
+
+    Parameters
+    ----------
+    path : Path
+    channels : sequence of str
+        The columns that are channels of an image; empty takes the column `image`.
+    """
     lines = _lines_of_csv(path)
     columns = [column.lower() for column in lines[0][1]]
-    if "image" not in columns:
+    wanted = [channel.lower() for channel in channels] or ["image"]
+    if absent := [column for column in wanted if column not in columns]:
         hint = "; separate columns by commas" if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]) else ""
-        raise TedmError(f"{path}: no column `image` among {', '.join(columns)}{hint}")
-    known = [column for column in columns if column in COLUMNS]
+        if not channels and len(columns) > 1:
+            hint = "; if images have a column for each modality, name these with --channels"
+        raise TedmError(f"{path}: no column `{absent[0]}` among {', '.join(columns)}{hint}")
+    known = [column for column in columns if column in (*COLUMNS, *wanted)]
     if twice := sorted({column for column in known if known.count(column) > 1}):
         raise TedmError(f"{path}: column {', '.join(twice)} is there twice")
     folder, rows, problems = path.parent, [], []
@@ -89,25 +104,29 @@ def rows_of_csv(path: Path) -> tuple[list[Row], list[str]]:
             problems.append(f"{where}: {len(cells)} cells for {len(columns)} columns; put values with commas between quotes")
             continue
         row = dict(zip(columns, cells, strict=True))
-        if not row["image"]:
-            problems.append(f"{where}: no image")
+        if empty := [column for column in wanted if not row[column]]:
+            problems.append(f"{where}: no {empty[0]}")
             continue
         if any("\0" in cell for cell in cells):
             problems.append(f"{where}: a cell holds a NUL character; write it again as text")
             continue
-        image, mask = folder / row["image"], folder / row["mask"] if row.get("mask") else None
-        endless = [file for file in (image, mask) if file is not None and not _ends(file)]
+        image, *more = (folder / row[column] for column in wanted)
+        mask, brain = (folder / row[column] if row.get(column) else None for column in ("mask", "brainmask"))
+        endless = [file for file in (image, *more, mask, brain) if file is not None and not _ends(file)]
         if endless:
             problems.append(f"{where}: {endless[0]} is no file, but a pipe or a device; name a file")
             continue
-        name, patient = row.get("name") or stem_of(image), row.get("patient", "")
+        patient = row.get("patient", "")
+        # the file of one modality is often called after the modality
+        name = row.get("name") or (patient or image.parent.name if more else stem_of(image))
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
         group = row.get("group") or patient
         said = {"split": "split" in row, "group": bool(group), "domain": bool(row.get("domain"))}
         unsaid = frozenset(column for column, is_said in said.items() if not is_said)
-        files = on_disk.of(image), on_disk.of(mask) if mask else None
-        rows.append(Row(where, name, *files, split, group or name, patient, domain, unsaid))
+        image, *more = map(on_disk.of, (image, *more))
+        mask, brain = (on_disk.of(file) if file else None for file in (mask, brain))
+        rows.append(Row(where, name, image, mask, split, group or name, patient, domain, unsaid, tuple(more), brain))
     return rows, problems
 
 
@@ -163,8 +182,17 @@ def _ends(path: Path) -> bool:
     return kind in (stat.S_IFREG, stat.S_IFDIR)
 
 
+def rows_of_file(path: Path) -> tuple[list[Row], list[str]]:
+    """Return the one row of an image that is named by itself: a file, or the folder of a DICOM series."""
+    name = stem_of(path)
+    return [Row(str(path), name, path, None, "", name, "", path.resolve().parent.name, UNSAID)], []
+
+
 def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
-    """List a folder with `images/` and perhaps `masks/`, or of images; sorted, and what is wrong with files left out."""
+    """List a folder with `images/` and perhaps `masks/`, or of images; sorted, and what is wrong with files left out.
+
+    A folder in it that holds a DICOM series is an image.
+    """
     images = folder / "images" if (folder / "images").is_dir() else folder
     masks = folder / "masks"
     problems = [f"{name}: {problem}" for name in ("images", "masks", "manifest.csv") if (problem := broken_link(folder / name))]
@@ -173,6 +201,10 @@ def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
         for path in _pictures(masks, problems):
             if (other := by_stem.setdefault(composed(stem_of(path)), path)) != path:
                 problems.append(f"{path.relative_to(folder)}: the same stem as {other.name}; a mask is paired by its stem")
+    brains = folder / "brainmasks"
+    of_brains = (
+        {composed(stem): path for path, stem in files_of(brains, problems)} if brains.is_dir() and images != folder else {}
+    )
     unpaired = dict(by_stem)
     rows = []
     for path in _pictures(images, problems):
@@ -180,7 +212,9 @@ def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
         mask = by_stem.get(composed(name))
         unpaired.pop(composed(name), None)
         where = str(path.relative_to(folder))
-        rows.append(Row(where, name, path, mask, "train" if mask else "", name, "", folder.resolve().name, UNSAID))
+        brain = of_brains.get(composed(name))
+        split = "train" if mask else ""
+        rows.append(Row(where, name, path, mask, split, name, "", folder.resolve().name, UNSAID, brain=brain))
     stems = {composed(row.name) for row in rows}
     problems += [
         f"{path.relative_to(folder)}: no image of this stem in images/; a mask is paired by its stem"
@@ -188,6 +222,11 @@ def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
         for stem, path in unpaired.items()
     ]
     return rows, problems
+
+
+def files_of(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:
+    """Return the images of a folder, sorted, with their stems; what is not read is a problem."""
+    return [(path, stem_of(path)) for path in _pictures(folder, problems)]
 
 
 def _rename(stem: str, mask: Path, stems: set[str]) -> str:
@@ -208,12 +247,14 @@ def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
     Of other files `tedm.extract.images.leftovers` speaks.
     """
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not (path.is_file() or broken_link(path)):
+        if path.name.startswith(".") or not (path.is_file() or path.is_dir() or broken_link(path)):
             continue
-        if suffix_of(path):
+        if is_volume(path) or (suffix_of(path) and not path.is_dir()):
             yield path
+        elif path.is_dir():
+            continue
         elif path.suffix.lower() in OTHER_PICTURES:
-            problems.append(f"{path.name}: files of this kind are not read; convert it to one of {', '.join(READERS)}")
+            problems.append(f"{path.name}: files of this kind are not read; convert it to one of {', '.join(kinds_read())}")
 
 
 def problems_between(rows: Sequence[Row]) -> list[str]:

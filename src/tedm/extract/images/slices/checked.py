@@ -1,0 +1,173 @@
+"""A volume's files, checked against each other before any work: what it is, how it is cropped, which labels its slices show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError
+from tedm.extract.images.listing.rows import Row
+from tedm.extract.reading import naming
+from tedm.extract.volumes.header import VolumeHeader
+from tedm.extract.volumes.planes import oriented
+from tedm.extract.volumes.read import is_volume, read_header, read_labels, read_voxels, shape_problem
+from tedm.store import Slice, Volume
+from tedm.store.volumes.volume import NO_SLICE
+
+from .opened import require_volume
+from .options import VolumeOptions
+from .scaling import brain_voxels
+
+
+@dataclass(frozen=True)
+class CheckedVolume:
+    """What a row's files are together.
+
+    Parameters
+    ----------
+    volume : Volume or None
+        None if something is wrong with its files.
+    headers : tuple of VolumeHeader
+        One for each channel; empty for a volume that was not opened.
+    labels : array of shape (x, y, z), or None
+        The class values of its mask, in the file's axes.
+    box : Slice
+        The part of its slices that is shown, of no index.
+    problems : list of str
+    remarks : list of str
+        What was assumed, and what is odd.
+    """
+
+    volume: Volume | None = None
+    headers: tuple[VolumeHeader, ...] = ()
+    labels: NDArray[np.int32] | None = None
+    box: Slice = NO_SLICE
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def is_of_volumes(row: Row) -> bool:
+    """Whether the image of a row is a volume."""
+    return is_volume(row.image)
+
+
+def check_volume(row: Row, options: VolumeOptions, known: Volume | None = None) -> CheckedVolume:
+    """Open the files of a row, and compare their shapes and affines.
+
+    Parameters
+    ----------
+    row : Row
+        Whose image is a volume.
+    options : VolumeOptions
+    known : Volume or None
+        The volume as a store has it: then only its mask is opened.
+    """
+    problems: list[str] = []
+    remarks: list[str] = []
+    headers: list[VolumeHeader] = []
+    volume = known
+    if known is None:
+        headers = list(_headers(row, options, problems, remarks))
+        if problems or not headers:
+            return CheckedVolume(problems=problems)
+        first = headers[0]
+        axes, flips = oriented(first.affine, options.axis)
+        volume = Volume(row.name, first.shape, first.affine, axes, flips, first.kind, first.qform_code, first.sform_code)
+    assert volume is not None
+    labels = _labels(row.mask, volume, problems, "mask") if row.mask else None
+    box = NO_SLICE
+    if known is None and not problems:
+        brain = _labels(row.brain, volume, problems, "brain mask") if row.brain else None
+        if brain is not None and not problems and not (brain > 0).any():
+            problems.append(f"brain mask {row.brain}: it holds nothing but 0; a brain mask is 1 where the brain is")
+        if not problems:
+            box = _box(row, options, volume, headers, brain, problems)
+        if not problems:
+            remarks += _not_finite(row, options)
+    if problems:
+        return CheckedVolume(problems=problems)
+    return CheckedVolume(volume, tuple(headers), labels, box, problems, remarks)
+
+
+def _headers(row: Row, options: VolumeOptions, problems: list[str], remarks: list[str]) -> Iterator[VolumeHeader]:
+    first: VolumeHeader | None = None
+    for path in (row.image, *row.more):
+        if not is_volume(path):
+            problems.append(f"image {path}: no volume, and {row.image} is one; the modalities of a patient are of one kind")
+            continue
+        try:
+            header = read_header(path, channels=options.channels_in_file and not row.more)
+        except TedmError as error:
+            problems.append(f"image {error}")
+            continue
+        remarks += [f"{path}: {remark}" for remark in header.remarks]
+        if first is None:
+            first = header
+        elif problem := shape_problem(header, str(path), first, str(row.image)):
+            problems.append(problem)
+        yield from [header] * header.channels
+
+
+def _labels(path: Path, volume: Volume, problems: list[str], what: str) -> NDArray[np.int32] | None:
+    try:
+        if not is_volume(path):
+            raise TedmError(f"{path}: no volume, and its image is one; save it in the image's format")
+        header = read_header(path)
+        require_volume(path, header, volume)
+        with naming(path, "a volume"):
+            return read_labels(path, header)
+    except TedmError as error:
+        problems.append(f"{what} {error}")
+        return None
+
+
+def _box(
+    row: Row,
+    options: VolumeOptions,
+    volume: Volume,
+    headers: Sequence[VolumeHeader],
+    mask: NDArray[np.int32] | None,
+    problems: list[str],
+) -> Slice:
+    """Return the part of each slice that is shown, the same for all slices of a volume."""
+    height, width = volume.slice_size
+    if options.crop is None:
+        return NO_SLICE
+    if isinstance(options.crop, int):
+        side = options.crop
+        return Slice(-1, 0, (height - side) // 2, (width - side) // 2, side, side)
+    kind = options.brain or ("mask" if mask is not None else "all")
+    if kind == "all" or (kind == "mask" and mask is None):
+        problems.append(f"{row.image}: --crop brain needs a brain mask (column brainmask), or --brain nonzero")
+        return NO_SLICE
+    voxels: list[NDArray[Any]] = []
+    if kind == "nonzero":
+        for path in (row.image, *row.more):
+            header = read_header(path, channels=not row.more)
+            values = read_voxels(path, header)
+            voxels += [values[..., channel] for channel in range(header.channels)]
+    brain = brain_voxels(voxels, None if mask is None else mask > 0, kind)
+    assert brain is not None
+    slices = volume.to_slices(brain)
+    rows, columns = np.flatnonzero(slices.any(axis=(0, 2))), np.flatnonzero(slices.any(axis=(0, 1)))
+    if not len(rows):
+        problems.append(f"{row.image}: no voxel of it is brain, so that there is no box around it; look at the file")
+        return NO_SLICE
+    return Slice(-1, 0, int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
+
+
+def _not_finite(row: Row, options: VolumeOptions) -> Iterator[str]:
+    """Say which files hold NaN or infinite values; a `TedmError` in place of a volume of nothing else comes when it is read."""
+    for path in (row.image, *row.more):
+        header = read_header(path, channels=options.channels_in_file and not row.more)
+        if np.dtype(header.mode).kind != "f":
+            continue
+        values = read_voxels(path, header)
+        odd = int(values.size - np.isfinite(values).sum())
+        if odd:
+            yield f"{path}: {odd} of {values.size} voxels are NaN or infinite; they become black"

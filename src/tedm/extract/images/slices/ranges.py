@@ -1,0 +1,118 @@
+"""Whether the numbers of volumes can become intensities, told from headers; and what those of training patients are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tedm.errors import TedmError
+from tedm.extract.images.entry import ManifestEntry
+from tedm.extract.volumes.header import VolumeHeader
+from tedm.extract.volumes.read import read_header, read_labels, read_voxels
+from tedm.store.volumes.normalisation import Normalisation
+from tedm.text import listed
+
+from .opened import range_of
+from .scaling import Moments, brain_voxels
+
+
+def volume_problems(
+    entries: Sequence[ManifestEntry],
+    headers: Mapping[str, tuple[VolumeHeader, ...]],
+    intensity_range: tuple[float, float] | None,
+    normalisation: Normalisation | None,
+    channels: int,
+) -> list[str]:
+    """Return why volumes cannot be the backbone's images, a line for each volume.
+
+    Parameters
+    ----------
+    entries : sequence of ManifestEntry
+        Pictures among them are left out.
+    headers : mapping of str to tuple of VolumeHeader
+        By the volume's name, one for each channel; volumes that were not opened are left out.
+    intensity_range, normalisation
+        How numbers become intensities.
+    channels : int
+        Of the backbone.
+    """
+    problems = []
+    for name, entry in first_slices(entries).items():
+        of = headers.get(name)
+        if of is None:
+            continue
+        if len(of) != channels and (len(of), channels) != (1, 3):
+            problems.append(
+                f"{listed(entry.files)}: {len(of)} channel{'s' * (len(of) != 1)}, and the backbone takes {channels}; name "
+                "a column for each with --channels, or use a backbone of as many"
+            )
+        elif normalisation is None:
+            for header in of:
+                try:
+                    range_of(header.files[0] if len(header.files) == 1 else entry.image, header, intensity_range)
+                except TedmError as error:
+                    problems.append(str(error))
+                    break
+        elif normalisation.brain == "mask" and entry.brain is None:
+            problems.append(f"{entry.image}: it has no brain mask; name one in the column brainmask, or say --brain nonzero")
+    return problems
+
+
+def first_slices(entries: Sequence[ManifestEntry]) -> dict[str, ManifestEntry]:
+    """Return one slice of each volume, by the volume's name."""
+    found: dict[str, ManifestEntry] = {}
+    for entry in entries:
+        if entry.volume is not None:
+            found.setdefault(entry.volume.name, entry)
+    return found
+
+
+def with_statistics(normalisation: Normalisation, entries: Sequence[ManifestEntry]) -> Normalisation:
+    """Return a normalisation by mean and deviation with those of the training patients' brain voxels.
+
+    Volumes are decoded one at a time; each voxel counts once, whatever volume it is in.
+
+    Parameters
+    ----------
+    normalisation : Normalisation
+        Of the method `zscore`.
+    entries : sequence of ManifestEntry
+        Only those of the split `train` are read.
+
+    Raises
+    ------
+    TedmError
+        If no volume is of the split `train`, one cannot be read, or a modality is of one value.
+    """
+    training = first_slices([entry for entry in entries if entry.split == "train"])
+    if not training:
+        raise TedmError(
+            "--normalise zscore takes mean and deviation from training patients, and no volume is of the split train; "
+            "give some a split, or use --normalise quantile"
+        )
+    moments: list[Moments] = []
+    for entry in training.values():
+        voxels, paths = [], []
+        for path in entry.files:
+            header = read_header(path, channels=len(entry.files) == 1)
+            values = read_voxels(path, header)
+            voxels += [values[..., channel] for channel in range(header.channels)]
+            paths += [path] * header.channels
+        mask = read_labels(entry.brain, read_header(entry.brain)) > 0 if entry.brain else None
+        try:
+            brain = brain_voxels(voxels, mask, normalisation.brain)
+        except ValueError as error:
+            raise TedmError(f"{entry.image}: {error}; name one in the column brainmask, or say --brain nonzero") from None
+        own = [Moments.of(one, brain, path) for one, path in zip(voxels, paths, strict=True)]
+        if moments and len(moments) != len(own):
+            raise TedmError(f"{entry.image}: {len(own)} channels, and other volumes have {len(moments)}; make them alike")
+        moments = [one + other for one, other in zip(moments, own, strict=True)] if moments else own
+    flat = [at for at, one in enumerate(moments) if not one.deviation > 0]
+    if flat:
+        raise TedmError(f"channel {flat[0]} of all training volumes is of one value; look at the files and brain masks")
+    return replace(
+        normalisation,
+        means=tuple(one.mean for one in moments),
+        deviations=tuple(one.deviation for one in moments),
+        patients=tuple(sorted({entry.group for entry in training.values()})),
+    )

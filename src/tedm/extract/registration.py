@@ -1,0 +1,149 @@
+"""Between a manifest and a store: which images a run takes, how they enter, and what is replaced of those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tedm.errors import TedmError
+from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
+from tedm.extract.images.slices.ranges import with_statistics
+from tedm.extract.live import square_mask
+from tedm.store import FeatureSettings, FeatureStore, Labels, Location, Registration
+from tedm.store.splits import require_whole_groups
+from tedm.store.volumes.normalisation import Normalisation
+
+
+def whole_images(path: Location) -> Labels | None:
+    """Return what the store at `path` knows of its whole images, which need not be opened again; None without a store."""
+    if not FeatureStore.is_store(path):
+        return None
+    store = FeatureStore.open(path)
+    missing, labels = set(store.missing()), store.labels
+    whole = [at for at, name in enumerate(labels.names) if name not in missing]
+    return Labels(
+        names=tuple(labels.names[at] for at in whole),
+        splits=tuple(labels.splits[at] for at in whole),
+        groups=tuple(labels.groups[at] for at in whole),
+        domains=tuple(labels.domains[at] for at in whole),
+        original_sizes=tuple(labels.original_sizes[at] for at in whole),
+        labelled=tuple(labels.labelled[at] for at in whole),
+        classes=labels.classes,
+        volumes=labels.volumes,
+        slices=tuple(labels.slices[at] for at in whole) if labels.slices else (),
+    )
+
+
+def settled(normalisation: Normalisation, manifest: Manifest, of_store: Normalisation | None) -> Normalisation:
+    """Return a normalisation with all that it needs.
+
+    Parameters
+    ----------
+    normalisation : Normalisation
+        As it was asked for.
+    manifest : Manifest
+        Says where the brain is, and who is a training patient.
+    of_store : Normalisation or None
+        That of the store that is continued: its numbers stay, whoever is added.
+    """
+    brain = manifest.options.brain or ("mask" if any(entry.brain for entry in manifest.entries) else normalisation.brain)
+    asked = replace(normalisation, brain=brain)
+    if asked.method != "zscore" or asked.means:
+        return asked
+    if of_store is not None:
+        kept = replace(asked, means=of_store.means, deviations=of_store.deviations, patients=of_store.patients)
+        return kept if kept == of_store else asked
+    return with_statistics(asked, manifest.entries)
+
+
+def name_classes(store: FeatureStore, manifest: Manifest) -> None:
+    """Write what a manifest calls the store's classes, if it says something."""
+    said = manifest.class_names, manifest.class_colours
+    if manifest.class_names and manifest.classes == store.labels.classes and said != _legend(store):
+        store.name_classes(*said)
+
+
+def _legend(store: FeatureStore) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return store.labels.class_names, store.labels.class_colours
+
+
+def share_of(manifest: Manifest, shard: tuple[int, int] | None) -> list[int]:
+    """Return positions of the images that a run takes: all of them, or those of shard i of n; a volume's go to one shard.
+
+    Raises
+    ------
+    TedmError
+        If there is no such shard.
+    """
+    first, count = (0, 1) if shard is None else shard
+    if count < 1 or not 0 <= first < count:
+        raise TedmError(f"there is no shard {first}/{count}; write i/n with i from 0 to n - 1")
+    units: dict[str, int] = {}
+    of = [units.setdefault(entry.volume.name if entry.volume else f"/{entry.name}", len(units)) for entry in manifest.entries]
+    return [at for at, unit in enumerate(of) if unit % count == first]
+
+
+def relabel(
+    store: FeatureStore,
+    source: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    ignore: int | None = None,
+    threshold: int | None = None,
+    strict: bool = False,
+    legend: Legend | None = None,
+) -> Manifest:
+    """Replace masks, splits, groups and domains of images that a store has; activations stay as they are.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Its images that are not named keep what they have; those that are given no mask keep theirs.
+    source, classes, ignore, threshold, strict, legend
+        See `read_manifest`; `classes` where the new masks do not hold all of them. Images are not opened, only masks.
+
+    Returns
+    -------
+    Manifest
+        What was read.
+
+    Raises
+    ------
+    TedmError
+        For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
+        group that would be in two splits.
+    """
+    manifest = read_manifest(
+        source,
+        classes=classes,
+        ignore=ignore,
+        threshold=threshold,
+        strict=strict,
+        only_masks_of=store.labels,
+        options=VolumeOptions.of(store.settings),
+        legend=legend or Legend(),
+    )
+    require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
+    store.relabel(registrations(manifest, store.settings), manifest.classes or ())
+    name_classes(store, manifest)
+    return manifest
+
+
+def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:
+    """Return a manifest's images as a store takes them, their masks at feature resolution."""
+    return [
+        Registration(
+            entry.name,
+            entry.split,
+            entry.group,
+            entry.domain,
+            entry.size,
+            square_mask(manifest, entry, settings),
+            entry.source,
+            entry.volume,
+            entry.slice,
+        )
+        for entry in manifest.entries
+        if entry.name not in (skip or ())
+    ]
