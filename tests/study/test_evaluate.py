@@ -49,6 +49,10 @@ def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path:
     for place, said in (
         ({"folder": tmp_path / "full"}, "is not empty"),
         ({"calibration_folder": tmp_path / "full"}, "is not empty"),
+        (
+            {"metric": "hd95"},
+            "hd95 is a measure of volumes, .*; images at feature resolution have dice, precision, recall, iou:",
+        ),
         ({"table_file": tmp_path / "t.doc"}, f"must be one of {', '.join(RENDERINGS)}"),
         ({"table_file": tmp_path / "no" / "t.csv"}, "cannot write the table .*No such file or directory; name .* --out"),
         ({"records_file": tmp_path / "full"}, "cannot write the records .*: it is a folder; name another place with --records"),

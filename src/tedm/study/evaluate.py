@@ -22,6 +22,7 @@ from tedm.heads import (
     Workers,
     evaluate,
     reliability,
+    require_measured_at,
     summarise,
     write_records,
 )
@@ -114,6 +115,7 @@ def evaluate_heads(
     TedmError
         As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
     """
+    require_measured_at("feature", metric)
     if table_file is not None and table_file.suffix not in RENDERINGS:
         raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
     _require_apart({"--out": table_file, "--records": records_file, "--folder": folder, "--calibration": calibration_folder})

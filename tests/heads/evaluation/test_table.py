@@ -158,6 +158,70 @@ def test_scores_that_cannot_be_compared_are_refused(rows: list[Record], message:
         summarise(rows)
 
 
+def distances(method: str, values: list[float], **changes: Any) -> list[Record]:
+    about: dict[str, Any] = {"nsd": 0.9, "tolerance": 1.0, "resolution": "volume"} | changes
+    return [record(method, f"i{at:02}", hd95=value, **about) for at, value in enumerate(values)]
+
+
+def test_by_a_distance_the_smallest_is_best_and_it_is_told_in_mm() -> None:
+    near = [1.0 + at / 100 for at in range(12)]
+    rows = distances("far", [value + 3.125 for value in near]) + distances("near", near)
+    table = summarise(rows, metric="hd95")
+    assert cell(table, "near").best
+    assert cell(table, "near").mean == pytest.approx(np.mean(near))
+    assert not cell(table, "far").marked
+    text = table.to_text()
+    assert "shenzhen: HD95 in mm (smaller is better), mean ± standard deviation over 12 volumes" in text
+    assert "4.18 ± 0.04" in text
+    assert "1.05 ± 0.04 *" in text
+    assert "HD95 where nothing was predicted of a class that the truth shows is the diagonal of the volume" in text
+    assert "image" not in text
+    assert "NSD at 1 mm × 100" in summarise(rows, metric="nsd").to_text()
+    assert summarise(rows, metric="nsd").cells[0].mean == pytest.approx(90)
+
+
+def test_a_distance_that_no_surface_has_is_counted_where_it_was_missed() -> None:
+    nan = math.nan
+    missed = record(image="b", dice=0.0, precision=nan, hd95=373.1, resolution="volume")
+    extra = record(image="c", dice=0.0, recall=nan, hd95=373.1, resolution="volume")
+    nothing = record(image="d", dice=nan, hd95=nan, resolution="volume")
+    rows = [record(hd95=2.0, resolution="volume"), missed, extra, nothing]
+    left_out = summarise(rows, metric="hd95")
+    assert left_out.cells[0].mean == pytest.approx((2 + 373.1) / 2)
+    assert (left_out.cells[0].images, left_out.cells[0].without_class, left_out.cells[0].missed) == (2, 2, 1)
+    assert "is the diagonal of the volume: 1 (n = 1)" in left_out.to_text()
+    counted = summarise(rows, metric="hd95", empty="count")
+    assert counted.cells[0].mean == pytest.approx((2 + 373.1 + 373.1 + 0) / 4)
+    assert "count 0 mm where nothing is predicted, the diagonal otherwise" in counted.to_text()
+    assert "counts 0 mm where nothing of it was predicted and the diagonal otherwise (empty truth: count)" in counted.to_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric", "message"),
+    [
+        ([record()], "hd95", r"1 of 1 scores have no hd95 \(first tedm, image a\): HD95 needs volumes with a spacing"),
+        (distances("a", [1.0, 2.0]) + distances("b", [1.0, math.nan]), "hd95", r"1 of 4 .* no hd95 \(first b, image i01"),
+        (distances("a", [1.0]) + distances("b", [1.0], nsd=math.nan), "nsd", "1 of 2 scores have no nsd"),
+        (distances("a", [1.0]) + distances("b", [1.0], tolerance=2.0), "nsd", r"several tolerances \(1 mm, 2 mm\)"),
+        (
+            distances("a", [1.0]) + distances("b", [1.0], n_counts="groups"),
+            "dice",
+            r"groups \(patients\) in the scores of b, images in the scores of a; .* fit all heads with tedm-fit --images",
+        ),
+    ],
+)
+def test_scores_that_were_not_measured_alike_are_refused_in_one_line(rows: list[Record], metric: Any, message: str) -> None:
+    with pytest.raises(TedmError, match=message) as refused:
+        summarise(rows, metric=metric)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_says_when_n_counts_patients() -> None:
+    assert "n counts" not in summarise([record()]).to_text()
+    assert "n counts groups (patients)" in summarise([record(n_counts="groups")]).to_text()
+    assert summarise([record(n_counts="groups")]).n_counts == "groups"
+
+
 def test_an_unknown_metric_and_a_strange_alpha_are_refused() -> None:
     with pytest.raises(TedmError, match="the metrics are dice, precision, recall, iou"):
         summarise([record()], metric="accuracy")  # type: ignore[arg-type]

@@ -35,3 +35,18 @@ def test_evaluations_that_cannot_stand_in_one_table_name_their_folders(evaluated
     other = replace(one, result=replace(one.result, path=Path("elsewhere")))
     with pytest.raises(TedmError, match=r"the evaluations .*evaluation, elsewhere cannot be put together"):
         scores_section([one, other], "leave-out")
+
+
+def test_distances_of_volumes_have_their_tables_where_they_were_measured(evaluated: Path) -> None:
+    evaluation = read_evaluation(evaluated / "evaluation")
+    records = tuple(replace(one, resolution="volume", hd95=2.0, nsd=0.5, tolerance=1.0) for one in evaluation.records)
+    section = scores_section([replace(evaluation, records=records)], "leave-out")
+    for domain in section.sections:
+        assert [sheet.caption.split(": ")[1].split(" ×")[0].split(" in")[0] for sheet in domain.closed] == [
+            "Precision",
+            "Recall",
+            "IoU",
+            "HD95",
+            "NSD at 1 mm",
+        ]
+        assert {entry[0] for row in domain.closed[3].rows for entry in row[1:]} == {"2.00"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 from tedm.heads.metrics.measures import Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
@@ -10,12 +11,15 @@ from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
 
 @dataclass(frozen=True)
 class Cell:
-    """One method trained on `n` images, tested in one domain; `mean` and `deviation` in points (x 100).
+    """One method trained on `n` images (or groups), tested in one domain.
+
+    `mean` and `deviation` are in points (x 100), those of distances in millimetres.
 
     `images` counts those that are averaged, `groups` their groups, and `left_out` the others: of these, `unmatched` have no
     score of some method that is compared. `without_class` counts images whose truth shows no foreground class; the convention
     for empty truths decides whether they are averaged. `p_value` is that of the test against the best method, corrected for the
-    number of methods compared in this domain and n; NaN for the best itself.
+    number of methods compared in this domain and n; NaN for the best itself. Of `classes` pairs of an image and a class,
+    `absent` do not show the class; `missed` is how often nothing was predicted of one that is shown.
     """
 
     domain: str
@@ -33,6 +37,9 @@ class Cell:
     equal: bool = False
     without_class: int = 0
     unmatched: int = 0
+    absent: int = 0
+    classes: int = 0
+    missed: int = 0
 
     @property
     def marked(self) -> bool:
@@ -57,6 +64,10 @@ class Cells:
         Mask values of the classes that are averaged.
     empty : {"leave-out", "count"}
         The convention for empty truths.
+    n_counts : {"images", "groups"}
+        What training sizes are numbers of.
+    tolerance : float
+        Of the normalised surface distance, in mm; NaN for other metrics.
     """
 
     cells: tuple[Cell, ...]
@@ -65,3 +76,5 @@ class Cells:
     resolution: str
     class_values: tuple[int, ...]
     empty: EmptyTruth = LEAVE_OUT
+    n_counts: str = "images"
+    tolerance: float = nan

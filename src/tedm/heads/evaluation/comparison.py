@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.evaluation.records import Record
-from tedm.heads.metrics.measures import METRICS, Metric
+from tedm.heads.evaluation.records import N_COUNTS, Record
+from tedm.heads.metrics.measures import BY_SURFACE, METRICS, SCALES, Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_of_present, require_convention
 from tedm.text import listed
 
@@ -28,18 +28,22 @@ class Comparison:
     ----------
     domain : str
     n : int
-        Training images.
+        Training images, or groups; see `Record.n_counts`.
     images, groups : tuple of str
         Names, ascending, and the group of each.
     scores : mapping of str to array of shape (seeds, images)
-        By method, the mean over foreground classes in [0, 1]; NaN where an image has no score. An image has a score of every
-        method or of none; only a method without any score is apart.
+        By method, the mean over foreground classes, as records have it; NaN where an image has no score. An image has a score
+        of every method or of none; only a method without any score is apart.
     labels_used : mapping of str to int
         By method, the labelled images that were looked at.
     without_class : int
         Images whose truth shows no foreground class.
     unmatched : int
         Images that were left out for all methods since some method has no score of them, although the truth shows a class.
+    absent, classes : int
+        Pairs of an image and a foreground class whose truth does not show the class, of how many.
+    missed : mapping of str to int
+        By method, how often (image, seed, class) nothing was predicted of a class that the truth shows.
     """
 
     domain: str
@@ -50,6 +54,9 @@ class Comparison:
     labels_used: Mapping[str, int]
     without_class: int
     unmatched: int
+    absent: int
+    classes: int
+    missed: Mapping[str, int]
 
 
 def foreground_values(records: Sequence[Record]) -> tuple[int, ...]:
@@ -78,16 +85,85 @@ def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: Em
     ------
     TedmError
         If the methods and seeds of a comparison were not scored on the same images and classes or against the same masks, if a
-        score comes twice, or if there is no such metric or convention.
+        score comes twice or was not measured, if n counts images in some records and groups in others, or if there is no such
+        metric or convention.
     """
     if metric not in METRICS:
         raise TedmError(f"no metric {metric!r}; the metrics are {listed(METRICS)}")
     require_convention(empty)
     foreground = foreground_values(records)
+    require_one_count(records)
+    if metric in BY_SURFACE:
+        require_measured(records, metric)
     places: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         places[record.domain, record.n][record.method].append(record)
     return [_comparison(*place, places[place], foreground, metric, empty) for place in sorted(places)]
+
+
+def require_one_count(records: Sequence[Record]) -> None:
+    """Refuse training sizes of which some count images and others groups.
+
+    Raises
+    ------
+    TedmError
+        Naming a method of each.
+    """
+    first = {record.n_counts: record.method for record in reversed(records)}
+    if len(first) > 1:
+        told = listed(f"{N_COUNTS.get(counts, counts)} in the scores of {first[counts]}" for counts in sorted(first))
+        raise TedmError(
+            f"n does not count the same in all scores: {told}; they do not belong in one table: "
+            "fit all heads with tedm-fit --images, or all with --groups"
+        )
+
+
+def require_measured_at(resolution: str, metric: Metric) -> None:
+    """Refuse a metric that needs millimetres for scores at feature resolution, before anything is scored.
+
+    Raises
+    ------
+    TedmError
+        With the metrics that there are.
+    """
+    if metric in BY_SURFACE and resolution == "feature":
+        others = listed(each for each in METRICS if each not in BY_SURFACE)
+        raise TedmError(
+            f"{metric} is a measure of volumes, whose files say how far voxels are apart; images at feature resolution have "
+            f"{others}: choose one of these with --metric, or score whole volumes"
+        )
+
+
+def is_measured(records: Sequence[Record], metric: Metric) -> bool:
+    """Tell whether any record has a score by this metric."""
+    return not all(np.isnan(getattr(record, metric)) for record in records)
+
+
+def require_measured(records: Sequence[Record], metric: Metric) -> None:
+    """Refuse records that lack a score by this metric of a class that one of the masks shows, or mix tolerances.
+
+    Raises
+    ------
+    TedmError
+        Saying of which method, and how many.
+    """
+    foreground = set(foreground_values(records))
+    shown = [
+        record
+        for record in records
+        if record.class_value in foreground and not (np.isnan(record.precision) and np.isnan(record.recall))
+    ]
+    lacking = [record for record in shown if np.isnan(getattr(record, metric))]
+    if lacking:
+        raise TedmError(
+            f"{len(lacking)} of {len(shown)} scores have no {metric} (first {lacking[0].method}, image {lacking[0].image}): "
+            f"{SCALES[metric].title} needs volumes with a spacing, and tables of earlier versions have none; "
+            "evaluate on volumes, or choose another --metric"
+        )
+    tolerances = sorted({record.tolerance for record in shown if not np.isnan(record.tolerance)})
+    if metric == "nsd" and len(tolerances) > 1:
+        told = listed(f"{each:g} mm" for each in tolerances)
+        raise TedmError(f"scores at several tolerances ({told}) do not belong in one table; evaluate all at one")
 
 
 def _comparison(
@@ -124,11 +200,20 @@ def _comparison(
         {method: max(record.labels_used for record in records) for method, records in methods.items()},
         int(absent.all(axis=1).sum()),
         int(unmatched.sum()),
+        int(absent.sum()),
+        absent.size,
+        {method: _missed(method_ratios) for method, method_ratios in ratios.items()},
     )
 
 
+def _missed(ratios: NDArray[np.float64]) -> int:
+    """Count where nothing was predicted of a class that the truth shows."""
+    precision, recall = ratios[..., METRICS.index("precision")], ratios[..., METRICS.index("recall")]
+    return int((np.isnan(precision) & ~np.isnan(recall)).sum())
+
+
 def _ratios(records: Sequence[Record], images: Sequence[str], foreground: Sequence[int]) -> NDArray[np.float64]:
-    """Return the raw ratios of one method: shape (images, seeds, classes, metrics)."""
+    """Return the raw measures of one method: shape (images, seeds, classes, metrics)."""
     seeds = sorted({record.seed for record in records})
     at_image, at_seed, at_class = ({key: at for at, key in enumerate(keys)} for keys in (images, seeds, foreground))
     ratios = np.full((len(images), len(seeds), len(foreground), len(METRICS)), np.nan)

@@ -67,6 +67,7 @@ def evaluate(
     names = unseen_images(features, heads, split=split, domain=domain)
     ballots = Ballots.settled(features, heads, rule=rule, timesteps=timesteps, memory=memory, what=what)
     labels = features.labels
+    class_names = labels.class_names or ("",) * len(labels.classes)
     records: list[Record] = []
     for done, (name, scored) in enumerate(workers.over(_measured, ballots, names, cleaning), 1):
         at = labels.index(name)
@@ -85,6 +86,7 @@ def evaluate(
                         class_value=value,
                         labels_used=head.provenance.labels_used,
                         resolution="feature",
+                        class_name=class_names[index],
                         **{metric: float(values[index]) for metric, values in measures.items()},
                     )
                 )

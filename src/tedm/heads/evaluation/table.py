@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from tedm.heads.evaluation import render
 from tedm.heads.evaluation.cells import Cell, Cells
 from tedm.heads.evaluation.comparison import Comparison, comparisons, foreground_values
 from tedm.heads.evaluation.records import Record
-from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.measures import SCALES, Metric, Scale
 from tedm.heads.metrics.significance import holm, paired_p_value
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, mean_and_deviation, mean_over_repeats
 from tedm.text import listed, natural
@@ -79,7 +80,8 @@ def summarise(
     ------
     TedmError
         If the methods and seeds of one domain and n were not scored on the same images and classes or against the same masks, a
-        score comes twice, the records mix resolutions or, in one domain, splits, or there is no such metric or convention.
+        score comes twice or was not measured, the records mix resolutions, what n counts or, in one domain, splits, or there is
+        no such metric or convention.
 
     Examples
     --------
@@ -96,18 +98,29 @@ def summarise(
     compared = sorted(
         comparisons(records, metric=metric, empty=empty), key=lambda comparison: (natural(comparison.domain), comparison.n)
     )
-    cells = [cell for comparison in compared for cell in _compared_cells(comparison, alpha)]
-    return Table(tuple(cells), metric, alpha, resolution, foreground_values(records), empty)
+    cells = [cell for comparison in compared for cell in _compared_cells(comparison, SCALES[metric], alpha)]
+    tolerance = max((record.tolerance for record in records if record.tolerance >= 0), default=nan)
+    return Table(
+        tuple(cells),
+        metric,
+        alpha,
+        resolution,
+        foreground_values(records),
+        empty,
+        records[0].n_counts,
+        tolerance if metric == "nsd" else nan,
+    )
 
 
-def _compared_cells(comparison: Comparison, alpha: float) -> list[Cell]:
+def _compared_cells(comparison: Comparison, scale: Scale, alpha: float) -> list[Cell]:
     """Return the cells of a comparison, the best one and its equals marked."""
     names = sorted(comparison.scores, key=natural)
     scores = {name: mean_over_repeats(comparison.scores[name]) for name in names}
-    cells = {name: _cell(comparison, name, scores[name]) for name in names}
+    cells = {name: _cell(comparison, name, scores[name], scale) for name in names}
     ranked = [name for name in names if cells[name].images]
     if ranked:
-        best = max(ranked, key=lambda name: cells[name].mean)  # of equals the first: their test says 1, so both are marked
+        # of equals the first: their test says 1, so both are marked
+        best = max(ranked, key=lambda name: scale.rank(cells[name].mean))
         cells[best] = replace(cells[best], best=True)
         others = [name for name in ranked if name != best]
         p_values = holm([paired_p_value(scores[best], scores[name]) for name in others])
@@ -116,7 +129,7 @@ def _compared_cells(comparison: Comparison, alpha: float) -> list[Cell]:
     return [cells[name] for name in names]
 
 
-def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64]) -> Cell:
+def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64], scale: Scale) -> Cell:
     mean, deviation = mean_and_deviation(scores)
     scored = ~np.isnan(scores)
     places = zip(comparison.images, comparison.groups, scored, strict=True)
@@ -124,8 +137,8 @@ def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64]) -> C
         domain=comparison.domain,
         n=comparison.n,
         method=method,
-        mean=100 * mean,
-        deviation=100 * deviation,
+        mean=scale.factor * mean,
+        deviation=scale.factor * deviation,
         images=int(scored.sum()),
         left_out=int((~scored).sum()),
         groups=len({group or image for image, group, has_score in places if has_score}),
@@ -133,6 +146,9 @@ def _cell(comparison: Comparison, method: str, scores: NDArray[np.float64]) -> C
         labels_used=comparison.labels_used[method],
         without_class=comparison.without_class,
         unmatched=comparison.unmatched if scored.any() else 0,
+        absent=comparison.absent,
+        classes=comparison.classes,
+        missed=comparison.missed[method],
     )
 
 

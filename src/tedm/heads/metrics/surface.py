@@ -1,11 +1,11 @@
 """How far the surfaces of a predicted mask are from the true ones, class by class, in millimetres.
 
-A surface is the pixels (or voxels) of a class that touch another class, or the rim, by an edge (or a face). Two measures are taken
-of the distances from each pixel of one surface to the nearest of the other. HD95 is the 95th percentile of them, of the two
-directions the larger one (linear interpolation). The normalised surface distance (NSD, also called surface Dice; Nikolov et al.
-2018, arXiv:1809.04430) is the share of both surfaces' pixels, counted and not weighted by area, that is within a tolerance of the
-other surface. Surfaces and distances are those of MONAI, taken once for both measures and of the part of the masks
-that shows the class; the measures equal its `compute_hausdorff_distance` and `compute_surface_dice`.
+A surface is the pixels (or voxels) of a class that touch another class, or the rim, by an edge (or a face). Two measures are
+taken of the distances from each pixel of one surface to the nearest of the other. HD95 is the 95th percentile of them, of the
+two directions the larger one (linear interpolation). The normalised surface distance (NSD, also called surface Dice; Nikolov et
+al. 2018, arXiv:1809.04430) is the share of both surfaces' pixels, counted and not weighted by area, that is within a tolerance
+of the other surface. Surfaces and distances are those of MONAI, taken once for both measures and of the part of the masks that
+shows the class; the measures equal its `compute_hausdorff_distance` and `compute_surface_dice`.
 
 A class that neither mask shows has no distance: NaN. Where only one mask shows it, there is none either, and yet it must not be
 left out, or a method that finds nothing would gain by it: NSD is 0, and HD95 is the diagonal of the whole image or volume, the
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PERCENTILE = 95
-TOLERANCE = 1.0  # mm
+SURFACE_TOLERANCE = 1.0  # mm
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def surface_scores(
     n_classes: int,
     *,
     spacing: Sequence[float],
-    tolerance: float = TOLERANCE,
+    tolerance: float = SURFACE_TOLERANCE,
     ignore: int = 255,
 ) -> SurfaceScores:
     """Measure the distances between the surfaces of one predicted mask and of the truth.

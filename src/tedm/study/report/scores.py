@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 
 from tedm.errors import TedmError
-from tedm.heads import DRAWS, TITLES, Cell, EmptyTruth, Grid, image_scores, mean_intervals, summarise
+from tedm.heads import DRAWS, TITLES, Cell, EmptyTruth, Grid, image_scores, is_measured, mean_intervals, summarise
 from tedm.show.figures import png
 from tedm.show.report import Picture, Section, Sheet
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
@@ -32,7 +32,7 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
     records = [record for evaluation in evaluations for record in evaluation.records]
     try:
         table = summarise(records, empty=empty)
-        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER}
+        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER if is_measured(records, metric)}
     except TedmError as error:
         if len(evaluations) == 1:
             raise
@@ -44,7 +44,7 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
     for grid in table.grids():
         cells = [cell for cell in table.cells if cell.domain == grid.domain]
         pictures = [*_curves(cells, intervals), _boxes(cells, scores)]
-        closed = [_sheet(grids[metric][grid.domain]) for metric in FURTHER]
+        closed = [_sheet(grids[metric][grid.domain]) for metric in further]
         even = len(grid.titles) <= 5 and len(pictures) % 2 == 1  # narrow, and no place stays empty
         domains.append(Section(named(grid.domain), sheets=[_sheet(grid)], beside=even, pictures=pictures, closed=closed))
     table_notes = dict.fromkeys(note for each in (table, *further.values()) for note in each.notes("bold"))
