@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_one_table_for_all_domains_is_that_of_their_records(evaluated: Path) -> 
     assert {cell.domain for cell in together.table.cells} == {"all"}
     assert sum(cell.images for cell in together.table.cells) == sum(cell.images for cell in apart.table.cells)
     assert apart.reliability == ()
+
+
+def test_heads_of_images_and_of_patients_are_refused_together_before_anything_is_scored(evaluated: Path) -> None:
+    store, one = FeatureStore.open(evaluated / "store"), load_head(evaluated / "timestep1-1")
+    other = replace(one, provenance=replace(one.provenance, groups=1, n_counts="groups"))
+    with pytest.raises(TedmError, match=r"images for one and groups \(patients\) for other|groups .* for other and images"):
+        evaluate_heads(store, {"one": one, "other": other}, progress=_no_stage)
+    done = evaluate_heads(store, {"other": other})
+    assert "n counts groups (patients)" in done.table.to_text()
+    assert {record.n_counts for record in done.records} == {"groups"}
 
 
 def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path: Path) -> None:

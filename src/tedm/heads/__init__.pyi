@@ -16,12 +16,16 @@ from .data.rows import dense_rows as dense_rows
 from .data.rows import row_labels as row_labels
 from .data.sampling import ClassWeight as ClassWeight
 from .data.sampling import Sampling as Sampling
+from .data.subsets import N_COUNTS as N_COUNTS
+from .data.subsets import NCounts as NCounts
+from .data.subsets import first_groups as first_groups
 from .data.subsets import first_images as first_images
 from .estimator.head import EstimatorHead as EstimatorHead
 from .evaluation.cells import Cell as Cell
 from .evaluation.comparison import foreground_values as foreground_values
 from .evaluation.comparison import is_measured as is_measured
 from .evaluation.comparison import require_measured_at as require_measured_at
+from .evaluation.comparison import require_one_count as require_one_count
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.intervals import image_scores as image_scores
 from .evaluation.intervals import mean_intervals as mean_intervals
@@ -81,6 +85,7 @@ from .runtime.workers import HERE as HERE
 from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
 from .segmenter.fit import fit as fit
+from .segmenter.fit import training_subset as training_subset
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
 from .segmenter.identity import Identity as Identity

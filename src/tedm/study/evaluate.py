@@ -23,6 +23,7 @@ from tedm.heads import (
     evaluate,
     reliability,
     require_measured_at,
+    require_one_count,
     summarise,
     write_records,
 )
@@ -116,6 +117,7 @@ def evaluate_heads(
         As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
     """
     require_measured_at("feature", metric)
+    require_one_count((key, head.provenance.n_counts) for key, head in heads.items())
     if table_file is not None and table_file.suffix not in RENDERINGS:
         raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
     _require_apart({"--out": table_file, "--records": records_file, "--folder": folder, "--calibration": calibration_folder})

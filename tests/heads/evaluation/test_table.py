@@ -206,7 +206,7 @@ def test_a_distance_that_no_surface_has_is_counted_where_it_was_missed() -> None
         (
             distances("a", [1.0]) + distances("b", [1.0], n_counts="groups"),
             "dice",
-            r"groups \(patients\) in the scores of b, images in the scores of a; .* fit all heads with tedm-fit --images",
+            r"groups \(patients\) for b and images for a, .* one table: fit all heads with tedm-fit --images",
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import nan
 
+from tedm.heads.data.subsets import NCounts
 from tedm.heads.metrics.measures import Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
 
@@ -76,5 +77,5 @@ class Cells:
     resolution: str
     class_values: tuple[int, ...]
     empty: EmptyTruth = LEAVE_OUT
-    n_counts: str = "images"
+    n_counts: NCounts = "images"
     tolerance: float = nan

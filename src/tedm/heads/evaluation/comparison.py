@@ -7,17 +7,18 @@ scores against other masks, are refused, and an image that some method has no sc
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.evaluation.records import N_COUNTS, Record
+from tedm.heads.data.subsets import N_COUNTS, NCounts
+from tedm.heads.evaluation.records import Record
 from tedm.heads.metrics.measures import BY_SURFACE, METRICS, SCALES, Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_of_present, require_convention
-from tedm.text import listed
+from tedm.text import listed, shown
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: Em
         raise TedmError(f"no metric {metric!r}; the metrics are {listed(METRICS)}")
     require_convention(empty)
     foreground = foreground_values(records)
-    require_one_count(records)
+    require_one_count((record.method, record.n_counts) for record in records)
     if metric in BY_SURFACE:
         require_measured(records, metric)
     places: dict[tuple[str, int], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
@@ -101,19 +102,26 @@ def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: Em
     return [_comparison(*place, places[place], foreground, metric, empty) for place in sorted(places)]
 
 
-def require_one_count(records: Sequence[Record]) -> None:
+def require_one_count(counts: Iterable[tuple[str, NCounts]]) -> None:
     """Refuse training sizes of which some count images and others groups.
+
+    Parameters
+    ----------
+    counts : iterable of (str, str)
+        A method and what its n counts; see `Record.n_counts`.
 
     Raises
     ------
     TedmError
         Naming a method of each.
     """
-    first = {record.n_counts: record.method for record in reversed(records)}
+    first: dict[NCounts, str] = {}
+    for method, counted in counts:
+        first.setdefault(counted, method)
     if len(first) > 1:
-        told = listed(f"{N_COUNTS.get(counts, counts)} in the scores of {first[counts]}" for counts in sorted(first))
+        told = " and ".join(f"{N_COUNTS[counted]} for {shown(first[counted])}" for counted in sorted(first))
         raise TedmError(
-            f"n does not count the same in all scores: {told}; they do not belong in one table: "
+            f"n does not count the same everywhere, {told}, and these do not belong in one table: "
             "fit all heads with tedm-fit --images, or all with --groups"
         )
 

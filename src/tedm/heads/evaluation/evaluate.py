@@ -77,7 +77,7 @@ def evaluate(
                 records.append(
                     Record(
                         method=methods[key] + cleaned,
-                        n=len(head.provenance.images),
+                        n=head.provenance.n,
                         seed=head.provenance.seed,
                         domain=labels.domains[at],
                         split=labels.splits[at],
@@ -87,6 +87,7 @@ def evaluate(
                         labels_used=head.provenance.labels_used,
                         resolution="feature",
                         class_name=class_names[index],
+                        n_counts=head.provenance.n_counts,
                         **{metric: float(values[index]) for metric, values in measures.items()},
                     )
                 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from tedm.errors import TedmError, raise_listed
 from tedm.files import table_text, write_table
 from tedm.foreign import require_plain
+from tedm.heads.data.subsets import N_COUNTS, NCounts
 from tedm.text import from_entry, listed
 
 
@@ -49,8 +50,8 @@ class Record:
         That of `nsd`, in mm; NaN where it was not measured.
     class_name : str
         What people call the class; empty where nothing is said of it.
-    n_counts : str
-        What `n` is a number of: "images", or "groups" (patients).
+    n_counts : {"images", "groups"}
+        What `n` is a number of: images, or groups (patients).
     """
 
     method: str
@@ -71,7 +72,7 @@ class Record:
     nsd: float = nan
     tolerance: float = nan
     class_name: str = ""
-    n_counts: str = "images"
+    n_counts: NCounts = "images"
 
     def __post_init__(self) -> None:
         """Take one NaN for all, so that records that lack the same scores are equal."""
@@ -87,9 +88,8 @@ REQUIRED = tuple(field.name for field in fields(Record) if field.default is MISS
 # What is scored once: a head on a class of an image.
 SCORED = ("method", "n", "n_counts", "seed", "domain", "split", "image", "class_value", "resolution")
 COUNTS, PARTS, MILLIMETRES = ("n", "labels_used"), ("dice", "precision", "recall", "iou", "nsd"), ("hd95", "tolerance")
-# What a training size can be a number of, and how people are told.
-N_COUNTS = {"images": "images", "groups": "groups (patients)"}
-_READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float}  # annotations are strings here
+# Annotations are strings here.
+_READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float, "NCounts": str}
 
 
 def records_csv(records: Iterable[Record]) -> str:

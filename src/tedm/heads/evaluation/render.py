@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass, fields
 from math import isnan
 
 from tedm.files import table_text
+from tedm.heads.data.subsets import N_COUNTS
 from tedm.heads.evaluation.cells import Cell, Cells
-from tedm.heads.evaluation.records import N_COUNTS
 from tedm.heads.metrics.measures import BY_SURFACE, SCALES, Scale
 from tedm.heads.metrics.summary import CONVENTIONS, EmptyTruth
 from tedm.text import columns, counted, listed, natural
