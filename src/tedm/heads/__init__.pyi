@@ -22,6 +22,7 @@ from .data.subsets import first_groups as first_groups
 from .data.subsets import first_images as first_images
 from .estimator.head import EstimatorHead as EstimatorHead
 from .evaluation.cells import Cell as Cell
+from .evaluation.comparison import class_names as class_names
 from .evaluation.comparison import foreground_values as foreground_values
 from .evaluation.comparison import is_measured as is_measured
 from .evaluation.comparison import require_measured_at as require_measured_at
@@ -63,6 +64,8 @@ from .metrics.measures import Metric as Metric
 from .metrics.measures import measure as measure
 from .metrics.reliability import Reliability as Reliability
 from .metrics.scores import score as score
+from .metrics.significance import CORRECTIONS as CORRECTIONS
+from .metrics.significance import Correction as Correction
 from .metrics.summary import CONVENTIONS as CONVENTIONS
 from .metrics.summary import LEAVE_OUT as LEAVE_OUT
 from .metrics.summary import EmptyTruth as EmptyTruth

@@ -12,6 +12,7 @@ from tedm.heads import (
     HERE,
     LEAVE_OUT,
     Cleaning,
+    Correction,
     EmptyTruth,
     HeadReliability,
     Metric,
@@ -70,6 +71,8 @@ def evaluate_heads(
     by_domain: bool = True,
     metric: Metric = "dice",
     empty: EmptyTruth = LEAVE_OUT,
+    by_class: bool = False,
+    correction: Correction = "holm",
     rule: VotingRule | None = None,
     timesteps: Sequence[int] | None = None,
     cleaning: Cleaning | None = None,
@@ -92,7 +95,7 @@ def evaluate_heads(
         See `tedm.heads.evaluate`.
     by_domain : bool
         Whether the table has a part for each domain, or one for all images together.
-    metric, empty
+    metric, empty, by_class, correction
         See `tedm.heads.summarise`.
     command : str
         What the folder says of how it was made.
@@ -144,7 +147,7 @@ def evaluate_heads(
             records = [replace(record, domain="all") for record in records]
         if records_file is not None:
             write_records(records, records_file)
-        table = summarise(records, metric=metric, empty=empty)
+        table = summarise(records, metric=metric, empty=empty, by_class=by_class, correction=correction)
         if folder is not None:
             write_evaluation(
                 folder,

@@ -7,6 +7,7 @@ from math import nan
 
 from tedm.heads.data.subsets import NCounts
 from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.significance import Correction
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth
 
 
@@ -19,7 +20,7 @@ class Cell:
     `images` counts those that are averaged, `groups` their groups, and `left_out` the others: of these, `unmatched` have no
     score of some method that is compared. `without_class` counts images whose truth shows no foreground class; the convention
     for empty truths decides whether they are averaged. `p_value` is that of the test against the best method, corrected for the
-    number of methods compared in this domain and n; NaN for the best itself. Of `classes` pairs of an image and a class,
+    number of comparisons, `family`; NaN for the best itself. Of `classes` pairs of an image and a class,
     `absent` do not show the class; `missed` is how often nothing was predicted of one that is shown.
     """
 
@@ -41,6 +42,14 @@ class Cell:
     absent: int = 0
     classes: int = 0
     missed: int = 0
+    family: int = 0
+    class_value: int | None = None
+    class_name: str = ""
+
+    @property
+    def part(self) -> tuple[str, int | None]:
+        """The part of the table that it stands in: its domain, and its class where the table is by class."""
+        return self.domain, self.class_value
 
     @property
     def marked(self) -> bool:
@@ -69,6 +78,13 @@ class Cells:
         What training sizes are numbers of.
     tolerance : float
         Of the normalised surface distance, in mm; NaN for other metrics.
+    class_names : tuple of str
+        What the averaged classes are called; empty text where nothing is said of one.
+    by_class : bool
+        Whether each class has cells of its own.
+    correction : {"holm", "bonferroni"}
+        For the number of comparisons with the best: the methods of a domain and n, of all classes together where the table is
+        by class.
     """
 
     cells: tuple[Cell, ...]
@@ -79,3 +95,6 @@ class Cells:
     empty: EmptyTruth = LEAVE_OUT
     n_counts: NCounts = "images"
     tolerance: float = nan
+    class_names: tuple[str, ...] = ()
+    by_class: bool = False
+    correction: Correction = "holm"

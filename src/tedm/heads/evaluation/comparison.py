@@ -18,7 +18,7 @@ from tedm.heads.data.subsets import N_COUNTS, NCounts
 from tedm.heads.evaluation.records import Record
 from tedm.heads.metrics.measures import BY_SURFACE, METRICS, SCALES, Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, by_convention, mean_of_present, require_convention
-from tedm.text import listed, shown
+from tedm.text import called, listed, shown
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,26 @@ def foreground_values(records: Sequence[Record]) -> tuple[int, ...]:
     """Return the class values that are averaged: all but the smallest, which is the background where there are several."""
     classes = sorted({record.class_value for record in records})
     return tuple(classes[1:] or classes)
+
+
+def class_names(records: Iterable[Record]) -> dict[int, str]:
+    """Return what each class value is called, as far as records say.
+
+    Raises
+    ------
+    TedmError
+        If a value has two names.
+    """
+    names: dict[int, str] = {}
+    for record in records:
+        name = names.setdefault(record.class_value, record.class_name) or record.class_name
+        if record.class_name not in ("", name):
+            raise TedmError(
+                f"class {record.class_value} is called {shown(name)} in some scores and {shown(record.class_name)} in those of "
+                f"{shown(record.method)}; they do not belong in one table: evaluate all with the same class names"
+            )
+        names[record.class_value] = name
+    return names
 
 
 def comparisons(records: Sequence[Record], *, metric: Metric = "dice", empty: EmptyTruth = LEAVE_OUT) -> list[Comparison]:
@@ -243,15 +263,21 @@ def _require_same_images(where: str, methods: Mapping[str, Sequence[Record]]) ->
         (image, value), times = counts.most_common(1)[0]
         if times > 1:
             raise TedmError(
-                f"{where}: {method} (seed {seed}) has {times} scores for image {image}, class {value}; keep one of them"
+                f"{where}: {method} (seed {seed}) has {times} scores for image {image}, {_called(methods, value)}; "
+                "keep one of them"
             )
         missing = sorted(everything - set(counts))
         if missing:
             raise TedmError(
                 f"cannot compare the methods of {where}: they were not scored on the same images\n"
                 f"  {method} (seed {seed}) lacks {len(missing)} of {len(everything)} scores, first image {missing[0][0]}, "
-                f"class {missing[0][1]}\nEvaluate all methods and seeds on the same images, or leave {method} out."
+                f"{_called(methods, missing[0][1])}\nEvaluate all methods and seeds on the same images, or leave {method} out."
             )
+
+
+def _called(methods: Mapping[str, Sequence[Record]], value: int) -> str:
+    every = (record for records in methods.values() for record in records)
+    return called(value, next((record.class_name for record in every if record.class_value == value), ""))
 
 
 def _require_same_truths(
@@ -273,8 +299,8 @@ def _require_same_truths(
             pair = [f"{reference} (seed {seeds[0][0]})", f"{method} (seed {seeds[1][row]})"]
             without, shown = pair if absent[image, value] else pair[::-1]
             raise TedmError(
-                f"cannot compare the methods of {where}: the truth of image {images[image]} shows class {foreground[value]} in "
-                f"the scores of {shown} and not in those of {without}, so they were scored against different masks; evaluate "
+                f"cannot compare the methods of {where}: the truth of image {images[image]} shows "
+                f"{_called(methods, foreground[value])} in the scores of {shown} and not in those of {without}, so they were scored against different masks; evaluate "
                 "both again on the same labels"
             )
     return absent

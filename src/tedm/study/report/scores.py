@@ -38,6 +38,8 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
             raise
         folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
         raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
+    classes = summarise(records, empty=empty, by_class=True) if len(table.class_values) > 1 else None
+    by_class = [] if classes is None else classes.grids()
     intervals, scores = mean_intervals(records, empty=empty), image_scores(records, empty=empty)
     sizes = f"training {N_COUNTS[table.n_counts]}"
     grids = {metric: {grid.domain: grid for grid in other.grids()} for metric, other in further.items()}
@@ -46,9 +48,12 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
         cells = [cell for cell in table.cells if cell.domain == grid.domain]
         pictures = [*_curves(cells, intervals, sizes), _boxes(cells, scores)]
         closed = [_sheet(grids[metric][grid.domain]) for metric in further]
+        closed += [_sheet(each) for each in by_class if each.domain == grid.domain]
         even = len(grid.titles) <= 5 and len(pictures) % 2 == 1  # narrow, and no place stays empty
         domains.append(Section(named(grid.domain), sheets=[_sheet(grid)], beside=even, pictures=pictures, closed=closed))
-    table_notes = dict.fromkeys(note for each in (table, *further.values()) for note in each.notes("bold"))
+    table_notes = dict.fromkeys(
+        note for each in (table, *further.values(), *([classes] if classes else [])) for note in each.notes("bold")
+    )
     notes = [note[0].upper() + note[1:] + "." for note in (*table_notes, INTERVALS)]
     words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
     words.append(f"Each row is a method, each column a number of {sizes} (n). How to read the numbers:")
