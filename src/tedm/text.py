@@ -97,6 +97,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def called(value: int, name: str = "") -> str:
+    """Write a class as people know it: by its name, by its value in masks where it has none.
+
+    Examples
+    --------
+    >>> called(17, "left hippocampus"), called(255)
+    ('left hippocampus', 'class 255')
+    """
+    return name or f"class {value}"
+
+
 def gigabytes(nbytes: float) -> str:
     """Write a number of bytes in powers of ten, as on a disk's label.
 

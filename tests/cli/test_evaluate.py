@@ -36,3 +36,16 @@ def test_a_table_is_printed_and_written(extracted, fitted, tmp_path):
     for ending in ("md", "tex", "txt"):
         run("evaluate", extracted, fitted, "--by", "none", "--timesteps", 1, "--out", tmp_path / f"t.{ending}")
         assert "all" in (tmp_path / f"t.{ending}").read_text()
+
+
+def test_a_table_by_class_is_printed_with_its_correction(extracted, fitted, tmp_path):
+    run("fit", extracted, tmp_path / "probe", "--method", "timestep:1", "--images", 4)
+    options = ["--by-class", "--correction", "bonferroni", "--out", tmp_path / "t.csv"]
+    said = run("evaluate", extracted, fitted, tmp_path / "probe", *options).output
+    assert "here, class 255: Dice × 100" in said
+    assert "Bonferroni-corrected over the 1 comparison of" in said
+    rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
+    assert {(row["class_value"], row["correction"], row["family"]) for row in rows} == {("255", "bonferroni", "1")}
+    refused = run("evaluate", extracted, fitted, "--metric", "hd95", code=1).output
+    assert "hd95 is a measure of volumes" in refused
+    assert len(refused.strip().splitlines()) == 1

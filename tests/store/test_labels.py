@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tedm.errors import TedmError
@@ -49,3 +51,8 @@ def test_groups_and_positions_are_found_by_name():
     assert [LABELS.index(name) for name in LABELS.names] == [0, 1, 2, 3]
     with pytest.raises(TedmError, match="there is no image z among these 4 images"):
         LABELS.index("z")
+
+
+def test_classes_are_called_by_their_names_or_their_values():
+    assert LABELS.called == ("class 0", "class 255")
+    assert replace(LABELS, class_names=("", "left lung")).called == ("class 0", "left lung")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_one_table_for_all_domains_is_that_of_their_records(evaluated: Path) -> 
     assert apart.reliability == ()
 
 
+def test_heads_of_images_and_of_patients_are_refused_together_before_anything_is_scored(evaluated: Path) -> None:
+    store, one = FeatureStore.open(evaluated / "store"), load_head(evaluated / "timestep1-1")
+    other = replace(one, provenance=replace(one.provenance, groups=1, n_counts="groups"))
+    with pytest.raises(TedmError, match=r"images for one and groups \(patients\) for other|groups .* for other and images"):
+        evaluate_heads(store, {"one": one, "other": other}, progress=_no_stage)
+    done = evaluate_heads(store, {"other": other})
+    assert "n counts groups (patients)" in done.table.to_text()
+    assert {record.n_counts for record in done.records} == {"groups"}
+
+
 def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path: Path) -> None:
     store, heads = FeatureStore.open(evaluated / "store"), {"a": load_head(evaluated / "timestep1-4")}
     (tmp_path / "full").mkdir()
@@ -49,6 +60,10 @@ def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path:
     for place, said in (
         ({"folder": tmp_path / "full"}, "is not empty"),
         ({"calibration_folder": tmp_path / "full"}, "is not empty"),
+        (
+            {"metric": "hd95"},
+            "hd95 is a measure of volumes, .*; images at feature resolution have dice, precision, recall, iou:",
+        ),
         ({"table_file": tmp_path / "t.doc"}, f"must be one of {', '.join(RENDERINGS)}"),
         ({"table_file": tmp_path / "no" / "t.csv"}, "cannot write the table .*No such file or directory; name .* --out"),
         ({"records_file": tmp_path / "full"}, "cannot write the records .*: it is a folder; name another place with --records"),

@@ -11,7 +11,7 @@ from tedm.errors import TedmError
 from tedm.heads import FitReport, HeadOptions, fit, load_head, method_named
 from tedm.store import FeatureStore
 from tedm.study import fit_folder
-from tedm.study.fit import course, fit_remarks, fit_summary
+from tedm.study.fit import course, fit_remarks, fit_summary, training_remarks
 
 
 def test_the_head_in_the_folder_is_the_one_that_fit_gives(extracted: Path, tmp_path: Path) -> None:
@@ -60,6 +60,18 @@ def test_the_summary_is_of_the_fit(fitted: Path) -> None:
     plain = replace(head, name="mine", provenance=replace(head.provenance, report=FitReport()))
     assert fit_summary(plain) == "mine, tedm (mlp, rows share, 2 timesteps) from 4 images"
     assert fit_remarks(plain) == []
+
+
+def test_images_that_are_of_few_patients_are_said_before_the_fit(extracted: Path) -> None:
+    labels = FeatureStore.open(extracted).labels
+    assert training_remarks(labels, images=3) == []  # each of another patient
+    sliced = replace(labels, groups=("ann", "ann", "ann", "bob", *labels.groups[4:]))
+    firsts = {tuple(training_remarks(sliced, images=2, seed=seed)) for seed in range(10)}
+    assert firsts == {(), ("note: 2 images of 1 patient of 2: ann; --groups counts patients",)}
+    assert training_remarks(sliced, images=4) == []  # all that there are
+    assert training_remarks(sliced, images=2, groups=2) == training_remarks(sliced) == []
+    with pytest.raises(TedmError, match="only 4 to choose from"):
+        training_remarks(sliced, images=5)
 
 
 def _no_step(done: int, total: int, loss: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tedm.extract import load_backbone
 from tedm.heads import load_head
 from tedm.store import FeatureStore
 from tedm.study import describe, describe_backbone, description_lines
+from tedm.study.inspect import describe_store
 
 
 def test_each_is_known_by_what_lies_there(extracted: Path, fitted: Path, checkpoint: Path) -> None:
@@ -23,6 +25,14 @@ def test_each_is_known_by_what_lies_there(extracted: Path, fitted: Path, checkpo
     assert backbone == describe_backbone(load_backbone(checkpoint), str(checkpoint))
     for about in (store, head, backbone):
         assert json.loads(json.dumps(about)).keys() == about.keys()
+
+
+def test_a_store_says_what_its_classes_are_called(extracted: Path) -> None:
+    store = FeatureStore.open(extracted)
+    assert "class names" not in describe_store(store)
+    store.labels = replace(store.labels, class_names=("", "left lung"))
+    (line,) = (each for each in description_lines(describe_store(store)) if each.startswith("class names"))
+    assert line.split("  ")[-1].strip() == "class 0, left lung"
 
 
 def test_levels_are_a_table_with_their_bytes(checkpoint: Path) -> None:

@@ -13,7 +13,7 @@ from tedm.errors import TedmError
 from tedm.heads import METRICS
 
 if TYPE_CHECKING:
-    from tedm.heads import EmptyTruth, Metric, VotingRule
+    from tedm.heads import Correction, EmptyTruth, Metric, VotingRule
 
 
 @click.command(cls=Command)
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
     default="dice",
     show_default=True,
     help="What it shows.",
+)
+@click.option("--by-class", is_flag=True, help="A table for each class, in place of the mean over classes.")
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bonferroni"]),
+    default="holm",
+    show_default=True,
+    help="Of the tests, for their number in a domain and n: methods, and with --by-class all classes together.",
 )
 @options.EMPTY_TRUTH
 @options.VOTE
@@ -58,6 +66,8 @@ def main(
     domain: str | None,
     by: str,
     metric: Metric,
+    by_class: bool,
+    correction: Correction,
     empty_truth: EmptyTruth,
     vote: VotingRule | None,
     timesteps: tuple[int, ...] | None,
@@ -96,6 +106,8 @@ def main(
             by_domain=by == "domain",
             metric=metric,
             empty=empty_truth,
+            by_class=by_class,
+            correction=correction,
             rule=vote,
             timesteps=timesteps,
             cleaning=Cleaning(largest, fill_holes, min_area or 0),

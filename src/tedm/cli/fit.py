@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 @click.option("--split", default="train", show_default=True, help="Images to learn from.")
 @options.DOMAIN
 @click.option("--images", type=int, default=None, help="Number of training images, drawn by --seed. Default: all.")
+@click.option(
+    "--groups",
+    type=int,
+    default=None,
+    help="Number of training groups (patients) with all their images, drawn by --seed; with --images, so many images of these, "
+    "in turn. Default: all.",
+)
 @click.option("--pixels-per-image", type=int, default=None, help="Labelled pixels used of each image. Default: all.")
 @click.option(
     "--sampling",
@@ -93,6 +100,7 @@ def main(
     split: str,
     domain: str | None,
     images: int | None,
+    groups: int | None,
     pixels_per_image: int | None,
     sampling: Sampling,
     class_weight: ClassWeight,
@@ -119,7 +127,7 @@ def main(
     from tedm.heads import HeadOptions, connect, method_named
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
-    from tedm.study.fit import fit_remarks, fit_summary
+    from tedm.study.fit import fit_remarks, fit_summary, training_remarks
 
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote)
@@ -134,6 +142,8 @@ def main(
         patience=patience,
         class_weight=class_weight,
     )
+    for remark in training_remarks(features.labels, split=split, domain=domain, images=images, groups=groups, seed=seed):
+        say(remark)
     with connect(scheduler) as workers, progress("fitting") as show:
         fitted = fit_folder(
             head,
@@ -144,6 +154,7 @@ def main(
             split=split,
             domain=domain,
             images=images,
+            groups=groups,
             pixels_per_image=pixels_per_image,
             sampling=sampling,
             params=params,

@@ -22,6 +22,8 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from tedm.text import called
+
 # Okabe-Ito without black, those first that stand out on grey images.
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")
 PANEL, GAP, CAPTION, HEAD, LINE = 1.75, 0.08, 0.2, 0.26, 0.22  # inches
@@ -97,7 +99,7 @@ def legend_entries(class_values: Sequence[int | str], ignored: bool, predicted: 
     """One entry a foreground class, then those that the panels need."""
     entries: list[Artist] = []
     for index, value in enumerate(class_values[1:], start=1):
-        label = value if isinstance(value, str) else f"class {value}"
+        label = value if isinstance(value, str) else called(value)
         entries.append(Patch(facecolor=to_rgba(colour_of(index), 0.4), edgecolor=colour_of(index), linewidth=1.4, label=label))
     if predicted and entries:
         on_grey = [withStroke(linewidth=7, foreground="0.45")]  # white alone would not show on paper

@@ -29,6 +29,7 @@ def size_figure(
     curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
     *,
     ylabel: str = "Dice × 100",
+    xlabel: str = "training images",
     limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw the mean score of each method over the number of training images.
@@ -38,8 +39,8 @@ def size_figure(
     curves : mapping of str to sequence of (int, float, float, float)
         (n, mean, low, high) of each method, at most `MOST_METHODS`; intervals are drawn as bars. Points without a mean
         (NaN) are left out. Sizes are spaced equally, and methods stand beside each other at each.
-    ylabel : str
-        What the scores are.
+    ylabel, xlabel : str
+        What the scores are, and what n counts.
     limits : tuple of (float, float), optional
         Of the vertical axis, so that several figures can be compared.
 
@@ -72,7 +73,7 @@ def size_figure(
             axes.plot(at, mean, **style, markersize=5, linewidth=1.5)  # type: ignore[arg-type]
     axes.set_xticks(range(len(sizes)), [str(n) for n in sizes])
     axes.set_xlim(-0.5, max(len(sizes), 1) - 0.5)
-    axes.set(xlabel="training images", ylabel=ylabel)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
     if limits is not None:
         axes.set_ylim(limits)
     axes.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tedm.errors import TedmError
 from tedm.store.volumes.volume import NO_SLICE, Slice, Volume
-from tedm.text import shown
+from tedm.text import called, shown
 
 IGNORE = 255
 SPLITS = ("train", "val", "test")
@@ -57,6 +57,12 @@ class Labels:
     class_colours: tuple[str, ...] = ()
     volumes: tuple[Volume, ...] = ()
     slices: tuple[Slice, ...] = ()
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What people are told of each class: its name, "class 255" where it has none."""
+        names = self.class_names or ("",) * len(self.classes)
+        return tuple(called(value, name) for value, name in zip(self.classes, names, strict=True))
 
     def __len__(self) -> int:
         return len(self.names)

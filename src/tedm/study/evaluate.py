@@ -12,6 +12,7 @@ from tedm.heads import (
     HERE,
     LEAVE_OUT,
     Cleaning,
+    Correction,
     EmptyTruth,
     HeadReliability,
     Metric,
@@ -22,6 +23,8 @@ from tedm.heads import (
     Workers,
     evaluate,
     reliability,
+    require_measured_at,
+    require_one_count,
     summarise,
     write_records,
 )
@@ -68,6 +71,8 @@ def evaluate_heads(
     by_domain: bool = True,
     metric: Metric = "dice",
     empty: EmptyTruth = LEAVE_OUT,
+    by_class: bool = False,
+    correction: Correction = "holm",
     rule: VotingRule | None = None,
     timesteps: Sequence[int] | None = None,
     cleaning: Cleaning | None = None,
@@ -90,7 +95,7 @@ def evaluate_heads(
         See `tedm.heads.evaluate`.
     by_domain : bool
         Whether the table has a part for each domain, or one for all images together.
-    metric, empty
+    metric, empty, by_class, correction
         See `tedm.heads.summarise`.
     command : str
         What the folder says of how it was made.
@@ -114,6 +119,8 @@ def evaluate_heads(
     TedmError
         As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
     """
+    require_measured_at("feature", metric)
+    require_one_count((key, head.provenance.n_counts) for key, head in heads.items())
     if table_file is not None and table_file.suffix not in RENDERINGS:
         raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
     _require_apart({"--out": table_file, "--records": records_file, "--folder": folder, "--calibration": calibration_folder})
@@ -140,7 +147,7 @@ def evaluate_heads(
             records = [replace(record, domain="all") for record in records]
         if records_file is not None:
             write_records(records, records_file)
-        table = summarise(records, metric=metric, empty=empty)
+        table = summarise(records, metric=metric, empty=empty, by_class=by_class, correction=correction)
         if folder is not None:
             write_evaluation(
                 folder,

@@ -6,13 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tedm.files import beside, reserved
-from tedm.heads import HERE, HeadOptions, Method, Progress, Sampling, Segmenter, Workers, fit, save_head
+from tedm.heads import (
+    HERE,
+    HeadOptions,
+    Method,
+    Progress,
+    Sampling,
+    Segmenter,
+    Workers,
+    fit,
+    save_head,
+    training_subset,
+)
 from tedm.jsons import JsonValue
-from tedm.store import Features
-from tedm.text import counted
+from tedm.store import Features, Labels
+from tedm.store.splits import images_to_learn_from
+from tedm.text import counted, listed
 
 NO_OPTIONS = HeadOptions()
 REMEDY = "name another folder"
+MOST = 6  # groups that are named
 
 
 def fit_folder(
@@ -25,6 +38,7 @@ def fit_folder(
     split: str | None = "train",
     domain: str | None = None,
     images: int | None = None,
+    groups: int | None = None,
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     params: Mapping[str, JsonValue] | None = None,
@@ -41,7 +55,8 @@ def fit_folder(
     ----------
     folder : Path
         Not there yet, or empty. The state of a fit under way is a file beside it, which is deleted in the end.
-    features, method, name, split, domain, images, pixels_per_image, sampling, params, calibrate, seed, device, memory, workers
+    features, method, name, split, domain, images, groups, pixels_per_image, sampling, params, calibrate, seed, device
+    memory, workers
         See `tedm.heads.fit`.
     options : HeadOptions
         What is asked of the head.
@@ -65,6 +80,7 @@ def fit_folder(
             split=split,
             domain=domain,
             images=images,
+            groups=groups,
             pixels_per_image=pixels_per_image,
             sampling=sampling,
             iterations=options.iterations,
@@ -96,10 +112,51 @@ def fit_summary(head: Segmenter) -> str:
     called = head.label if head.label == method.name else f"{head.label}, {method.name}"
     iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
     loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
+    groups = "" if head.provenance.groups is None else f" of {counted(head.provenance.groups, 'group')}"
     return (
         f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
-        f"{counted(len(head.provenance.images), 'image')}{iterations}{loss}"
+        f"{counted(len(head.provenance.images), 'image')}{groups}{iterations}{loss}"
     )
+
+
+def training_remarks(
+    labels: Labels,
+    *,
+    split: str | None = "train",
+    domain: str | None = None,
+    images: int | None = None,
+    groups: int | None = None,
+    seed: int = 0,
+) -> list[str]:
+    """Return what whoever asks for a number of images should know before the fit: that they are of fewer groups than can be.
+
+    Parameters
+    ----------
+    labels : Labels
+    split, domain, images, groups, seed
+        See `tedm.heads.fit`.
+
+    Returns
+    -------
+    list of str
+        Empty where groups were asked for, or as many groups as there are or as there are images give them.
+
+    Raises
+    ------
+    TedmError
+        As `tedm.heads.fit` does, if there are not so many images.
+    """
+    if images is None or groups is not None:
+        return []
+    candidates = images_to_learn_from(labels, split=split, domain=domain)
+    taken = training_subset(labels, candidates, images=images, groups=None, seed=seed)
+    of = dict(zip(candidates, labels.group_of(candidates), strict=True))
+    there = {of[name] or name for name in candidates}
+    mine = list(dict.fromkeys(of[name] or name for name in taken))
+    if len(mine) >= min(images, len(there)):
+        return []
+    patients = f"{counted(len(mine), 'patient')} of {len(there)}: {listed(mine, most=MOST)}"
+    return [f"note: {counted(images, 'image')} of {patients}; --groups counts patients"]
 
 
 def fit_remarks(head: Segmenter) -> list[str]:

@@ -105,6 +105,7 @@ def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
         "whole": f"{len(store.labels) - len(missing)} of {len(store.labels)}",
         "missing": f"{len(missing)} of {len(store.labels)}" + (f", the first: {missing[0]}" if missing else ""),
         "classes": list(store.labels.classes),
+        **({"class names": list(store.labels.called)} if store.labels.class_names else {}),
         "bytes": sum(files.values()),
         "files": len(files),
         **{f"bytes of {array}": size for array, size in sizes.items() if array in known},

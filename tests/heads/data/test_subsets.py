@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tedm.errors import TedmError
-from tedm.heads.data.subsets import first_images
+from tedm.heads.data.subsets import first_groups, first_images
 
 NAMES = [f"p{patient}_s{index}" for patient in range(5) for index in range(3)]
 GROUPS = [f"p{patient}" for patient in range(5) for _ in range(3)]
@@ -81,3 +81,54 @@ def test_a_name_that_comes_twice_is_refused() -> None:
 def test_each_image_needs_a_group() -> None:
     with pytest.raises(TedmError, match="3 names and 2 groups"):
         first_images(["a", "b", "c"], ["x", "y"], 1, 0)
+
+
+grouped = cohorts.filter(lambda cohort: any(group for _, group in cohort))
+
+
+@given(grouped, seeds, st.data())
+def test_subsets_of_groups_are_whole_and_nested_and_those_of_the_same_permutation(cohort: Any, seed: Any, data: Any) -> None:
+    names, groups = zip(*cohort, strict=True)
+    of = {name: group or f"alone {name}" for name, group in cohort}
+    larger = data.draw(st.integers(1, len(set(of.values()))))
+    smaller = data.draw(st.integers(1, larger))
+    chosen = first_groups(names, groups, larger, seed)
+    assert len({of[name] for name in chosen}) == larger
+    assert sorted(chosen) == sorted(name for name in names if of[name] in {of[each] for each in chosen})
+    assert chosen == first_images(names, groups, len(chosen), seed)
+    few = first_groups(names, groups, smaller, seed)
+    assert few == chosen[: len(few)]
+
+
+@given(grouped, seeds, st.data())
+def test_images_of_some_groups_come_in_turn_and_are_nested(cohort: Any, seed: Any, data: Any) -> None:
+    names, groups = zip(*cohort, strict=True)
+    of = {name: group or f"alone {name}" for name, group in cohort}
+    n = data.draw(st.integers(1, len(set(of.values()))))
+    every = first_groups(names, groups, n, seed)
+    images = data.draw(st.integers(1, len(every)))
+    chosen = first_groups(names, groups, n, seed, images=images)
+    assert len(set(chosen)) == images
+    assert set(chosen) <= set(every)
+    assert len({of[name] for name in chosen}) == min(images, n)
+    assert chosen == first_groups(names, groups, n, seed, images=len(every))[:images]
+
+
+def test_the_permutation_of_groups_is_pinned() -> None:
+    assert first_groups(NAMES, GROUPS, 2, seed=7) == ["p4_s2", "p4_s0", "p4_s1", "p0_s0", "p0_s1", "p0_s2"]
+    assert first_groups(NAMES, GROUPS, 2, seed=7, images=3) == ["p4_s2", "p0_s0", "p4_s0"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "n", "images", "message"),
+    [
+        (GROUPS, 6, None, "there are only 5 to choose from; ask for at most 5"),
+        (GROUPS, 0, None, "cannot train on 0 groups: ask for at least 1"),
+        (GROUPS, 2, 7, "cannot train on 7 images of 2 groups: these have 6; ask for 1 to 6"),
+        (GROUPS, 2, 0, "cannot train on 0 images of 2 groups"),
+        ([""] * 15, 2, None, "none of these 15 images has one; give patients in the manifest's column group or patient"),
+    ],
+)
+def test_groups_that_are_not_there_are_refused(groups: Any, n: int, images: Any, message: str) -> None:
+    with pytest.raises(TedmError, match=message):
+        first_groups(NAMES, groups, n, 0, images=images)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +24,15 @@ def test_a_record_has_every_measure_of_the_predicted_mask(voters):
         np.testing.assert_array_equal([getattr(record, name) for name in METRICS], [measures[name][index] for name in METRICS])
         assert (record.n, record.labels_used) == (len(head.provenance.images), head.provenance.labels_used)
         assert (record.domain, record.split) == ({"f": "here", "g": "there"}[record.image], "test")
+
+
+def test_a_record_says_what_its_class_is_called(voters):
+    store, head = voters
+    named = copy(store)
+    named.labels = replace(store.labels, class_names=("background", "left lung"))
+    called = {record.class_value: record.class_name for record in evaluate(named, {"mine": head})}
+    assert called == {0: "background", 255: "left lung"}
+    assert {record.class_name for record in evaluate(store, {"mine": head})} == {""}
 
 
 def test_a_cleaned_mask_is_scored_as_a_method_of_its_own(voters):

@@ -73,3 +73,10 @@ def test_the_order_of_records_changes_nothing_and_none_is_no_error() -> None:
     assert mean_intervals(rows) == mean_intervals([rows[k] for k in RNG.permutation(len(rows))])
     assert mean_intervals([]) == {}
     assert np.isnan(mean_intervals([record(dice=math.nan)])[KEY]).all()
+
+
+def test_distances_stay_millimetres():
+    about = ("tedm", 1, 0, "in", "test")
+    rows = [Record(*about, i, i, 1, 0.5, 0.5, 0.5, 0.5, 1, "volume", hd95=mm) for i, mm in (("a", 2.0), ("b", 4.5))]
+    assert image_scores(rows, metric="hd95") == {("in", 1, "tedm"): {"a": 2.0, "b": 4.5}}
+    assert mean_intervals(rows, metric="hd95") == {("in", 1, "tedm"): (2.0, 4.5)}

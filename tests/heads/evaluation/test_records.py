@@ -30,6 +30,21 @@ def test_records_come_back_with_every_digit(tmp_path: Any) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
 
+def test_distances_and_names_of_classes_come_back_and_a_table_of_before_lacks_them(tmp_path: Any) -> None:
+    path = tmp_path / "scores.csv"
+    row = record(hd95=3.25, nsd=0.875, tolerance=1.0, class_name="left hippocampus", n_counts="groups")
+    write_records([row, record(image="b")], path)
+    assert read_records(path) == [row, record(image="b")]
+    lines = [line.rsplit(",", 5)[0] for line in path.read_text().splitlines()]  # as versions before volumes wrote it
+    assert lines[0].endswith(",resolution")
+    path.write_text("\n".join(lines))
+    assert read_records(path) == [record(), record(image="b")]
+
+
+def test_records_that_lack_the_same_scores_are_equal() -> None:
+    assert record(dice=float("nan")) == record(dice=float("nan"))
+
+
 def test_a_failed_write_leaves_the_old_records(tmp_path: Any) -> None:
     write_records([record()], tmp_path / "scores.csv")
 
@@ -71,6 +86,11 @@ def test_names_that_are_no_utf_8_come_back(tmp_path: Any) -> None:
         ("iou", "inf", "iou should be from 0 to 1"),
         ("recall", "-0.1", "recall should be from 0 to 1"),
         ("precision", "", "precision should be float"),
+        ("nsd", "1.01", "nsd should be from 0 to 1"),
+        ("hd95", "-0.5", "hd95 should be a number of mm of at least 0, or nan, got -0.5"),
+        ("hd95", "inf", "hd95 should be a number of mm of at least 0, or nan, got inf"),
+        ("tolerance", "-1", "tolerance should be a number of mm"),
+        ("n_counts", "slices", "n_counts should be images or groups, got 'slices'"),
         ("n", "-1", "should not be below 0"),
         ("labels_used", "-4", "should not be below 0"),
         ("seed", "1.0", "seed should be int"),

@@ -158,6 +158,150 @@ def test_scores_that_cannot_be_compared_are_refused(rows: list[Record], message:
         summarise(rows)
 
 
+def distances(method: str, values: list[float], **changes: Any) -> list[Record]:
+    about: dict[str, Any] = {"nsd": 0.9, "tolerance": 1.0, "resolution": "volume"} | changes
+    return [record(method, f"i{at:02}", hd95=value, **about) for at, value in enumerate(values)]
+
+
+def test_by_a_distance_the_smallest_is_best_and_it_is_told_in_mm() -> None:
+    near = [1.0 + at / 100 for at in range(12)]
+    rows = distances("far", [value + 3.125 for value in near]) + distances("near", near)
+    table = summarise(rows, metric="hd95")
+    assert cell(table, "near").best
+    assert cell(table, "near").mean == pytest.approx(np.mean(near))
+    assert not cell(table, "far").marked
+    text = table.to_text()
+    assert "shenzhen: HD95 in mm (smaller is better), mean ± standard deviation over 12 volumes" in text
+    assert "4.18 ± 0.04" in text
+    assert "1.05 ± 0.04 *" in text
+    assert "HD95 where nothing was predicted of a class that the truth shows is the diagonal of the volume" in text
+    assert "image" not in text
+    assert "NSD at 1 mm × 100" in summarise(rows, metric="nsd").to_text()
+    assert summarise(rows, metric="nsd").cells[0].mean == pytest.approx(90)
+
+
+def test_a_distance_that_no_surface_has_is_counted_where_it_was_missed() -> None:
+    nan = math.nan
+    missed = record(image="b", dice=0.0, precision=nan, hd95=373.1, resolution="volume")
+    extra = record(image="c", dice=0.0, recall=nan, hd95=373.1, resolution="volume")
+    nothing = record(image="d", dice=nan, hd95=nan, resolution="volume")
+    rows = [record(hd95=2.0, resolution="volume"), missed, extra, nothing]
+    left_out = summarise(rows, metric="hd95")
+    assert left_out.cells[0].mean == pytest.approx((2 + 373.1) / 2)
+    assert (left_out.cells[0].images, left_out.cells[0].without_class, left_out.cells[0].missed) == (2, 2, 1)
+    assert "is the diagonal of the volume (1 by tedm)" in left_out.to_text()
+    counted = summarise(rows, metric="hd95", empty="count")
+    assert counted.cells[0].mean == pytest.approx((2 + 373.1 + 373.1 + 0) / 4)
+    assert "count 0 mm where nothing is predicted, the diagonal otherwise" in counted.to_text()
+    assert "counts 0 mm where nothing of it was predicted and the diagonal otherwise (empty truth: count)" in counted.to_text()
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric", "message"),
+    [
+        ([record()], "hd95", r"1 of 1 scores have no hd95 \(first tedm, image a\): HD95 needs volumes with a spacing"),
+        (distances("a", [1.0, 2.0]) + distances("b", [1.0, math.nan]), "hd95", r"1 of 4 .* no hd95 \(first b, image i01"),
+        (distances("a", [1.0]) + distances("b", [1.0], nsd=math.nan), "nsd", "1 of 2 scores have no nsd"),
+        (distances("a", [1.0]) + distances("b", [1.0], tolerance=2.0), "nsd", r"several tolerances \(1 mm, 2 mm\)"),
+        (
+            distances("a", [1.0]) + distances("b", [1.0], n_counts="groups"),
+            "dice",
+            r"groups \(patients\) for b and images for a, .* one table: fit all heads with tedm-fit --images",
+        ),
+    ],
+)
+def test_scores_that_were_not_measured_alike_are_refused_in_one_line(rows: list[Record], metric: Any, message: str) -> None:
+    with pytest.raises(TedmError, match=message) as refused:
+        summarise(rows, metric=metric)
+    assert "\n" not in str(refused.value)
+
+
+def named(images: int = 8, **shifts: float) -> list[Record]:
+    """Three classes, of which the last is in the first six images alone; the background is called, too."""
+    names, rng, rows = {0: "background", 3: "left putamen", 7: "right putamen"}, np.random.default_rng(4), []
+    for image, value in np.ndindex(images, 3):
+        value = (0, 3, 7)[value]
+        absent, base = value == 7 and image >= 6, rng.uniform(0.5, 0.8)
+        for method, shift in shifts.items():
+            dice = math.nan if absent else base + shift * rng.uniform(0.9, 1.1)
+            about = {"class_value": value, "class_name": names[value], "resolution": "volume"}
+            rows.append(record(method, f"i{image}", dice, **about))
+    return rows
+
+
+def test_a_table_by_class_is_that_of_each_class_alone_but_for_the_correction() -> None:
+    rows = named(tedm=0.1, ledm=0.0, ledme=0.05)
+    table = summarise(rows, by_class=True)
+    assert [(c.class_value, c.class_name, c.method) for c in table.cells] == [
+        (value, name, method)
+        for value, name in ((3, "left putamen"), (7, "right putamen"))
+        for method in ("ledm", "ledme", "tedm")
+    ]
+    p_values = {}
+    for value in (3, 7):
+        alone = summarise([row for row in rows if row.class_value == value])
+        for one, other in zip((c for c in table.cells if c.class_value == value), alone.cells, strict=True):
+            same = ("method", "mean", "deviation", "images", "left_out", "without_class", "best")
+            assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+    scores = {
+        (row.class_value, row.method): [
+            each.dice for each in rows if (each.class_value, each.method) == (row.class_value, row.method)
+        ]
+        for row in rows
+        if row.class_value
+    }
+    for value in (3, 7):
+        for method in ("ledm", "ledme"):
+            differences = np.array(scores[value, "tedm"]) - np.array(scores[value, method])
+            p_values[value, method] = float(wilcoxon(differences[~np.isnan(differences)]).pvalue)
+    strict = summarise(rows, by_class=True, correction="bonferroni")
+    for c in strict.cells:
+        assert c.family == 4  # two classes x two methods beside the best
+        if not c.best:
+            assert c.p_value == pytest.approx(min(1, 4 * p_values[c.class_value, c.method]))
+    for c, other in zip(table.cells, strict.cells, strict=True):
+        assert c.best == other.best
+        assert c.best or c.p_value <= other.p_value
+
+
+def test_classes_stand_under_their_names_with_the_images_that_show_them() -> None:
+    rows = named(tedm=0.1, ledm=0.0)
+    table = summarise(rows, by_class=True, correction="bonferroni")
+    for text in (table.to_text(), table.to_markdown(), table.to_latex()):
+        assert "shenzhen, left putamen: Dice × 100" in text.replace(r"$\times$", "×")
+        assert "shenzhen, right putamen" in text
+        assert "6 of 8 volumes (2 do not show it and are left out; the same volumes for every method)" in text
+        assert "Bonferroni-corrected over the 2 comparisons of a domain and n, all classes and methods together" in text
+        assert "background" not in text
+    assert [(grid.domain, grid.class_value) for grid in table.grids()] == [("shenzhen", 3), ("shenzhen", 7)]
+    together = summarise(rows)
+    assert "mean over the classes left putamen, right putamen" in together.to_text()
+    assert "shenzhen: 2 of 16 pairs of volume and class do not show the class" in together.to_text()
+    assert "Holm-corrected, alpha" in together.to_text()
+    assert together.class_names == ("left putamen", "right putamen")
+    unnamed = summarise([replace(row, class_name="") for row in rows], by_class=True).to_text()
+    assert "shenzhen, class 3: " in unnamed
+    assert "by class over the classes 3, 7" in unnamed
+
+
+def test_a_class_of_two_names_and_an_unknown_correction_are_refused() -> None:
+    two = [record(class_name="left lung"), record("ledm", class_name="right lung")]
+    with pytest.raises(TedmError, match="class 1 is called left lung in some scores and right lung in those of ledm"):
+        summarise(two)
+    assert summarise([record(), record("ledm", class_name="lung")]).class_names == ("lung",)
+    with pytest.raises(TedmError, match="no correction 'none'; the corrections are holm, bonferroni"):
+        summarise([record()], correction="none")  # type: ignore[arg-type]
+    twice = [record(class_name="left lung")] * 2
+    with pytest.raises(TedmError, match="has 2 scores for image a, left lung; keep one"):
+        summarise(twice)
+
+
+def test_a_table_says_when_n_counts_patients() -> None:
+    assert "n counts" not in summarise([record()]).to_text()
+    assert "n counts groups (patients)" in summarise([record(n_counts="groups")]).to_text()
+    assert summarise([record(n_counts="groups")]).n_counts == "groups"
+
+
 def test_an_unknown_metric_and_a_strange_alpha_are_refused() -> None:
     with pytest.raises(TedmError, match="the metrics are dice, precision, recall, iou"):
         summarise([record()], metric="accuracy")  # type: ignore[arg-type]

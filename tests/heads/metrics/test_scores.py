@@ -34,6 +34,14 @@ def test_scores_by_hand() -> None:
     assert scores.dice.dtype == np.float64
 
 
+def test_a_volume_scores_as_its_slices_laid_side_by_side() -> None:
+    rng = np.random.default_rng(2)
+    truth, prediction = rng.choice([0, 1, 2, 255], (4, 5, 6)), rng.integers(0, 3, (4, 5, 6))
+    beside = score(np.concatenate(list(truth), axis=1), np.concatenate(list(prediction), axis=1), 3)
+    for name, values in vars(score(truth, prediction, 3)).items():
+        np.testing.assert_array_equal(values, getattr(beside, name))
+
+
 def test_a_class_never_predicted_has_no_precision_and_a_class_never_there_no_recall() -> None:
     scores = score(np.array([[0, 1]]), np.array([[0, 2]]), 3)
     np.testing.assert_array_equal(scores.precision, [1, math.nan, 0])
@@ -43,7 +51,7 @@ def test_a_class_never_predicted_has_no_precision_and_a_class_never_there_no_rec
 
 @st.composite
 def pairs(draw: Any) -> Any:
-    shape = draw(array_shapes(min_dims=2, max_dims=2, max_side=8))
+    shape = draw(array_shapes(min_dims=2, max_dims=3, max_side=8))
     classes = draw(st.integers(1, 4))
     truth = draw(arrays(np.uint8, shape, elements=st.sampled_from([*range(classes), 255])))
     return truth, draw(arrays(np.uint8, shape, elements=st.integers(0, classes - 1))), classes
@@ -91,8 +99,9 @@ def test_ignore_can_be_another_value() -> None:
 @pytest.mark.parametrize(
     ("truth", "prediction", "classes", "ignore", "message"),
     [
-        (np.zeros((2, 3), int), np.zeros((3, 2), int), 2, 255, r"one shape \(y, x\), got \(2, 3\) and \(3, 2\)"),
+        (np.zeros((2, 3), int), np.zeros((3, 2), int), 2, 255, r"one shape \(y, x\) or \(z, y, x\), got \(2, 3\) and \(3, 2\)"),
         (np.zeros(3, int), np.zeros(3, int), 2, 255, "one shape"),
+        (np.zeros((1, 2, 2, 2), int), np.zeros((1, 2, 2, 2), int), 2, 255, "one shape"),
         (np.array([[0, 7]]), np.array([[0, 1]]), 2, 255, r"the truth holds \[7\]"),
         (np.array([[0, 1]]), np.array([[0, 255]]), 2, 255, r"the prediction holds \[255\]"),
         (np.array([[0, 1]]), np.array([[0.0, 0.7]]), 2, 255, "class indices"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from tedm.heads.metrics.significance import holm, paired_p_value
+from tedm.heads.metrics.significance import bonferroni, corrected, holm, paired_p_value
 
 
 @settings(deadline=None, max_examples=30)
@@ -54,3 +54,11 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_never_weaker_than_bonferroni_and_equal_at_the_smallest(p_values: Any) -> None:
+    smaller, larger = holm(p_values), bonferroni(p_values)
+    assert all(one <= other for one, other in zip(smaller, larger, strict=True))
+    assert min(smaller) == min(larger) == min(1.0, len(p_values) * min(p_values))
+    assert (corrected(p_values, "holm"), corrected(p_values, "bonferroni")) == (smaller, larger)

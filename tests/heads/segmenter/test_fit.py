@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from tedm.errors import TedmError
-from tedm.heads import evaluate, fit, method_named
+from tedm.heads import evaluate, fit, method_named, names_in_records
 from tedm.store import FeatureStore, Registration
 
 TIMESTEPS = (1, 10, 50)
@@ -19,6 +19,28 @@ def test_training_subsets_are_nested_and_recorded(store):
     assert chosen[0] == chosen[2][:1]
     assert chosen[1] == chosen[2][:2]
     assert fit(store, method_named("timestep:1"), images=2, seed=3).provenance.labels_used == 2
+
+
+def test_groups_are_learned_from_with_all_their_images_and_counted_as_such(store, tmp_path):
+    shutil.copytree(store.path, tmp_path / "store")
+    copy = FeatureStore.open(tmp_path / "store")
+    slices = [Registration(f"scan {at}", "train", group, "", (0, 0), None) for at, group in enumerate("aabb")]
+    copy.relabel(slices, copy.labels.classes)
+    probe = method_named("timestep:1")
+    one, both = fit(copy, probe, groups=1, seed=3), fit(copy, probe, groups=2, seed=3)
+    assert set(one.provenance.images) in ({"scan 0", "scan 1"}, {"scan 2", "scan 3"})
+    assert one.provenance.images == both.provenance.images[:2] == fit(copy, probe, images=2, seed=3).provenance.images
+    about = one.provenance
+    assert (about.n, about.n_counts, about.groups, about.labels_used) == (1, "groups", 1, 2)
+    records = evaluate(copy, {"one": one, "both": both})
+    assert {(record.n, record.n_counts, record.labels_used) for record in records} == {(1, "groups", 2), (2, "groups", 4)}
+    in_turn = fit(copy, probe, groups=2, images=2, seed=3)
+    assert (in_turn.provenance.n, in_turn.provenance.n_counts) == (2, "images")
+    assert len({name in ("scan 0", "scan 1") for name in in_turn.provenance.images}) == 2
+    named = names_in_records({"a": in_turn, "b": fit(copy, probe, images=2, seed=3)})
+    assert named == {"a": "timestep:1, training groups 2", "b": "timestep:1"}
+    with pytest.raises(TedmError, match="there are only 2 to choose from"):
+        fit(copy, probe, groups=3)
 
 
 def test_labels_that_stop_a_fit_early_are_counted(store, dataset, tmp_path):

@@ -72,6 +72,46 @@ def test_two_classes_are_filled_as_scipy_does(seed):
     assert np.array_equal(Cleaning(fill_holes=True)(random), ndimage.binary_fill_holes(random))
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(0, 6))
+def test_a_volume_is_cleaned_in_three_dimensions(seed, largest, area):
+    random = np.random.default_rng(seed).choice(2, p=[0.75, 0.25], size=(4, 6, 5)).astype(np.uint8)
+    holes = Cleaning(fill_holes=True)(random)
+    assert np.array_equal(holes, ndimage.binary_fill_holes(random))
+    cleaning = Cleaning(largest=largest, min_area=area)
+    kept = cleaning(random)
+    parts, count = ndimage.label(random, np.ones((3, 3, 3)))
+    sizes = sorted((int((parts == part).sum()) for part in range(1, count + 1)), reverse=True)
+    assert kept.sum() == sum(size for size in sizes[:largest] if size >= area)
+    assert np.array_equal(cleaning(kept), kept)
+
+
+def test_slices_of_one_structure_are_one_component_and_a_tube_is_no_hole():
+    volume = np.zeros((3, 5, 5), np.uint8)
+    volume[0, 1, 1] = volume[1, 2, 2] = volume[2, 3, 3] = 1  # voxels that touch by a corner
+    volume[0, 4, 4] = 1
+    cleaned = Cleaning(largest=1)(volume)
+    assert [int(cleaned[at].sum()) for at in range(3)] == [1, 1, 1]
+    assert cleaned[0, 4, 4] == 0
+    tube = np.zeros((3, 5, 5), np.uint8)
+    tube[:, 1:4, 1:4] = 1
+    tube[:, 2, 2] = 0
+    assert np.array_equal(Cleaning(fill_holes=True)(tube), tube)  # though each slice has a hole
+    assert (Cleaning(fill_holes=True)(tube[0]) != tube[0]).any()
+    tube[0, 2, 2] = tube[2, 2, 2] = 1
+    assert Cleaning(fill_holes=True)(tube)[1, 2, 2] == 1
+
+
+def test_a_slice_and_a_volume_of_one_slice_are_cleaned_alike_but_for_holes():
+    for cleaning in (Cleaning(largest=1), Cleaning(min_area=3)):
+        assert np.array_equal(cleaning(SPECKS[None])[0], cleaning(SPECKS))
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 2, 3, 4)])
+def test_a_mask_of_other_dimensions_is_refused(shape):
+    with pytest.raises(TedmError, match=r"of shape \(y, x\) or \(z, y, x\), got"):
+        Cleaning(largest=1)(np.ones(shape, np.uint8))
+
+
 def test_its_name_and_whether_anything_is_asked_for():
     assert str(Cleaning(2, True, 20)) == "largest=2+fill-holes+min-area=20"
     assert str(Cleaning(min_area=3).enlarged(2.5)) == "min-area=7.5"

@@ -39,6 +39,16 @@ def test_what_was_written_comes_back(provenance: Provenance) -> None:
     assert (written["images"], written["validation_images"]) == (provenance.images, provenance.validation_images)
 
 
+def test_a_training_size_counts_images_unless_groups_were_asked_for() -> None:
+    """And a head that counts images says no more than heads of before, which are read as such."""
+    assert (WHOLE.n, WHOLE.n_counts) == (2, "images")
+    assert {"n_counts", "groups"} & set(WHOLE.to_json()) == set()
+    counted = dataclasses.replace(WHOLE, groups=1, n_counts="groups")
+    assert (counted.n, counted.labels_used) == (1, 3)
+    assert Provenance.from_json(json.loads(json.dumps(counted.to_json()))) == counted
+    assert dataclasses.replace(WHOLE, groups=1).n == 2  # images of so many groups
+
+
 def test_a_name_without_a_fingerprint_is_known_by_name_and_domain(make_store: Callable[..., FeatureStore]) -> None:
     kept = fingerprints(make_store(), ["one", "two"])
     images = {"images": ["one", "two"], "fingerprints": {"images": [dataclasses.asdict(image) for image in kept]}}

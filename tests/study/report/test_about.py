@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tedm.heads import load_head, probe
@@ -41,6 +42,20 @@ def test_records_tell_what_was_scored(evaluated: Path) -> None:
         ("scored on", "there test: 2 images, here test: 1 images"),
         ("mask values", "0, 255, the first of them the background"),
     ]
+
+
+def test_records_tell_what_classes_are_called(evaluated: Path) -> None:
+    records = [
+        replace(one, class_name="lung" if one.class_value else "") for one in read_evaluation(evaluated / "evaluation").records
+    ]
+    assert dict(about_records(records))["mask values"] == "0, 255 (lung), the first of them the background"
+
+
+def test_heads_that_count_patients_say_so(evaluated: Path) -> None:
+    head = load_head(evaluated / "timestep1-4")
+    counted = replace(head, provenance=replace(head.provenance, groups=2, n_counts="groups"))
+    (line,) = about_heads({"a": counted}, {"a": "it"}, None, None)
+    assert line[1].endswith("; n, groups (patients): 2; seed: 0; labels used, val included: 4; images: 4")
 
 
 def test_a_probe_tells_how_many_labels_it_took(evaluated: Path) -> None:

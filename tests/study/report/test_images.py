@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tedm.study import read_evaluation
@@ -20,6 +21,12 @@ def test_each_example_has_its_image_its_truth_and_every_head(evaluated: Path) ->
         dice = [f"{head}: Dice{NO_BREAK}{value:.1f}" for head, value in example.dice.items()]
         assert captions == ["image", "truth", *dice]
     assert section.legend == ["class 0", "class 255"]
+
+
+def test_the_legend_says_what_classes_are_called(evaluated: Path) -> None:
+    evaluation = read_evaluation(evaluated / "evaluation")
+    named = tuple(replace(one, class_name="lung" if one.class_value else "") for one in evaluation.records)
+    assert examples_section(replace(evaluation, records=named), False, "leave-out").legend == ["class 0", "lung"]
 
 
 def test_another_convention_than_the_folders_is_said(evaluated: Path) -> None:

@@ -35,3 +35,28 @@ def test_evaluations_that_cannot_stand_in_one_table_name_their_folders(evaluated
     other = replace(one, result=replace(one.result, path=Path("elsewhere")))
     with pytest.raises(TedmError, match=r"the evaluations .*evaluation, elsewhere cannot be put together"):
         scores_section([one, other], "leave-out")
+
+
+def test_distances_of_volumes_have_their_tables_where_they_were_measured(evaluated: Path) -> None:
+    evaluation = read_evaluation(evaluated / "evaluation")
+    records = tuple(replace(one, resolution="volume", hd95=2.0, nsd=0.5, tolerance=1.0) for one in evaluation.records)
+    section = scores_section([replace(evaluation, records=records)], "leave-out")
+    for domain in section.sections:
+        assert [sheet.caption.split(": ")[1].split(" ×")[0].split(" in")[0] for sheet in domain.closed] == [
+            "Precision",
+            "Recall",
+            "IoU",
+            "HD95",
+            "NSD at 1 mm",
+        ]
+        assert {entry[0] for row in domain.closed[3].rows for entry in row[1:]} <= {"2.00", "2.00 ± 0.00"}
+
+
+def test_each_class_has_its_table_where_there_are_several(evaluated: Path) -> None:
+    evaluation = read_evaluation(evaluated / "evaluation")
+    third = tuple(replace(one, class_value=300, class_name="spleen") for one in evaluation.records if one.class_value == 255)
+    section = scores_section([replace(evaluation, records=(*evaluation.records, *third))], "leave-out")
+    for domain in section.sections:
+        captions = [sheet.caption.split(":")[0] for sheet in domain.closed]
+        assert captions[3:] == [f"{domain.title}, class 255", f"{domain.title}, spleen"]
+    assert any("all classes and methods together" in note for note in section.notes)

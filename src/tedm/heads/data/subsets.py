@@ -3,6 +3,9 @@
 "Trained on n images" is the first n images of one permutation, so that more labels always means the same labels and some more.
 Groups (patients, volumes) are permuted and their images follow one another: a small subset comes from few patients, as it would
 when somebody starts to annotate. The permutation is an order by SHA-256, which no version of any library will ever change.
+
+Where an image is a slice, n images may be one patient's. "Trained on n groups" is all the images of the first n groups of the
+same permutation, and nested as well.
 """
 
 from __future__ import annotations
@@ -10,8 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import zip_longest
+from typing import Literal
 
 from tedm.errors import TedmError
+
+NCounts = Literal["images", "groups"]
+# What a training size is a number of, as people are told.
+N_COUNTS: dict[NCounts, str] = {"images": "images", "groups": "groups (patients)"}
 
 
 def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, seed: int) -> list[str]:
@@ -63,6 +72,62 @@ def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, see
         return group_place, group, _digest("name", seed, name)
 
     return [name for name, _ in sorted(zip(names, groups, strict=True), key=place)][:n]
+
+
+def first_groups(names: Sequence[str], groups: Sequence[str], n: int, seed: int, *, images: int | None = None) -> list[str]:
+    """Choose the images of the first `n` groups of the permutation by `seed`.
+
+    Parameters
+    ----------
+    names, groups, seed
+        See `first_images`, whose permutation it is. An image without a group is a group of its own.
+    n : int
+        Number of groups, 1 <= n <= number of groups.
+    images : int or None
+        Take so many images of these groups only: one of each group in turn, so that all groups are seen as soon as can be.
+        None takes all.
+
+    Returns
+    -------
+    list of str
+        Names in the order of the permutation, group by group; with `images`, in turn.
+
+    Raises
+    ------
+    TedmError
+        As `first_images` does; if no image has a group, or n is below one or above the number of groups.
+
+    Examples
+    --------
+    >>> first_groups(["a1", "a2", "b1", "c1"], ["a", "a", "b", "c"], 2, seed=0)
+    ['c1', 'a2', 'a1']
+    >>> first_groups(["a1", "a2", "b1", "c1"], ["a", "a", "b", "c"], 2, seed=0, images=2)
+    ['c1', 'a2']
+    """
+    ordered = first_images(names, groups, None, seed)
+    if not any(groups):
+        raise TedmError(
+            f"groups cannot be counted: none of these {len(names)} images has one; give patients in the manifest's column "
+            "group or patient (tedm-label adds them to a store), or ask for --images"
+        )
+    members: dict[tuple[str, str], list[str]] = {}
+    group_of = dict(zip(names, groups, strict=True))
+    for name in ordered:
+        group = group_of[name]
+        members.setdefault((group, "" if group else name), []).append(name)
+    if n < 1:
+        raise TedmError(f"cannot train on {n} groups: ask for at least 1")
+    if n > len(members):
+        raise TedmError(
+            f"cannot train on {n} groups: there are only {len(members)} to choose from; ask for at most {len(members)}"
+        )
+    chosen = list(members.values())[:n]
+    if images is None:
+        return [name for group in chosen for name in group]
+    there = sum(map(len, chosen))
+    if not 1 <= images <= there:
+        raise TedmError(f"cannot train on {images} images of {n} groups: these have {there}; ask for 1 to {there}")
+    return [name for turn in zip_longest(*chosen) for name in turn if name is not None][:images]
 
 
 def _digest(kind: str, seed: int, text: str) -> bytes:

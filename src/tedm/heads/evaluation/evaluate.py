@@ -67,6 +67,7 @@ def evaluate(
     names = unseen_images(features, heads, split=split, domain=domain)
     ballots = Ballots.settled(features, heads, rule=rule, timesteps=timesteps, memory=memory, what=what)
     labels = features.labels
+    class_names = labels.class_names or ("",) * len(labels.classes)
     records: list[Record] = []
     for done, (name, scored) in enumerate(workers.over(_measured, ballots, names, cleaning), 1):
         at = labels.index(name)
@@ -76,7 +77,7 @@ def evaluate(
                 records.append(
                     Record(
                         method=methods[key] + cleaned,
-                        n=len(head.provenance.images),
+                        n=head.provenance.n,
                         seed=head.provenance.seed,
                         domain=labels.domains[at],
                         split=labels.splits[at],
@@ -85,6 +86,8 @@ def evaluate(
                         class_value=value,
                         labels_used=head.provenance.labels_used,
                         resolution="feature",
+                        class_name=class_names[index],
+                        n_counts=head.provenance.n_counts,
                         **{metric: float(values[index]) for metric, values in measures.items()},
                     )
                 )

@@ -14,7 +14,7 @@ import numpy as np
 from tedm.heads.evaluation.comparison import Comparison, comparisons
 from tedm.heads.evaluation.records import Record
 from tedm.heads.metrics.bootstrap import interval
-from tedm.heads.metrics.measures import Metric
+from tedm.heads.metrics.measures import SCALES, Metric
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, mean_over_repeats
 from tedm.text import natural
 
@@ -24,7 +24,9 @@ Key = tuple[str, int, str]  # domain, n, method
 def image_scores(
     records: Iterable[Record], *, metric: Metric = "dice", empty: EmptyTruth = LEAVE_OUT
 ) -> dict[Key, dict[str, float]]:
-    """Return the score of each image in each cell of the table, in points: its mean over foreground classes, then over seeds.
+    """Return the score of each image in each cell of the table: its mean over foreground classes, then over seeds.
+
+    In points (x 100), distances in millimetres.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def image_scores(
     """
     scores = {}
     for key, comparison, order in _cells(records, metric, empty):
-        means = mean_over_repeats(100 * comparison.scores[key[2]])
+        means = mean_over_repeats(SCALES[metric].factor * comparison.scores[key[2]])
         scores[key] = {comparison.images[at]: float(means[at]) for at in order}
     return scores
 
@@ -57,7 +59,9 @@ def image_scores(
 def mean_intervals(
     records: Iterable[Record], *, metric: Metric = "dice", empty: EmptyTruth = LEAVE_OUT
 ) -> dict[Key, tuple[float, float]]:
-    """Return the 95 % interval of the mean of each cell of the table, in points; the same records give the same interval.
+    """Return the 95 % interval of the mean of each cell of the table; the same records give the same interval.
+
+    In points (x 100), distances in millimetres.
 
     Parameters
     ----------
@@ -82,7 +86,7 @@ def mean_intervals(
     """
     ends = {}
     for key, comparison, order in _cells(records, metric, empty):
-        scores = np.ascontiguousarray(100 * comparison.scores[key[2]][:, order])
+        scores = np.ascontiguousarray(SCALES[metric].factor * comparison.scores[key[2]][:, order])
         bootstrapped = interval(scores, [comparison.groups[at] for at in order])
         ends[key] = bootstrapped.low, bootstrapped.high
     return ends

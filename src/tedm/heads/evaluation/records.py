@@ -10,12 +10,13 @@ import csv
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, astuple, dataclass, fields
-from math import isnan
+from math import inf, isnan, nan
 from pathlib import Path
 
 from tedm.errors import TedmError, raise_listed
 from tedm.files import table_text, write_table
 from tedm.foreign import require_plain
+from tedm.heads.data.subsets import N_COUNTS, NCounts
 from tedm.text import from_entry, listed
 
 
@@ -28,7 +29,7 @@ class Record:
     method : str
         Name of the method, such as "tedm" or "timestep:1".
     n : int
-        Number of training images.
+        Number of training images, or of their groups; see `n_counts`.
     seed : int
         Seed of the training subset and of the head.
     domain, split, image, group : str
@@ -40,7 +41,17 @@ class Record:
     labels_used : int
         Every labelled image that was looked at to make the head, those of the val split included.
     resolution : str
-        Where the masks were compared, such as "feature".
+        Where the masks were compared: "feature", or "volume" for a whole volume at its own resolution.
+    hd95 : float
+        In mm; NaN where neither mask shows the class, or nothing says how far pixels are apart.
+    nsd : float
+        In [0, 1], NaN as `hd95`.
+    tolerance : float
+        That of `nsd`, in mm; NaN where it was not measured.
+    class_name : str
+        What people call the class; empty where nothing is said of it.
+    n_counts : {"images", "groups"}
+        What `n` is a number of: images, or groups (patients).
     """
 
     method: str
@@ -57,15 +68,28 @@ class Record:
     iou: float
     labels_used: int
     resolution: str
+    hd95: float = nan
+    nsd: float = nan
+    tolerance: float = nan
+    class_name: str = ""
+    n_counts: NCounts = "images"
+
+    def __post_init__(self) -> None:
+        """Take one NaN for all, so that records that lack the same scores are equal."""
+        for name in (*PARTS, *MILLIMETRES):
+            value = getattr(self, name)
+            if value != value:
+                object.__setattr__(self, name, nan)
 
 
 COLUMNS = tuple(field.name for field in fields(Record))
 # A table of an earlier version lacks the measures that came after it: these have a default.
 REQUIRED = tuple(field.name for field in fields(Record) if field.default is MISSING)
 # What is scored once: a head on a class of an image.
-SCORED = ("method", "n", "seed", "domain", "split", "image", "class_value", "resolution")
-COUNTS, PARTS = ("n", "labels_used"), ("dice", "precision", "recall", "iou")
-_READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float}  # annotations are strings here
+SCORED = ("method", "n", "n_counts", "seed", "domain", "split", "image", "class_value", "resolution")
+COUNTS, PARTS, MILLIMETRES = ("n", "labels_used"), ("dice", "precision", "recall", "iou", "nsd"), ("hd95", "tolerance")
+# Annotations are strings here.
+_READERS: dict[str, type[str | int | float]] = {"str": str, "int": int, "float": float, "NCounts": str}
 
 
 def records_csv(records: Iterable[Record]) -> str:
@@ -148,6 +172,12 @@ def _record(row: Mapping[str, str | None]) -> Record:
         part = values.get(name)
         if isinstance(part, float) and not isnan(part) and not 0 <= part <= 1:
             raise ValueError(f"{name} should be from 0 to 1, or nan, got {part}")
+    for name in MILLIMETRES:
+        distance = values.get(name)
+        if isinstance(distance, float) and not isnan(distance) and not 0 <= distance < inf:
+            raise ValueError(f"{name} should be a number of mm of at least 0, or nan, got {distance}")
+    if values.get("n_counts", "images") not in N_COUNTS:
+        raise ValueError(f"n_counts should be {' or '.join(N_COUNTS)}, got {values['n_counts']!r:.40}")
     if any(isinstance(count := values[name], int) and count < 0 for name in COUNTS):
         raise ValueError(f"{listed(COUNTS)} should not be below 0")
     return Record(**values)  # type: ignore[arg-type]  # each was read as the type of its field

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tedm.files import make_folder, write_table
+from tedm.heads.data.subsets import NCounts
 from tedm.heads.evaluation.evaluate import unseen_images
 from tedm.heads.metrics.reliability import Bin, Reliability
 from tedm.heads.runtime.workers import HERE, Workers
@@ -36,6 +37,8 @@ class HeadReliability:
         Of the vote.
     after : Reliability or None
         At the temperature.
+    n_counts : {"images", "groups"}
+        What n counts.
     """
 
     head: str
@@ -48,6 +51,7 @@ class HeadReliability:
     temperature: float | None
     before: Reliability
     after: Reliability | None
+    n_counts: NCounts = "images"
 
     def stages(self) -> list[tuple[str, float, Reliability]]:
         """Return ("before", 1, ...) and, if there is a temperature, ("after", T, ...)."""
@@ -99,7 +103,7 @@ def reliability(
                 sums[place] = HeadReliability(
                     head=key,
                     method=methods[key],
-                    n=len(provenance.images),
+                    n=provenance.n,
                     seed=provenance.seed,
                     labels_used=provenance.labels_used,
                     domain=place[1],
@@ -107,6 +111,7 @@ def reliability(
                     temperature=ballots.votes[key].temperature,
                     before=before,
                     after=after,
+                    n_counts=provenance.n_counts,
                 )
                 continue
             both = after + sofar.after if after is not None and sofar.after is not None else None
@@ -124,12 +129,12 @@ def write_reliability(measured: Sequence[HeadReliability], folder: Path) -> None
     TedmError
         If they cannot be written.
     """
-    who = ("head", "method", "n", "seed", "labels_used", "domain", "stage", "temperature")
+    who = ("head", "method", "n", "n_counts", "seed", "labels_used", "domain", "stage", "temperature")
     errors: list[tuple[object, ...]] = [(*who, "images", "pixels", "ece", "cross_entropy", "accuracy")]
     bins: list[tuple[object, ...]] = [(*who, *Bin._fields)]
     for one in measured:
         for stage, temperature, counts in one.stages():
-            key = (one.head, one.method, one.n, one.seed, one.labels_used, one.domain, stage, temperature)
+            key = (one.head, one.method, one.n, one.n_counts, one.seed, one.labels_used, one.domain, stage, temperature)
             pixels = int(counts.pixels.sum())
             errors.append((*key, one.images, pixels, counts.ece, counts.cross_entropy, counts.accuracy))
             bins += [(*key, *each) for each in counts.bins()]

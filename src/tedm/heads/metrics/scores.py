@@ -28,7 +28,7 @@ class Confusion:
     def count(cls, truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, *, ignore: int = 255) -> Confusion:
         """Count the pixels of one mask; see `score` for the arguments."""
         truth, prediction = np.asarray(truth), np.asarray(prediction)
-        _check(truth, prediction, n_classes, ignore)
+        require_comparable(truth, prediction, n_classes, ignore)
         counted = truth != ignore
         pairs = truth[counted].astype(np.int64) * n_classes + prediction[counted]
         table = np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
@@ -55,8 +55,8 @@ def score(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, ignore:
 
     Parameters
     ----------
-    truth, prediction : arrays of shape (y, x), uint8 or another integer type
-        Class indices in 0 <= index < n_classes.
+    truth, prediction : arrays of shape (y, x) or (z, y, x), uint8 or another integer type
+        Class indices in 0 <= index < n_classes; of a volume, voxels are counted as pixels are.
     n_classes : int
         Number of classes, the background included.
     ignore : int
@@ -126,13 +126,22 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return ratio
 
 
-def _check(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, ignore: int) -> None:
+def require_comparable(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int, ignore: int) -> None:
+    """Refuse masks that cannot be compared class by class.
+
+    Raises
+    ------
+    TedmError
+        As `score` does.
+    """
     if n_classes < 1:
         raise TedmError(f"scores need at least one class, got n_classes = {n_classes}")
     if 0 <= ignore < n_classes:
         raise TedmError(f"{ignore} cannot be ignored: it is one of the {n_classes} classes 0 to {n_classes - 1}")
-    if truth.shape != prediction.shape or truth.ndim != 2:
-        raise TedmError(f"truth and prediction must both be of one shape (y, x), got {truth.shape} and {prediction.shape}")
+    if truth.shape != prediction.shape or truth.ndim not in (2, 3):
+        raise TedmError(
+            f"truth and prediction must both be of one shape (y, x) or (z, y, x), got {truth.shape} and {prediction.shape}"
+        )
     for what, mask in (("truth", truth), ("prediction", prediction)):
         if not np.issubdtype(mask.dtype, np.integer):
             raise TedmError(f"the {what} must hold class indices (integers), got {mask.dtype}")

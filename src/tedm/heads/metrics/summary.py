@@ -19,6 +19,7 @@ from tedm.errors import TedmError
 
 EmptyTruth = Literal["leave-out", "count"]
 LEAVE_OUT: EmptyTruth = "leave-out"
+DISTANCE = "hd95"  # the measure that is 0 where all is right
 
 # Both conventions in words, for tables, folders and reports.
 CONVENTIONS: dict[EmptyTruth, str] = {
@@ -43,22 +44,24 @@ def by_convention(ratios: NDArray[np.float64], metrics: Sequence[str], empty: Em
     """Turn raw ratios into scores, by the convention for empty truths.
 
     An empty truth is a recall of 0/0, an empty prediction a precision of 0/0. Where nothing was predicted of a class that the
-    truth shows, the precision is 0 (as in MetricsReloaded, and scikit-learn's `zero_division=0`).
+    truth shows, the precision is 0 (as in MetricsReloaded, and scikit-learn's `zero_division=0`). "hd95" of a class that one
+    mask alone shows is the largest distance there is, see `tedm.heads.metrics.surface`, and stays it.
 
     Parameters
     ----------
     ratios : array of shape (..., metrics)
-        In [0, 1], NaN for 0/0.
+        In [0, 1], NaN for 0/0; "hd95" in millimetres.
     metrics : sequence of str
         Names along the last axis; "precision" and "recall" are among them.
     empty : {"leave-out", "count"}
         Whether an empty truth has no score (MONAI's `ignore_empty=True`), or counts 1 with an empty prediction and 0 without
-        (MONAI's `ignore_empty=False`; for Dice that of MetricsReloaded, arXiv:2206.01653).
+        (MONAI's `ignore_empty=False`; for Dice that of MetricsReloaded, arXiv:2206.01653). "hd95" counts 0 mm and the largest
+        distance.
 
     Returns
     -------
     array of shape (..., metrics)
-        In [0, 1], NaN where there is no score.
+        In [0, 1], or millimetres; NaN where there is no score.
 
     Raises
     ------
@@ -78,8 +81,13 @@ def by_convention(ratios: NDArray[np.float64], metrics: Sequence[str], empty: Em
     nothing_predicted = np.isnan(precision)
     scores = ratios.copy()
     scores[..., list(metrics).index("precision")] = np.where(nothing_predicted, 0.0, precision)
-    without_class = np.where(nothing_predicted, 1.0, 0.0) if empty == "count" else np.full(precision.shape, np.nan)
-    return np.where(np.isnan(recall)[..., None], without_class[..., None], scores)
+    without_class = np.full(ratios.shape, np.nan)
+    if empty == "count":
+        without_class[:] = np.where(nothing_predicted, 1.0, 0.0)[..., None]
+        if DISTANCE in metrics:
+            at = list(metrics).index(DISTANCE)
+            without_class[..., at] = np.where(nothing_predicted, 0.0, ratios[..., at])
+    return np.where(np.isnan(recall)[..., None], without_class, scores)
 
 
 def mean_of_present(scores: NDArray[np.float64], axis: int | tuple[int, int]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from tedm.heads.base.head import HeadOptions, Progress
 from tedm.heads.base.registry import make_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, Sampling
-from tedm.heads.data.subsets import first_images
+from tedm.heads.data.subsets import first_groups, first_images
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.methods import Method, require_name
@@ -20,7 +20,7 @@ from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
-from tedm.store import Features
+from tedm.store import Features, Labels
 from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import listed
 
@@ -33,6 +33,7 @@ def fit(
     split: str | None = "train",
     domain: str | None = None,
     images: int | None = None,
+    groups: int | None = None,
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     iterations: int | None = None,
@@ -68,6 +69,9 @@ def fit(
     images : int or None
         Training images: the first of a permutation by `seed`, by group, so that larger subsets contain smaller ones.
         None takes all.
+    groups : int or None
+        Training groups (patients): all the images of the first groups of the same permutation. The size of the training set, n
+        in tables, is then this number; with `images` as well it is that number of images, which the groups give in turn.
     pixels_per_image : int or None
         Labelled pixels used of each image; None takes all.
     sampling : {"uniform", "balanced", "boundary"}
@@ -127,7 +131,7 @@ def fit(
     }
     head = make_head(method.head, options, params, seed=seed, device=device, from_method=settled)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
-    names = first_images(candidates, features.labels.group_of(candidates), images, seed)
+    names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",
@@ -167,6 +171,8 @@ def fit(
         labels_used=len(names) + len(deciding),
         chosen_on=deciding,
         report=head.report(),
+        groups=groups,
+        n_counts="groups" if groups is not None and images is None else "images",
     )
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
     segmenter = Segmenter(method, head, *made_from, provenance, name=label)
@@ -174,6 +180,22 @@ def fit(
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)
     return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
+
+
+def training_subset(
+    labels: Labels, candidates: Sequence[str], *, images: int | None, groups: int | None, seed: int
+) -> list[str]:
+    """Return the images that a fit learns from; see `fit` for the arguments.
+
+    Raises
+    ------
+    TedmError
+        If there are not so many.
+    """
+    of = labels.group_of(candidates)
+    if groups is None:
+        return first_images(candidates, of, images, seed)
+    return first_groups(candidates, of, groups, seed, images=images)
 
 
 def _require_timesteps(method: Method, features: Features) -> None:

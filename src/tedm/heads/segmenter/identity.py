@@ -114,6 +114,8 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
         Setting("draws of noise", _text(head.settings.draws), "1"),
         Setting("calibrated", _text(head.calibration is not None), "no"),
     ]
+    if about.groups is not None and about.n_counts == "images":  # else n is their number
+        settings.append(Setting("training groups", _text(about.groups)))
     return Identity(head.label, tuple(settings), None if timesteps is None else tuple(timesteps))
 
 
@@ -200,9 +202,9 @@ def require_told_apart(heads: Mapping[str, Segmenter], names: Mapping[str, str],
     TedmError
         If two heads have one name, number of training images and seed.
     """
-    owners: dict[tuple[str, int, int], str] = {}
+    owners: dict[tuple[str, int, int, str], str] = {}
     for key, head in heads.items():
-        at = (names[key], len(head.provenance.images), head.provenance.seed)
+        at = (names[key], head.provenance.n, head.provenance.seed, head.provenance.n_counts)
         first = owners.setdefault(at, key)
         if first != key:
             raise TedmError(

@@ -1,10 +1,14 @@
 """Cleaning a predicted mask of what anatomy rules out: specks, and holes.
 
 A pixel's classifier knows no shapes. Who knows that there are two lungs without holes can say so, and this is done to the class
-indices after the vote. First, components of each foreground class (pixels that touch by an edge or a corner) that are not among
-its `largest`, or smaller than `min_area`, become background, the first class. Then holes are filled: parts of the background
-(pixels that touch by an edge) that do not reach the image's rim and border on one class only become that class. A part between
-two classes is no hole, and a class inside another stays. Doing it twice changes nothing more.
+indices after the vote. First, components of each foreground class (pixels that touch by an edge or a corner: 8 neighbours) that
+are not among its `largest`, or smaller than `min_area`, become background, the first class. Then holes are filled: parts of the
+background (pixels that touch by an edge: 4 neighbours) that do not reach the image's rim and border on one class only become
+that class. A part between two classes is no hole, and a class inside another stays. Doing it twice changes nothing more.
+
+Of a volume the same is done in three dimensions at once: voxels of a component touch by a face, an edge or a corner (26
+neighbours), those of a hole by a face (6), the rim is the six outer faces, and `min_area` counts voxels. What is a hole in one
+slice and open to the next slice's background is none.
 """
 
 from __future__ import annotations
@@ -17,9 +21,6 @@ from scipy import ndimage
 
 from tedm.errors import TedmError
 
-BY_EDGE = ndimage.generate_binary_structure(2, 1)
-BY_CORNER = ndimage.generate_binary_structure(2, 2)
-
 
 @dataclass(frozen=True)
 class Cleaning:
@@ -28,11 +29,11 @@ class Cleaning:
     Parameters
     ----------
     largest : int or None
-        Components kept of each foreground class; of equals, those further up. None keeps all.
+        Components kept of each foreground class; of equals, those that come first. None keeps all.
     fill_holes : bool
         Whether holes go to the class around them.
     min_area : float
-        Pixels of the smallest component that is kept.
+        Pixels (or voxels) of the smallest component that is kept.
 
     Raises
     ------
@@ -69,11 +70,20 @@ class Cleaning:
         return Cleaning(self.largest, self.fill_holes, self.min_area * pixels)
 
     def __call__(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a cleaned copy of class indices of shape (y, x)."""
+        """Return a cleaned copy of class indices of shape (y, x), or (z, y, x) of a volume.
+
+        Raises
+        ------
+        TedmError
+            If the mask is of another number of dimensions.
+        """
+        if mask.ndim not in (2, 3):
+            raise TedmError(f"a mask to be cleaned must be of shape (y, x) or (z, y, x), got {mask.shape}")
         cleaned = np.array(mask)
         if self.largest is not None or self.min_area > 0:
+            by_corner = ndimage.generate_binary_structure(mask.ndim, mask.ndim)
             for index in np.unique(mask[mask != 0]):
-                parts, count = ndimage.label(mask == index, BY_CORNER)
+                parts, count = ndimage.label(mask == index, by_corner)
                 areas = np.bincount(parts.ravel(), minlength=count + 1)[1:]
                 kept = np.zeros(count + 1, bool)
                 kept[1 + np.argsort(-areas, kind="stable")[: self.largest]] = True
@@ -86,12 +96,12 @@ class Cleaning:
 
 def _fill_holes(mask: NDArray[np.uint8]) -> None:
     """Give each hole, in place, the class around it."""
-    parts, count = ndimage.label(mask == 0, BY_EDGE)
+    parts, count = ndimage.label(mask == 0, ndimage.generate_binary_structure(mask.ndim, 1))
     around = np.full((count + 1, 2), -1)  # lowest and highest class beside each part
     around[:, 0] = np.iinfo(np.int64).max
     padded = np.pad(parts, 1)
     classes = np.pad(mask.astype(np.int64), 1)  # beyond the rim is background: a part that reaches it meets class 0 there
-    for axis in range(2):
+    for axis in range(mask.ndim):
         for shift in (1, -1):
             beside = np.roll(classes, shift, axis)
             other = np.roll(padded, shift, axis)

@@ -10,6 +10,7 @@ import msgspec
 
 from tedm.heads.base.head import FitReport
 from tedm.heads.data.sampling import Sampling
+from tedm.heads.data.subsets import NCounts
 from tedm.jsons import JsonValue
 from tedm.store.fingerprints import Fingerprint
 
@@ -46,6 +47,10 @@ class Provenance:
         What came of the fit.
     learned_weights, calibration : CrossEntropies or None
         What learned voter weights and a temperature were worth, if they were fitted.
+    groups : int or None
+        Number of groups (patients) that was asked for; None if none was.
+    n_counts : {"images", "groups"}
+        What the training size `n` is a number of.
     """
 
     tedm: str
@@ -60,6 +65,13 @@ class Provenance:
     report: FitReport = field(default_factory=FitReport)
     learned_weights: CrossEntropies | None = None
     calibration: CrossEntropies | None = None
+    groups: int | None = None
+    n_counts: NCounts = "images"
+
+    @property
+    def n(self) -> int:
+        """The training size: the number of images, or of groups where these were asked for."""
+        return self.groups if self.n_counts == "groups" and self.groups is not None else len(self.learned_from)
 
     @property
     def images(self) -> list[str]:
@@ -94,6 +106,8 @@ class Provenance:
         roles = {"images": values.pop("learned_from"), "validation_images": values.pop("chosen_on")}
         values |= {role: [image.name for image in images] for role, images in roles.items()}
         values["fingerprints"] = {role: [asdict(image) for image in images] for role, images in roles.items()}
+        if values["n_counts"] == "images":  # so that a head says what it said before there was another
+            del values["n_counts"]
         report: FitReport = values.pop("report")
         values["fit"] = {
             **asdict(report),

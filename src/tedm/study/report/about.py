@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tedm.heads import Findings, Record, Segmenter, VotingRule, identity_of
+from tedm.heads import N_COUNTS, Findings, Record, Segmenter, VotingRule, class_names, identity_of
 from tedm.store import Features, FeatureSettings
 from tedm.study.report.examples import training_images
 from tedm.text import counted, listed
@@ -57,13 +57,16 @@ def about_heads(
         alike[f"head {names[key]}", "; ".join([words, *([", ".join(further)] if further else [])])].append(head)
     lines = []
     for (label, words), group in alike.items():
+        counts = group[0].provenance.n_counts
         numbers = {
-            "n": [training_images(head) for head in group],
+            "n" if counts == "images" else f"n, {N_COUNTS[counts]}": [training_images(head) for head in group],
             "seed": [head.provenance.seed for head in group],
             "labels used, val included": [head.provenance.labels_used for head in group],
         }
-        counts = "; ".join(f"{what}: {listed(sorted(set(values)))}" for what, values in numbers.items())
-        lines.append((label, f"{words}; {counts}"))
+        if counts != "images":
+            numbers["images"] = [len(head.provenance.images) for head in group]
+        told = "; ".join(f"{what}: {listed(sorted(set(values)))}" for what, values in numbers.items())
+        lines.append((label, f"{words}; {told}"))
     return lines
 
 
@@ -75,7 +78,9 @@ def about_records(records: Sequence[Record]) -> list[tuple[str, str]]:
     scored = ", ".join(f"{domain} {split}: {len(names)} images" for (domain, split), names in images.items())
     classes = sorted({record.class_value for record in records})
     background = ", the first of them the background" if len(classes) > 1 else ""
-    return [("scored on", scored), ("mask values", f"{listed(classes)}{background}")]
+    names = class_names(records)
+    told = listed(f"{value} ({names[value]})" if names[value] else value for value in classes)
+    return [("scored on", scored), ("mask values", f"{told}{background}")]
 
 
 def about_findings(features: Features, findings: Findings, what: str) -> list[tuple[str, str]]:

@@ -69,8 +69,8 @@ def head_title(name: str, n: int) -> str:
 
 
 def training_images(head: Segmenter) -> int:
-    """Return the number of training images."""
-    return len(head.provenance.images)
+    """Return the training size: the number of images, or of groups where the head counts these."""
+    return head.provenance.n
 
 
 def shown_heads(

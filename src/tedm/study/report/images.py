@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tedm.heads import CONVENTIONS, EmptyTruth
+from tedm.heads import CONVENTIONS, EmptyTruth, class_names
 from tedm.show.figures import png
 from tedm.show.report import IGNORE, Section, Tile, tile_figure
 from tedm.study.report.evaluation import CHOICE, Evaluation, convention_of_numbers
 from tedm.study.report.examples import Example
 from tedm.study.report.words import named, number
+from tedm.text import called
 
 TILE_DPI = 130
 NO_BREAK = "\u00a0"
@@ -25,10 +26,11 @@ def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -
     own = convention_of_numbers(evaluation)
     if own != empty:
         words.append(f"The Dice below are as the folder has them: {CONVENTIONS[own]} (empty truth: {own}).")
+    names = class_names(evaluation.records)
     return Section(
         f"Images: {evaluation.result.title}" if several else "Images",
         words=words,
-        legend=[f"class {value}" for value in evaluation.classes],
+        legend=[called(value, names.get(value, "")) for value in evaluation.classes],
         striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
         sections=[Section(named(domain), sections=strips) for domain, strips in sections.items()],
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 
 from tedm.errors import TedmError
-from tedm.heads import DRAWS, TITLES, Cell, EmptyTruth, Grid, image_scores, mean_intervals, summarise
+from tedm.heads import DRAWS, N_COUNTS, TITLES, Cell, EmptyTruth, Grid, image_scores, is_measured, mean_intervals, summarise
 from tedm.show.figures import png
 from tedm.show.report import Picture, Section, Sheet
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
@@ -32,29 +32,35 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
     records = [record for evaluation in evaluations for record in evaluation.records]
     try:
         table = summarise(records, empty=empty)
-        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER}
+        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER if is_measured(records, metric)}
     except TedmError as error:
         if len(evaluations) == 1:
             raise
         folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
         raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
+    classes = summarise(records, empty=empty, by_class=True) if len(table.class_values) > 1 else None
+    by_class = [] if classes is None else classes.grids()
     intervals, scores = mean_intervals(records, empty=empty), image_scores(records, empty=empty)
+    sizes = f"training {N_COUNTS[table.n_counts]}"
     grids = {metric: {grid.domain: grid for grid in other.grids()} for metric, other in further.items()}
     domains = []
     for grid in table.grids():
         cells = [cell for cell in table.cells if cell.domain == grid.domain]
-        pictures = [*_curves(cells, intervals), _boxes(cells, scores)]
-        closed = [_sheet(grids[metric][grid.domain]) for metric in FURTHER]
+        pictures = [*_curves(cells, intervals, sizes), _boxes(cells, scores)]
+        closed = [_sheet(grids[metric][grid.domain]) for metric in further]
+        closed += [_sheet(each) for each in by_class if each.domain == grid.domain]
         even = len(grid.titles) <= 5 and len(pictures) % 2 == 1  # narrow, and no place stays empty
         domains.append(Section(named(grid.domain), sheets=[_sheet(grid)], beside=even, pictures=pictures, closed=closed))
-    table_notes = dict.fromkeys(note for each in (table, *further.values()) for note in each.notes("bold"))
+    table_notes = dict.fromkeys(
+        note for each in (table, *further.values(), *([classes] if classes else [])) for note in each.notes("bold")
+    )
     notes = [note[0].upper() + note[1:] + "." for note in (*table_notes, INTERVALS)]
     words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
-    words.append("Each row is a method, each column a number of training images (n). How to read the numbers:")
+    words.append(f"Each row is a method, each column a number of {sizes} (n). How to read the numbers:")
     return Section("Scores", words=words, notes=notes, sections=domains)
 
 
-def _curves(cells: Sequence[Cell], intervals: Mapping[Place, tuple[float, float]]) -> list[Picture]:
+def _curves(cells: Sequence[Cell], intervals: Mapping[Place, tuple[float, float]], sizes: str) -> list[Picture]:
     """Draw means over the training size; the figures of a domain share their axis."""
     points: dict[str, list[tuple[int, float, float, float]]] = {}
     for cell in cells:
@@ -78,9 +84,9 @@ def _curves(cells: Sequence[Cell], intervals: Mapping[Place, tuple[float, float]
         titles = ["method", "n", "mean", "95 % from", "to", "images", "groups", "seeds"]
         pictures.append(
             Picture(
-                png(size_figure({method: points[method] for method in methods}, limits=limits), dpi=DPI),
-                f"{domain}: mean Dice × 100 of {', '.join(methods)} against the number of training images.{highest}",
-                f"{domain}: mean Dice over the number of training images, with 95 % intervals. Methods stand beside each other "
+                png(size_figure({method: points[method] for method in methods}, limits=limits, xlabel=sizes), dpi=DPI),
+                f"{domain}: mean Dice × 100 of {', '.join(methods)} against the number of {sizes}.{highest}",
+                f"{domain}: mean Dice over the number of {sizes}, with 95 % intervals. Methods stand beside each other "
                 "at each size.",
                 Sheet(f"{domain}, means and intervals{which}", titles, rows),
             )
