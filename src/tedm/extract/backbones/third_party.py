@@ -6,7 +6,6 @@ takes the tensors that we have read.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import TypeVar
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.extract import packages
 from tedm.jsons import JsonObject
 
 from . import config as settings
@@ -27,25 +27,8 @@ PREDICTIONS: dict[str, Prediction] = {"epsilon": "noise", "sample": "image", "v_
 
 
 def package(module: str, extra: str, content: Content) -> ModuleType:
-    """Import a module of an optional package.
-
-    Raises
-    ------
-    TedmError
-        If it is not installed, or cannot be imported.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise TedmError(
-            f"checkpoint {content.name} needs a package that is not installed ({error.name}): pip install 'tedm[{extra}]'"
-        ) from error
-    except Exception as error:  # an installation can be broken in any way
-        first = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise TedmError(
-            f"checkpoint {content.name} needs {module.split('.')[0]}, which is installed but cannot be imported: {first}. "
-            f"Mend it with pip install 'tedm[{extra}]'"
-        ) from error
+    """Import a module that a checkpoint needs, of an optional package; see `tedm.extract.packages`."""
+    return packages.package(module, extra, f"checkpoint {content.name}")
 
 
 def on_meta(make: Callable[[], T], content: Content) -> T:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.extract.reading import broken_link
 from tedm.foreign import require_plain
 from tedm.names import problem_of, quoted
 from tedm.text import from_entry
 
-from .read import READERS, broken_link, stem_of, suffix_of
+from .read import READERS, stem_of, suffix_of
 
 COLUMNS = ("name", "image", "mask", "split", "group", "patient", "domain")
 SPLITS = ("train", "val", "test", "")

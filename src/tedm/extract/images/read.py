@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.extract.reading import broken_link
 
 from . import raster
 from .intensities import Intensities
@@ -39,13 +40,6 @@ def stem_of(path: Path) -> str:
     """Return a file's name without the suffix by which its reader is found."""
     suffix = suffix_of(path)
     return path.name[: -len(suffix)] if suffix else path.stem
-
-
-def broken_link(path: Path) -> str | None:
-    """Return what is wrong with a link to something that is not there, with what to do; None for everything else."""
-    if not path.is_symlink() or path.exists():
-        return None
-    return f"a link to {path.readlink()}, which is not there; fetch it, mount its disk, or delete the link"
 
 
 def read_header(path: Path) -> Header:

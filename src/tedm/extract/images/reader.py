@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tedm.errors import TedmError
-
-TOO_LARGE = "too large for the memory that is free; save a smaller copy, or free some"
+from tedm.extract import reading
+from tedm.extract.reading import whole_numbers
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,7 @@ def whole_labels(path: Path, samples: NDArray[Any], alpha: NDArray[Any] | None) 
     """
     if samples.shape[2] > 1 and (samples != samples[..., :1]).any():
         raise TedmError(f"{path}: a mask in colours; save one channel of class values, or a palette")
-    values = samples[..., 0]
-    # From here on floats of this type miss whole numbers, so that what is stored may be another label rounded.
-    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1) if values.dtype.kind == "f" else np.inf
-    if values.dtype.kind == "f" and ((values != np.trunc(values)) | (np.abs(values) > exact)).any():
-        raise TedmError(f"{path}: a mask with values that are no whole numbers; save class values as integers")
-    limits = np.iinfo(np.int32)
-    if float(values.min()) < limits.min or float(values.max()) > limits.max:
-        raise TedmError(f"{path}: a mask with values beyond 32 bits; save small class values")
-    labels = values.astype(np.int32)
+    labels = whole_numbers(path, samples[..., 0])
     if alpha is not None and alpha.min() != alpha.max():
         levels, at = np.unique(alpha, return_inverse=True)
         pairs = labels.astype(np.int64) * len(levels) + at.reshape(labels.shape)
@@ -130,24 +122,12 @@ def require_no_picture_in_alpha(path: Path, colours: NDArray[Any], alpha: NDArra
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Turn every way in which a file cannot be read into one sentence that names it."""
-    try:
-        yield
-    except TedmError:
-        raise
-    except FileNotFoundError:
-        raise TedmError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise TedmError(f"{path}: a folder, not an image file") from None
-    except PermissionError:
-        raise TedmError(f"{path}: may not be read (permission denied)") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TedmError(f"{path}: more than {Image.MAX_IMAGE_PIXELS} pixels; save a smaller copy") from None
-    except MemoryError as error:
-        raise TedmError(f"{path}: {TOO_LARGE}") from error
-    except Exception as error:  # decoders of broken files raise anything, from struct.error to SyntaxError
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise TedmError(f"{path}: cannot be decoded ({said})") from error
+    """Turn every way in which an image cannot be read into one sentence that names its file; see `tedm.extract.reading`."""
+    with reading.naming(path):
+        try:
+            yield
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise TedmError(f"{path}: more than {Image.MAX_IMAGE_PIXELS} pixels; save a smaller copy") from None
 
 
 def require_size(width: int, height: int) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.extract.reading import TOO_LARGE
 from tedm.store.settings import Geometry
 
 from .geometry import to_square_image
 from .read import read_rows
-from .reader import TOO_LARGE
 
 
 def read_square(
