@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
+
+from tedm.errors import TedmError
+from tedm.extract.volumes.dicom import read_header, read_voxels
+from tedm.extract.volumes.header import VolumeHeader
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 
@@ -99,3 +104,44 @@ def write_series(
         }
         paths.append(save(folder / f"IM{names[at]:04d}.dcm", dataset(voxels[:, :, at].T, **own)))
     return paths
+
+
+def read(path: Path) -> tuple[VolumeHeader, NDArray[Any]]:
+    """Header and voxels of a path."""
+    header = read_header(path)
+    return header, read_voxels(path, header)
+
+
+def refusal(path: Path) -> str:
+    """Why a path is not read, in one line."""
+    with pytest.raises(TedmError) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def enhanced(numbers: NDArray[Any], places: Sequence[float], **changes: Any) -> FileDataset:
+    """One file of many slices, (slices, rows, columns), at `places` mm along z; each with a slope of its own."""
+    made = dataset(
+        numbers, SOPClassUID=EnhancedMRImageStorage, ImagePositionPatient=None, ImageOrientationPatient=None, PixelSpacing=None,
+        SliceThickness=None, **changes,
+    )  # fmt: skip
+    own = []
+    for at, place in enumerate(places):
+        item = Dataset()
+        item.PlanePositionSequence = [_dataset(ImagePositionPatient=[-20.0, -10.0, place])]
+        item.PixelValueTransformationSequence = [_dataset(RescaleSlope=1.0 + at, RescaleIntercept=-5.0, RescaleType="US")]
+        item.FrameContentSequence = [_dataset(StackID="1", InStackPositionNumber=1)]
+        own.append(item)
+    shared = Dataset()
+    shared.PlaneOrientationSequence = [_dataset(ImageOrientationPatient=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])]
+    shared.PixelMeasuresSequence = [_dataset(PixelSpacing=[2.0, 1.5], SliceThickness=3.0)]
+    made.PerFrameFunctionalGroupsSequence, made.SharedFunctionalGroupsSequence = own, [shared]
+    return made
+
+
+def _dataset(**values: Any) -> Dataset:
+    made = Dataset()
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made

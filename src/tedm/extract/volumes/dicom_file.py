@@ -27,6 +27,7 @@ from tedm.text import counted, shown
 PIXEL_DATA = 0x7FE00010
 FIRST_PIXELS = 0x7FE00008  # of floats
 UNDEFINED = 0xFFFFFFFF  # the length of what ends with a delimiter
+LARGEST = 1e12  # of millimetres, slopes and intercepts: beyond it sums overflow
 SEGMENTATION, DOSE = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.481.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 # What may tell pictures at one place apart, for people.
@@ -123,14 +124,17 @@ class DicomFile:
 
 @contextlib.contextmanager
 def plainly(path: Path) -> Iterator[None]:
-    """Keep what pydicom warns and logs, in this thread, and turn all that it raises into one sentence that names the file."""
-    logger, mine = logging.getLogger("pydicom"), threading.get_ident()
+    """Keep what the DICOM packages warn and log in this thread, and turn all that they raise into one sentence on a file."""
+    mine = threading.get_ident()
 
     def of_others(record: logging.LogRecord) -> bool:
         return record.thread != mine
 
     package("pydicom", "dicom", str(path))
-    logger.addFilter(of_others)
+    known = tuple(logging.root.manager.loggerDict)  # a logger's filters are its own, and not those of the loggers below it
+    loggers = [logging.getLogger(name) for name in known if name.split(".")[0] in ("pydicom", "highdicom")]
+    for logger in loggers:
+        logger.addFilter(of_others)
     try:
         with naming(path, "a DICOM file"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -140,7 +144,8 @@ def plainly(path: Path) -> Iterator[None]:
             raise cut_short(path) from error
         raise
     finally:
-        logger.removeFilter(of_others)
+        for logger in loggers:
+            logger.removeFilter(of_others)
 
 
 def cut_short(path: Path, why: str = "") -> TedmError:
@@ -292,9 +297,7 @@ def _pictures(path: Path, found: Any, count: int) -> tuple[Picture, ...]:
         spacing = _numbers(path, found, "PixelSpacing", 2) or _numbers(path, found, "ImagerPixelSpacing", 2)
         return (Picture(path, None, *_place(path, found, found), spacing, _thickness(found), slope, intercept, marks),)
     if len(own or ()) != count:
-        raise TedmError(
-            f"{path}: says that it has {counted(count, 'picture')}, and the places of {len(own or ())}; save it anew"
-        )
+        raise TedmError(f"{path}: says that it has {counted(count, 'picture')}, and where {len(own or ())} are; save it anew")
     pictures = []
     for index, groups in enumerate(own):
         part = {name: _group(groups, shared, f"{name}Sequence") for name in GROUPS}
@@ -343,7 +346,7 @@ def _rescaling(path: Path, found: Any) -> tuple[float, float]:
 
 
 def _numbers(path: Path, found: Any, keyword: str, count: int) -> tuple[float, ...] | None:
-    """Return some finite numbers of an attribute; None where it is not there or empty."""
+    """Return some numbers of an attribute, of sizes that are met; None where it is not there or empty."""
     value = found.get(keyword)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -351,8 +354,10 @@ def _numbers(path: Path, found: Any, keyword: str, count: int) -> tuple[float, .
     if not values:
         return None
     numbers = tuple(float(each) for each in values)
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise TedmError(f"{path}: {keyword} is {shown(str(value))}, not {counted(count, 'number')}; save it anew")
+    if len(numbers) != count or not all(abs(each) <= LARGEST for each in numbers):
+        raise TedmError(
+            f"{path}: {keyword} is {shown(str(value))}, not {counted(count, 'number')} of a usual size; save it anew"
+        )
     return numbers
 
 

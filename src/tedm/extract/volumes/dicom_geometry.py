@@ -24,7 +24,7 @@ from .dicom_file import Picture
 
 EVEN, ROUNDED, STRAIGHT = 0.01, 0.02, 0.1  # of a distance, mm, of a distance
 TURNED = 1e-3  # of a unit vector: directions that differ by less are one
-ONE_PLACE = 1e-3  # mm
+ONE_PLACE, SMALLEST = 1e-3, 1e-6  # mm
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 TO_RAS = np.diag([-1.0, -1.0, 1.0])  # DICOM counts towards left, back and head
 Vector = NDArray[np.float64]
@@ -100,8 +100,8 @@ def _spacing(where: Path, pictures: Sequence[Picture], remarks: list[str]) -> tu
     """Return millimetres from row to row and from column to column."""
     first = pictures[0].spacing
     for picture in pictures:
-        if picture.spacing is not None and min(picture.spacing) <= 0:
-            raise TedmError(f"{where}: PixelSpacing of {picture} is {listed(picture.spacing)}, not above 0; save it anew")
+        if picture.spacing is not None and min(picture.spacing) < SMALLEST:
+            raise TedmError(f"{where}: PixelSpacing of {picture} is {_mm(picture.spacing)}, too small; save it anew")
         differ = (picture.spacing is None) != (first is None)
         if differ or (first and picture.spacing and not np.allclose(picture.spacing, first, rtol=EVEN, atol=0)):
             raise TedmError(

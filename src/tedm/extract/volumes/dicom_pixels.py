@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -72,37 +73,40 @@ def pixel_arrays(file: DicomFile, pictures: Sequence[Picture]) -> Iterator[NDArr
     TedmError
         If they cannot be decoded.
     """
-    indices = [picture.index or 0 for picture in pictures]
-    with plainly(file.path):
-        decoder = _decoder(file.syntax)
-        if decoder is None:
-            raise _undecoded(file.path, file.syntax)
-        count = len(file.pictures)
-        with file.path.open("rb") as opened:
+    with ExitStack() as stack:
+        with plainly(file.path):  # never around a yield: whoever takes the picture has warnings of their own
+            opened = stack.enter_context(file.path.open("rb"))
             opened.seek(file.start)
-            frames = decoder.iter_array(
-                opened,
-                indices=indices,
-                raw=True,
-                rows=file.rows,
-                columns=file.columns,
-                number_of_frames=count,
-                samples_per_pixel=1,
-                bits_allocated=file.allocated,
-                bits_stored=file.stored,
-                pixel_representation=int(file.signed),
-                photometric_interpretation=file.photometric,
-                pixel_keyword="PixelData",
-                pixel_vr=file.vr,
-            )
-            for _ in indices:
-                with plainly(file.path):
-                    frame, _about = next(frames)
-                    if frame.shape != (file.rows, file.columns):
-                        raise TedmError(
-                            f"{file.path}: a picture of {frame.shape} pixels where {file.rows} x {file.columns} is said"
-                        )
-                yield frame
+            frames = _frames(file, opened, [picture.index or 0 for picture in pictures])
+        for _ in pictures:
+            with plainly(file.path):
+                frame = next(frames)
+                if frame.shape != (file.rows, file.columns):
+                    raise TedmError(f"{file.path}: a picture of another size than the file says; copy it again")
+            yield frame
+
+
+def _frames(file: DicomFile, opened: io.BufferedReader, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Decode pictures of an open file that stands at the begin of its pixel data."""
+    decoder = _decoder(file.syntax)
+    if decoder is None:
+        raise _undecoded(file.path, file.syntax)
+    frames = decoder.iter_array(
+        opened,
+        indices=indices,
+        raw=True,
+        rows=file.rows,
+        columns=file.columns,
+        number_of_frames=len(file.pictures),
+        samples_per_pixel=1,
+        bits_allocated=file.allocated,
+        bits_stored=file.stored,
+        pixel_representation=int(file.signed),
+        photometric_interpretation=file.photometric,
+        pixel_keyword="PixelData",
+        pixel_vr=file.vr,
+    )
+    return (frame for frame, _about in frames)
 
 
 def values_of(

@@ -8,7 +8,6 @@ had back from the file. highdicom writes it.
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +72,8 @@ def write_dicom_seg(
     pictures = pictures_in_order(source)
     if labels.shape != volume.shape or (len(pictures),) != volume.shape[2:]:
         raise TedmError(
-            f"{path}: a label map of shape {labels.shape}, and the series has {len(pictures)} slices of {volume.shape[:2]}"
+            f"{path}: a label map of shape {labels.shape} for a volume of {volume.shape} from {len(pictures)} slices; "
+            "predict again from the series' own files"
         )
     if pictures[0].index is not None and len({picture.path for picture in pictures}) > 1:
         raise TedmError(f"{path}: a series of several files of many slices each cannot have a DICOM segmentation; write NIfTI")
@@ -81,20 +81,11 @@ def write_dicom_seg(
     frames = segments.transpose(2, 1, 0)
     if pictures[0].index is not None:  # in the order of the file
         frames = frames[np.argsort([picture.index or 0 for picture in pictures])]
-    logger = logging.getLogger("highdicom")
     with plainly(source[0]):
-        logger.addFilter(_silent)
-        try:
-            content = _segmentation(pictures[0].path, [picture.path for picture in pictures], frames, values[1:], class_names)
-        finally:
-            logger.removeFilter(_silent)
+        content = _segmentation(pictures[0].path, [picture.path for picture in pictures], frames, values[1:], class_names)
     make_folder(folder)
     write_whole(path, content, what="the DICOM segmentation", remedy=PLACE)
     return path
-
-
-def _silent(record: logging.LogRecord) -> bool:
-    return False
 
 
 def _segmentation(

@@ -149,7 +149,7 @@ def _series_of_file(path: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     same = [each.path for each in content.members if (each.series, each.localizer) == (own.series, own.localizer)]
     if content.broken and len(same) > 1:  # it may be a slice of this series
         raise TedmError(content.broken[0])
-    return tuple(same), ()
+    return tuple(same) or (path,), ()  # a hidden file is none of the folder's
 
 
 def _series_of_folder(folder: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
