@@ -108,9 +108,8 @@ def channel_remarks(channels: int) -> tuple[str, ...]:
     if channels in (1, 3):
         return ()
     latent = "; of a latent-space UNet, whose inputs are codes of a VAE, features of images mean nothing"
-    return (
-        f"it takes images of {channels} channels, one modality each, in the order in which it was trained{latent * (channels in (4, 8, 16))}",
-    )
+    latent *= channels in (4, 8, 16)
+    return (f"it takes images of {channels} channels, one modality each, in the order in which it was trained{latent}",)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.extract.reading import naming
 
-from . import nifti, nrrd
+from . import dicom, nifti, nrrd
 from .checks import require_file
 from .header import VolumeHeader
 from .space import apart, in_short, tolerance
@@ -26,7 +26,9 @@ from .space import apart, in_short, tolerance
 class VolumeReader(Protocol):
     """A module that reads one kind of file. Each function raises a `TedmError` that names the file if it cannot be read."""
 
-    SUFFIXES: tuple[str, ...]
+    @property
+    def SUFFIXES(self) -> tuple[str, ...]:
+        """What its files are called by, in small letters."""
 
     def read_header(self, path: Path, *, channels: bool = False) -> VolumeHeader:
         """Find everything that is wrong with a file, without keeping voxels."""
@@ -79,7 +81,11 @@ def _by_suffix(name: str, reader: VolumeReader) -> Kind:
 
 
 # In the order in which they are asked.
-KINDS: tuple[Kind, ...] = (_by_suffix("NIfTI", nifti), _by_suffix("NRRD", nrrd))
+KINDS: tuple[Kind, ...] = (
+    _by_suffix("NIfTI", nifti),
+    _by_suffix("NRRD", nrrd),
+    Kind("DICOM", dicom, dicom.looks_like_dicom, dicom.stem),
+)
 
 
 def is_volume(path: Path) -> bool:
