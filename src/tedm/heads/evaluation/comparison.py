@@ -300,7 +300,7 @@ def _require_same_truths(
             without, shown = pair if absent[image, value] else pair[::-1]
             raise TedmError(
                 f"cannot compare the methods of {where}: the truth of image {images[image]} shows "
-                f"{_called(methods, foreground[value])} in the scores of {shown} and not in those of {without}, so they were scored against different masks; evaluate "
-                "both again on the same labels"
+                f"{_called(methods, foreground[value])} in the scores of {shown} and not in those of {without}, so they were "
+                "scored against different masks; evaluate both again on the same labels"
             )
     return absent

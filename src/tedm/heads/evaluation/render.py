@@ -252,7 +252,7 @@ def _correction(table: Cells) -> str:
     if not table.by_class:
         return named
     sizes = {cell.family for cell in table.cells}
-    family = counted(*sizes, "comparison") if len(sizes) == 1 else f"{_range(sizes)} comparisons"
+    family = counted(min(sizes), "comparison") if len(sizes) == 1 else f"{_range(sizes)} comparisons"
     return f"{named} over the {family} of a domain and n, all classes and methods together"
 
 
