@@ -35,7 +35,7 @@ EXACT = 24  # bits of a whole number that float32 holds
 def looks_like_dicom(path: Path) -> bool:
     """Say whether a path is a DICOM file, or a folder with one directly in it.
 
-    A file counts by its name (`SUFFIXES`), without a suffix by the four letters at byte 128; a DICOMDIR (a list of files) does not.
+    A file counts by its name (`SUFFIXES`), without a suffix by the four letters at byte 128; a DICOMDIR, a list, does not.
     """
     if not path.is_dir():
         return path.name.upper() != "DICOMDIR" and (is_named_dicom(path) or (_has_no_suffix(path) and begins_as_dicom(path)))
