@@ -26,13 +26,16 @@ def images(backbone: Backbone, count: int) -> Tensor:
 
 
 def full_pass(backbone: Backbone, x_t: Tensor, timesteps: Tensor) -> list[Tensor]:
-    """The taps' outputs in passes of one entry to the network's end, with hooks of our own."""
+    """The taps' outputs in passes of one entry and one thread to the network's end, with hooks of our own."""
+    threads = torch.get_num_threads()
     outputs: dict[str, list[Tensor]] = {tap: [] for tap in backbone.taps}
     with contextlib.ExitStack() as hooks, torch.inference_mode():
         for tap in backbone.taps:
             module = backbone.network.get_submodule(tap)
             hook = module.register_forward_hook(lambda module, inputs, output, tap=tap: outputs[tap].append(output.clone()))
             hooks.callback(hook.remove)
+        hooks.callback(torch.set_num_threads, threads)
+        torch.set_num_threads(1)  # some processors add up in another order where two share an operation
         for entry, timestep in zip(x_t.split(1), timesteps.split(1), strict=True):
             backbone.network(entry.clone(), timestep)
     return [torch.cat(outputs[tap]) for tap in backbone.taps]

@@ -98,7 +98,7 @@ def test_a_lazy_package_offers_what_its_stub_says(folder):
     assert set(homes) & {each.name for each in pkgutil.iter_modules([str(folder)])} == set()
 
 
-DOORS = {"tedm.heads": (), "tedm.extract": ("images", "backbones", "backbones.networks", "pretrain")}
+DOORS = {"tedm.heads": (), "tedm.extract": ("images", "backbones", "backbones.networks", "pretrain", "volumes")}
 DEEPER = re.compile(r"\b(?:from|import)\s+(tedm\.(?:heads|extract)\.[\w.]+)")
 
 
@@ -128,6 +128,7 @@ def test_a_package_is_used_through_its_door(door):
 PACKAGES = [
     "tedm.extract",
     "tedm.extract.images",
+    "tedm.extract.volumes",
     "tedm.extract.backbones",
     "tedm.heads",
     "tedm.store",

@@ -22,7 +22,8 @@ import tedm
 from tedm.cli import extract as command
 from tedm.extract.backbones import load_backbone, random_backbone, save_backbone
 from tedm.extract.images import read_manifest
-from tedm.extract.run import extract, whole_images
+from tedm.extract.registration import whole_images
+from tedm.extract.run import extract
 from tedm.store import FeatureStore
 
 LAYOUTS = ["native", "upsampled"]

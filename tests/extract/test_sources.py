@@ -92,7 +92,7 @@ def world(made, tmp_path):
 
 def test_files_of_the_same_size_and_time_are_not_opened(world):
     told = as_read(world.store)
-    assert told("scan 1", world.image(), world.mask())
+    assert told("scan 1", [world.image()], world.mask())
     for path in (world.image(), world.mask()):
         before = path.stat()
         path.write_bytes(b"not opened".ljust(before.st_size))
@@ -128,7 +128,7 @@ def test_an_image_with_the_same_pixels_is_the_same_and_known_by_its_new_time_the
     said = world.extract()
     assert "0 images extracted, 7 were there" in said
     assert "note" not in said
-    assert as_read(world.store)("scan 1", world.image(), world.mask())
+    assert as_read(world.store)("scan 1", [world.image()], world.mask())
     assert tree(world.store) == world.fresh()
 
 

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.extract import labels_of, read_manifest
-from tedm.extract.images import Manifest, ManifestEntry, VolumeOptions, read_squares
-from tedm.extract.images.slices.options import NO_OPTIONS
+from tedm.extract import labels_of, read_manifest, settled
+from tedm.extract.images import NO_OPTIONS, Manifest, ManifestEntry, VolumeOptions, read_squares
 from tedm.extract.pretrain import TrainingReport, choose_held_out, write_curve
-from tedm.extract.registration import settled
 from tedm.files import make_folder
 from tedm.show import contact_sheet, loss_figure, save
 from tedm.store.settings import Geometry

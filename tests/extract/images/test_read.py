@@ -264,7 +264,7 @@ def test_every_bad_file_is_named_with_its_cause(tmp_path: Path) -> None:
         "text.png": "no image",
         "folder.png": "a folder",
         "gif.png": "a GIF file; PNG, JPEG and TIFF are taken",
-        "b.bmp": "not read; PNG, JPEG and TIFF are",
+        "b.bmp": "not read; PNG, JPEG, TIFF, NIfTI, NRRD and DICOM are",
         "cmyk.jpg": "CMYK",
         "pages.tif": "holds 2 images; save each",
         "moves.png": "holds 2 images",

@@ -73,7 +73,8 @@ def test_what_nobody_reads_is_refused_with_what_is_read(tmp_path):
     with pytest.raises(TedmError) as caught:
         read_header(tmp_path / "a.mha")
     assert str(caught.value) == (
-        f"{tmp_path / 'a.mha'}: no volume of a kind that is read; NIfTI and NRRD are (.nii, .nii.gz, .nrrd, .nhdr)"
+        f"{tmp_path / 'a.mha'}: no volume of a kind that is read; NIfTI, NRRD and DICOM are "
+        "(.nii, .nii.gz, .nrrd, .nhdr, .dcm, .dicom, .ima)"
     )
     with pytest.raises(TedmError, match=r"b\.mha: no such file"):
         read_header(tmp_path / "b.mha")

@@ -4,12 +4,14 @@ from .listing.legend import Legend
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
-from .slices.options import VolumeOptions
+from .slices.opened import uncropped
+from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
 from .write import files_written, write_prediction, write_uncertainty
 
 __all__ = [
+    "NO_OPTIONS",
     "READERS",
     "FileLabels",
     "Header",
@@ -26,6 +28,7 @@ __all__ = [
     "read_squares",
     "to_square_image",
     "to_square_mask",
+    "uncropped",
     "write_prediction",
     "write_uncertainty",
 ]

@@ -1,0 +1,20 @@
+from .dicom_seg import write_dicom_seg
+from .header import VolumeHeader
+from .planes import oriented
+from .read import is_volume, read_header, read_labels, read_voxels, shape_problem, volume_stem
+from .write import volume_files_written, write_label_map, write_map
+
+__all__ = [
+    "VolumeHeader",
+    "is_volume",
+    "oriented",
+    "read_header",
+    "read_labels",
+    "read_voxels",
+    "shape_problem",
+    "volume_files_written",
+    "volume_stem",
+    "write_dicom_seg",
+    "write_label_map",
+    "write_map",
+]
