@@ -31,6 +31,24 @@ if TYPE_CHECKING:
     show_default=True,
     help="What it shows.",
 )
+@click.option(
+    "--volumes",
+    "truth",
+    type=options.PATH,
+    default=None,
+    metavar="MANIFEST",
+    show_default=False,
+    help="Score whole volumes at their own resolution, against the masks that MANIFEST names. Default: slice by slice.",
+)
+@options.IGNORE
+@click.option("--distances", is_flag=True, help="Of volumes: also measure HD95 and NSD, in millimetres, for --records.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=None,
+    show_default="1",
+    help="Of NSD: millimetres that a surface may be off.",
+)
 @click.option("--by-class", is_flag=True, help="A table for each class, in place of the mean over classes.")
 @click.option(
     "--correction",
@@ -66,6 +84,10 @@ def main(
     domain: str | None,
     by: str,
     metric: Metric,
+    truth: Path | None,
+    ignore: int | None,
+    distances: bool,
+    tolerance: float | None,
     by_class: bool,
     correction: Correction,
     empty_truth: EmptyTruth,
@@ -106,6 +128,10 @@ def main(
             by_domain=by == "domain",
             metric=metric,
             empty=empty_truth,
+            truth=truth,
+            ignore=ignore,
+            distances=distances,
+            tolerance=tolerance,
             by_class=by_class,
             correction=correction,
             rule=vote,

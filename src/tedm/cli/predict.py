@@ -15,6 +15,7 @@ from tedm.text import counted
 if TYPE_CHECKING:
     from tedm.heads import VotingRule
     from tedm.study.predict import Device
+    from tedm.study.volume_output import VolumeFormat
 
 
 @click.command(cls=Command)
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
 @click.option(
     "--uncertainty", is_flag=True, help="Also write how unsure the vote is and how far the voters are apart, as pictures."
+)
+@click.option(
+    "--format",
+    "volume_format",
+    type=click.Choice(["auto", "nifti", "nrrd", "dicom-seg"]),
+    default="auto",
+    show_default=True,
+    help="Of the masks of volumes: auto is NRRD for NRRD and NIfTI for all else.",
 )
 @options.SCHEDULER
 @options.DEVICE
@@ -51,12 +60,14 @@ def main(
     domain: str | None,
     probabilities: bool,
     uncertainty: bool,
+    volume_format: VolumeFormat,
     device: Device,
     scheduler: str | None,
 ) -> None:
-    """Segment with HEAD the images of a feature store, or of a manifest or folder of images, and write masks to OUT_FOLDER.
+    """Segment with HEAD the images of a feature store, or of a manifest, a folder or a file, and write masks to OUT_FOLDER.
 
-    Masks are PNG files at the images' own size, with the values of the masks that the head was trained on. From images, the
+    Masks of pictures are PNG files at the pictures' own size, masks of volumes NIfTI (or NRRD) files in the volume's own
+    geometry, with the values of the masks that the head was trained on. From images, the
     backbone runs for the head's timesteps only, with the settings that the head has recorded.
 
     --largest, --fill-holes and --min-area clean the masks, at the images' own size; a pixel of --min-area is one at feature
@@ -85,6 +96,7 @@ def main(
             cleaning=cleaning,
             probabilities=probabilities,
             uncertainty=uncertainty,
+            volume_format=volume_format,
             device=device,
             workers=workers,
             head_name=str(head),

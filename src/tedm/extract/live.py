@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
 from tedm.extract.images.square import naming, read_square
 from tedm.extract.pipeline import compute
+from tedm.extract.volumes.read import read_header as read_volume_header
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 from tedm.store.volumes.columns import numbered
 from tedm.store.volumes.volume import NO_SLICE
@@ -53,6 +55,13 @@ class LiveFeatures:
     def chunk_channels(self) -> int:
         """All levels are computed, and pixels of all levels laid out."""
         return self.settings.channels
+
+    def files_of(self, name: str) -> tuple[Path, ...]:
+        """Return the files of an image's channels; of a slice of a DICOM series, the files of the series in their order."""
+        entry = self._entries[name]
+        if entry.volume is not None and entry.volume.kind == "dicom":
+            return read_volume_header(entry.image).files
+        return entry.files
 
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""

@@ -28,6 +28,7 @@ from .evaluation.comparison import is_measured as is_measured
 from .evaluation.comparison import require_measured_at as require_measured_at
 from .evaluation.comparison import require_one_count as require_one_count
 from .evaluation.evaluate import evaluate as evaluate
+from .evaluation.evaluate import unseen_images as unseen_images
 from .evaluation.intervals import image_scores as image_scores
 from .evaluation.intervals import mean_intervals as mean_intervals
 from .evaluation.records import Record as Record
@@ -47,6 +48,8 @@ from .evaluation.render import Grid as Grid
 from .evaluation.render import images_in_words as images_in_words
 from .evaluation.table import Table as Table
 from .evaluation.table import summarise as summarise
+from .evaluation.volumes import VolumeMasks as VolumeMasks
+from .evaluation.volumes import evaluate_volumes as evaluate_volumes
 from .explore.cka import Similarity as Similarity
 from .explore.cka import linear_cka as linear_cka
 from .explore.component_maps import ComponentMaps as ComponentMaps

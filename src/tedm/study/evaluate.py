@@ -33,6 +33,7 @@ from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.report.calibration import write_calibration
 from tedm.study.report.evaluation import write_evaluation
 from tedm.study.stages import Log, Stages, mute, silent
+from tedm.study.volume_scores import score_volumes
 from tedm.text import listed
 
 # How a table is written, by the ending of its file.
@@ -79,6 +80,10 @@ def evaluate_heads(
     memory: int | None = None,
     workers: Workers = HERE,
     what: str = "the store",
+    truth: Path | None = None,
+    ignore: int | None = None,
+    distances: bool = False,
+    tolerance: float | None = None,
     command: str = "",
     table_file: Path | None = None,
     records_file: Path | None = None,
@@ -97,6 +102,15 @@ def evaluate_heads(
         Whether the table has a part for each domain, or one for all images together.
     metric, empty, by_class, correction
         See `tedm.heads.summarise`.
+    truth : Path or None
+        Where the volumes' masks are (a manifest, a folder, a data set): then whole volumes are scored, at their own resolution,
+        and pictures are left out. None scores image by image at feature resolution.
+    ignore : int or None
+        Of these masks: the value of voxels without a label.
+    distances : bool
+        Of volumes: also measure distances between surfaces (HD95, NSD). They are measured when `metric` is one of them.
+    tolerance : float or None
+        Millimetres that a surface may be off; see `tedm.heads.surface_scores`.
     command : str
         What the folder says of how it was made.
     table_file : Path or None
@@ -119,7 +133,12 @@ def evaluate_heads(
     TedmError
         As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
     """
-    require_measured_at("feature", metric)
+    if truth is None:
+        require_measured_at("feature", metric)
+        if distances or tolerance is not None:
+            raise TedmError("distances between surfaces are for whole volumes; name their masks with --volumes MANIFEST")
+    elif folder is not None or calibration_folder is not None:
+        raise TedmError("--folder and --calibration are for scores image by image: run them without --volumes")
     require_one_count((key, head.provenance.n_counts) for key, head in heads.items())
     if table_file is not None and table_file.suffix not in RENDERINGS:
         raise TedmError(f"{table_file}: the ending of a table must be one of {listed(RENDERINGS)}")
@@ -130,19 +149,38 @@ def evaluate_heads(
         for remark in (*differences_from_store(features, heads.values()), *temperatures_not_applied(heads, rule, timesteps)):
             log(remark)
         with progress("evaluating") as show:
-            records = evaluate(
-                features,
-                heads,
-                split=split,
-                domain=domain,
-                rule=rule,
-                timesteps=timesteps,
-                memory=memory,
-                workers=workers,
-                what=what,
-                progress=show,
-                cleaning=cleaning,
-            )
+            if truth is None:
+                records = evaluate(
+                    features,
+                    heads,
+                    split=split,
+                    domain=domain,
+                    rule=rule,
+                    timesteps=timesteps,
+                    memory=memory,
+                    workers=workers,
+                    what=what,
+                    progress=show,
+                    cleaning=cleaning,
+                )
+            else:
+                records = score_volumes(
+                    features,
+                    heads,
+                    truth,
+                    ignore=ignore,
+                    split=split,
+                    domain=domain,
+                    rule=rule,
+                    timesteps=timesteps,
+                    memory=memory,
+                    workers=workers,
+                    what=what,
+                    progress=show,
+                    cleaning=cleaning,
+                    distances=distances or metric in ("hd95", "nsd"),
+                    tolerance=tolerance,
+                )
         if not by_domain:
             records = [replace(record, domain="all") for record in records]
         if records_file is not None:

@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -19,10 +19,11 @@ from tedm.names import require_files
 from tedm.store import Features, FeatureStore, Location
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
+from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
+from tedm.study.volumes import assembled, whole_volumes
 
 Device = Literal["auto", "cpu", "cuda"]
 REMEDY = "make room; what was written before is whole"
-MAPS = ("entropy", "disagreement")
 NO_CLEANING = Cleaning()
 
 
@@ -39,6 +40,7 @@ def predict_folder(
     cleaning: Cleaning = NO_CLEANING,
     probabilities: bool = False,
     uncertainty: bool = False,
+    volume_format: VolumeFormat = "auto",
     device: Device = "auto",
     workers: Workers = HERE,
     head_name: str = "the head",
@@ -51,7 +53,8 @@ def predict_folder(
     Parameters
     ----------
     folder : Path
-        Not there yet, or empty. It gets NAME.png for each image, with the values of the masks that the head was trained on.
+        Not there yet, or empty. It gets NAME.png for each picture, and a file in its own geometry for each volume, with the
+        values of the masks that the head was trained on.
     head : Segmenter
     source : str or Path
         A feature store, or a manifest or folder of images.
@@ -68,6 +71,8 @@ def predict_folder(
     uncertainty : bool
         Also write NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the Jensen-Shannon divergence of the
         voters (black: alike), and uncertainty.csv with the mean of both over each image.
+    volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
+        What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
     device : {"auto", "cpu", "cuda"}
         Where the backbone computes.
     workers : Workers
@@ -80,7 +85,7 @@ def predict_folder(
     Returns
     -------
     list of str
-        The images whose masks were written.
+        The volumes and pictures whose masks were written.
 
     Raises
     ------
@@ -89,6 +94,7 @@ def predict_folder(
     """
     require_new(folder)
     features: Features
+    live: LiveFeatures | None = None
     if FeatureStore.is_store(source):
         if backbone is not None:
             raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
@@ -100,7 +106,7 @@ def predict_folder(
             raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
         if backbone is None:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
-        features = live_features(
+        features = live = live_features(
             head, Path(source), backbone, timesteps=timesteps, device=device, backbone_name=backbone_name, log=log
         )
     if split is None and "test" in features.labels.splits:
@@ -109,41 +115,69 @@ def predict_folder(
     head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)
-    _require_outputs(names, head, probabilities, uncertainty, str(source))
+    volumes = whole_volumes(features.labels, names, what=str(source))
+    in_volumes = [name for volume in volumes for name in volume.names]
+    pictures = [name for name in names if features.labels.volume_of(name) is None]
+    output = VolumeOutput(volume_format, head, cleaning, probabilities)
+    output.require([volume.volume for volume in volumes], live, str(source))
+    _require_outputs(pictures, output.files_of(volumes), head, probabilities, uncertainty, str(source))
     means: list[list[object]] = [["image", "entropy", "disagreement"]]
+    written: list[Path] = []
     with filled_folder(folder, remedy=REMEDY) as place:
         with progress("predicting") as show:
-            predictions = predict(
-                features,
-                {"head": head},
-                names,
-                rule=rule,
-                timesteps=timesteps,
-                workers=workers,
-                what=str(source),
-                uncertainty=uncertainty,
+            predictions = counted_by(
+                show,
+                len(names),
+                predict(
+                    features,
+                    {"head": head},
+                    [*in_volumes, *pictures],
+                    rule=rule,
+                    timesteps=timesteps,
+                    workers=workers,
+                    what=str(source),
+                    uncertainty=uncertainty,
+                ),
             )
-            for number, prediction in enumerate(predictions, 1):
+            for volume in assembled(predictions, volumes, features, probabilities=probabilities):
+                written.append(output.write(place, volume, live))
+                if volume.means:
+                    means.append([volume.name, *(f"{volume.means[kind]:.6f}" for kind in MAPS)])
+            for prediction in predictions:
                 _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
+                written.append(place / f"{prediction.name}.png")
                 if prediction.entropy is not None and prediction.disagreement is not None:
                     both = (prediction.entropy, prediction.disagreement)
                     means.append([prediction.name, *(f"{values.mean():.6f}" for values in both)])
-                show(number, len(names))
         if uncertainty:
             write_table(place / "uncertainty.csv", means, remedy=REMEDY)
-        require_there([place / f"{name}.png" for name in names], folder)
-    return names
+        require_there(written, folder)
+    return [*(volume.volume.name for volume in volumes), *pictures]
 
 
-def _require_outputs(names: Sequence[str], head: Segmenter, probabilities: bool, uncertainty: bool, source: str) -> None:
+def counted_by(show: Callable[[int, int], None], count: int, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Yield predictions, and tell how many there were after each."""
+    for number, prediction in enumerate(predictions, 1):
+        yield prediction
+        show(number, count)
+
+
+def _require_outputs(
+    names: Sequence[str],
+    of_volumes: Mapping[str, list[str]],
+    head: Segmenter,
+    probabilities: bool,
+    uncertainty: bool,
+    source: str,
+) -> None:
     """Refuse, before the work, masks that no PNG can hold, and names that cannot be files or of which two would be one file."""
-    odd = [value for value in head.classes if not 0 <= value < 2**16]
+    odd = [value for value in head.classes if names and not 0 <= value < 2**16]
     if odd:
         raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
     maps = MAPS if uncertainty else ()
     together = ", or leave out --uncertainty" if uncertainty else ""
     require_files(
-        {name: files_written(name, probabilities=probabilities, maps=maps) for name in names},
+        {**of_volumes, **{name: files_written(name, probabilities=probabilities, maps=maps) for name in names}},
         what=f"cannot write the masks of {source} under its images' names",
         remedy=f"extract one of them under another name (a column `name`){together}",
     )

@@ -1,5 +1,5 @@
 from .entry import ManifestEntry
-from .geometry import to_square_image, to_square_mask
+from .geometry import from_square, from_square_probabilities, to_square_image, to_square_mask
 from .listing.legend import Legend
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
@@ -8,7 +8,7 @@ from .slices.opened import uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
-from .write import files_written, write_prediction, write_uncertainty
+from .write import files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
 
 __all__ = [
     "NO_OPTIONS",
@@ -21,6 +21,10 @@ __all__ = [
     "Reader",
     "VolumeOptions",
     "files_written",
+    "from_square",
+    "from_square_probabilities",
+    "native_mask",
+    "pixels_of_a_cell",
     "read_image",
     "read_manifest",
     "read_mask",

@@ -102,6 +102,10 @@ class Manifest:
         TedmError
             If the file can no longer be read, or holds a value that is no class.
         """
+        return cropped(self.read_whole_mask(entry), entry.slice, IGNORE)
+
+    def read_whole_mask(self, entry: ManifestEntry) -> NDArray[np.uint8]:
+        """Do what `read_mask` does, of a slice with all of it: shape (height, width)."""
         if entry.mask is None or self.classes is None:
             raise ValueError(f"{entry.name} has no mask")
         stored = label_slice(entry) if entry.volume is not None else read_mask(entry.mask)
@@ -114,7 +118,7 @@ class Manifest:
         indices: NDArray[np.uint8] = order.astype(np.uint8)[at]
         if self.ignore is not None:
             indices[values == self.ignore] = IGNORE
-        return cropped(indices, entry.slice, IGNORE)
+        return indices
 
     def require_intensity_range(
         self,

@@ -86,13 +86,10 @@ def write_prediction(
         The PNG.
     """
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    decisive = np.asarray(probabilities if uncalibrated is None else uncalibrated, np.float32)
-    mask = np.empty(original_size, np.uint8)
-    for where, part in probability_bands(decisive, original_size, geometry):
-        mask[where] = part.argmax(axis=-1)
+    decisive = probabilities if uncalibrated is None else uncalibrated
+    mask = native_mask(decisive, original_size, geometry)
     if cleaning is not None:
-        square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
-        mask = cleaning.enlarged(square / len(probabilities) ** 2)(mask)
+        mask = cleaning.enlarged(pixels_of_a_cell(original_size, len(probabilities), geometry))(mask)
     values = np.array(classes, dtype)[mask]
     picture = io.BytesIO()
     Image.fromarray(values).save(picture, format="PNG")
@@ -103,6 +100,35 @@ def write_prediction(
         np.save(array, from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry))
         write_whole(file_of(folder, name, PROBABILITIES), array.getvalue(), remedy=REMEDY)
     return path
+
+
+def native_mask(probabilities: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry) -> NDArray[np.uint8]:
+    """Return the most probable class of each pixel at an image's own size.
+
+    Parameters
+    ----------
+    probabilities : array of shape (size, size, classes)
+        At feature resolution; interpolated before the class is taken, so that edges are smooth.
+    original_size : tuple of int
+        Height and width of the image.
+    geometry : {"pad", "stretch"}
+        How the image had become a square.
+
+    Returns
+    -------
+    array of shape (height, width)
+        Class indices.
+    """
+    mask = np.empty(original_size, np.uint8)
+    for where, part in probability_bands(np.asarray(probabilities, np.float32), original_size, geometry):
+        mask[where] = part.argmax(axis=-1)
+    return mask
+
+
+def pixels_of_a_cell(original_size: tuple[int, int], size: int, geometry: Geometry) -> float:
+    """Return how many of an image's own pixels one at feature resolution, of `size` a side, stands for."""
+    square = max(original_size) ** 2 if geometry == "pad" else original_size[0] * original_size[1]
+    return square / size**2
 
 
 def write_uncertainty(

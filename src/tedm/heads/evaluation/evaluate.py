@@ -16,7 +16,7 @@ from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.predict import Ballots
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
-from tedm.store import Features
+from tedm.store import Features, Labels
 from tedm.store.splits import images_to_score_on
 
 Measures = dict[Metric, NDArray[np.float64]]  # by name, a number for each class
@@ -67,33 +67,39 @@ def evaluate(
     names = unseen_images(features, heads, split=split, domain=domain)
     ballots = Ballots.settled(features, heads, rule=rule, timesteps=timesteps, memory=memory, what=what)
     labels = features.labels
-    class_names = labels.class_names or ("",) * len(labels.classes)
     records: list[Record] = []
     for done, (name, scored) in enumerate(workers.over(_measured, ballots, names, cleaning), 1):
         at = labels.index(name)
         for key, cleaned, measures in scored:
-            head = heads[key]
-            for index, value in enumerate(head.classes):
-                records.append(
-                    Record(
-                        method=methods[key] + cleaned,
-                        n=head.provenance.n,
-                        seed=head.provenance.seed,
-                        domain=labels.domains[at],
-                        split=labels.splits[at],
-                        image=name,
-                        group=labels.groups[at],
-                        class_value=value,
-                        labels_used=head.provenance.labels_used,
-                        resolution="feature",
-                        class_name=class_names[index],
-                        n_counts=head.provenance.n_counts,
-                        **{metric: float(values[index]) for metric, values in measures.items()},
-                    )
-                )
+            records += records_of(heads[key], methods[key] + cleaned, measures, labels, at, image=name, resolution="feature")
         if progress is not None:
             progress(done, len(names))
     return records
+
+
+def records_of(
+    head: Segmenter, method: str, measures: Measures, labels: Labels, at: int, *, image: str, resolution: str
+) -> list[Record]:
+    """Return the measures of a mask as records, one for each class; `labels` know the image at position `at`."""
+    class_names = labels.class_names or ("",) * len(labels.classes)
+    return [
+        Record(
+            method=method,
+            n=head.provenance.n,
+            seed=head.provenance.seed,
+            domain=labels.domains[at],
+            split=labels.splits[at],
+            image=image,
+            group=labels.groups[at],
+            class_value=value,
+            labels_used=head.provenance.labels_used,
+            resolution=resolution,
+            class_name=class_names[index],
+            n_counts=head.provenance.n_counts,
+            **{metric: float(values[index]) for metric, values in measures.items()},
+        )
+        for index, value in enumerate(head.classes)
+    ]
 
 
 def unseen_images(features: Features, heads: Mapping[str, Segmenter], *, split: str | None, domain: str | None) -> list[str]:

@@ -37,7 +37,7 @@ class Description:
     ----------
     format : int
         1; what is added later has a default, so that older heads are read.
-    method, classes, settings, arithmetic, storage, weights, calibration, name
+    method, classes, settings, arithmetic, storage, weights, calibration, name, class_names, class_colours
         As in `Segmenter`.
     estimator : str
         Name of the head's class.
@@ -62,6 +62,8 @@ class Description:
     weights: VoterWeights | None = None
     calibration: Calibration | None = None
     name: str = field(default="")
+    class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values out of range, or that do not belong together."""
@@ -81,6 +83,10 @@ class Description:
             _require_weights(self.weights, self.method)
         if self.name:
             _require_head_name(self.name)
+        for what, legend in (("names", self.class_names), ("colours", self.class_colours)):
+            _require_texts(f"classes' {what}", legend)
+            if legend and len(legend) != len(self.classes):
+                raise ValueError(f"{len(legend)} {what} for {len(self.classes)} classes")
 
 
 def read_description(folder: Path) -> Description:

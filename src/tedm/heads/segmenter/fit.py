@@ -175,7 +175,8 @@ def fit(
         n_counts="groups" if groups is not None and images is None else "images",
     )
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
-    segmenter = Segmenter(method, head, *made_from, provenance, name=label)
+    legend = (features.labels.class_names, features.labels.class_colours)
+    segmenter = Segmenter(method, head, *made_from, provenance, None, None, label, *legend)
     del data, validation  # with the blocks that they have kept
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)

@@ -83,6 +83,8 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
             weights=about.weights,
             calibration=about.calibration,
             name=about.name,
+            class_names=about.class_names,
+            class_colours=about.class_colours,
         )
     except TedmError:
         raise
@@ -98,6 +100,8 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
         **({"name": head.name} if head.name else {}),
         "method": asdict(head.method),
         "classes": list(head.classes),
+        **({"class_names": list(head.class_names)} if head.class_names else {}),
+        **({"class_colours": list(head.class_colours)} if head.class_colours else {}),
         "estimator": type(estimator).__name__,
         "parameters": estimator.constructor(),
         "features": estimator.n_features_in_,

@@ -49,6 +49,8 @@ class Segmenter:
         The temperature of the committee's probabilities; None leaves them as they come out of the vote.
     name : str
         What the user calls the head in tables; empty if it is called as its method is.
+    class_names, class_colours : tuple of str
+        What the classes are called, and their colours as "#rrggbb"; empty where the features said nothing of them.
     """
 
     method: Method
@@ -61,6 +63,13 @@ class Segmenter:
     weights: VoterWeights | None = None
     calibration: Calibration | None = None
     name: str = ""
+    class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+
+    @property
+    def named_classes(self) -> dict[int, str]:
+        """What the classes are called, by their values in masks; empty where nobody said so."""
+        return dict(zip(self.classes, self.class_names, strict=True)) if self.class_names else {}
 
     @property
     def label(self) -> str:

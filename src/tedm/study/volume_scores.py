@@ -1,0 +1,142 @@
+"""Heads scored on whole volumes, at the volumes' own resolution, against the masks' own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tedm.errors import TedmError, raise_listed
+from tedm.extract import Manifest, read_manifest
+from tedm.extract.images import ManifestEntry, VolumeOptions
+from tedm.heads import (
+    HERE,
+    Cleaning,
+    Record,
+    Segmenter,
+    VolumeMasks,
+    VotingRule,
+    Workers,
+    evaluate_volumes,
+    predict,
+    unseen_images,
+)
+from tedm.store import Features
+from tedm.study.volumes import WholeVolume, assembled, whole_volumes
+from tedm.text import counted
+
+
+def score_volumes(
+    features: Features,
+    heads: Mapping[str, Segmenter],
+    truth: Path,
+    *,
+    ignore: int | None = None,
+    split: str | None,
+    domain: str | None,
+    rule: VotingRule | None = None,
+    timesteps: Sequence[int] | None = None,
+    memory: int | None = None,
+    workers: Workers = HERE,
+    what: str = "the store",
+    progress: Callable[[int, int], None] | None = None,
+    cleaning: Cleaning | None = None,
+    distances: bool = False,
+    tolerance: float | None = None,
+) -> list[Record]:
+    """Score heads on the labelled volumes of a split and a domain; one volume is in memory at a time.
+
+    Parameters
+    ----------
+    features, heads, split, domain, rule, timesteps, memory, workers, what, cleaning
+        See `tedm.heads.evaluate`.
+    truth : Path
+        A manifest, a folder or a data set with the volumes' masks.
+    ignore : int or None
+        The masks' value for voxels without a label.
+    progress : callable (done, all) or None
+        Called after each slice.
+    distances, tolerance
+        See `tedm.heads.evaluate_volumes`.
+
+    Returns
+    -------
+    list of Record
+        Of the resolution "volume".
+
+    Raises
+    ------
+    TedmError
+        As `tedm.heads.evaluate` does, or if slices of a volume are not in the store, its mask is not at hand, or the mask is
+        that of another volume or has other classes.
+    """
+    names = unseen_images(features, heads, split=split, domain=domain)
+    labels = features.labels
+    of_volumes = {labels.slice_of(name).volume for name in names} - {-1}
+    if not of_volumes:
+        raise TedmError(f"{what} has no labelled volume of this split and domain; leave out --volumes to score pictures")
+    every = [labels.names[at] for position in sorted(of_volumes) for at in labels.positions_in(position)]
+    volumes = whole_volumes(labels, every, what=what)
+    manifest = read_manifest(
+        truth,
+        classes=labels.classes,
+        ignore=ignore,
+        only_masks_of=labels,
+        options=VolumeOptions.of(features.settings),
+    )
+    masks = _masks_of(manifest, volumes, truth)
+    count = sum(len(whole.names) for whole in volumes)
+
+    def compared() -> Iterator[VolumeMasks]:
+        slices = [name for whole in volumes for name in whole.names]
+        predictions = predict(
+            features, heads, slices, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
+        )
+        known: dict[str, NDArray[np.uint8]] = {}
+        done = 0
+        for volume in assembled(predictions, volumes, features, heads=len(heads)):
+            if volume.name not in known:
+                known = {volume.name: _truth(manifest, masks[volume.name], volume.whole)}
+                done += len(volume.whole.names)
+            yield VolumeMasks(
+                volume.name,
+                volume.head,
+                volume.whole.names[0],
+                known[volume.name],
+                volume.mask,
+                volume.spacing,
+                volume.cell,
+            )
+            if progress is not None:
+                progress(done, count)
+
+    return evaluate_volumes(
+        labels,
+        heads,
+        compared(),
+        rule=rule,
+        timesteps=None if timesteps is None else tuple(timesteps),
+        cleaning=cleaning,
+        distances=distances,
+        tolerance=tolerance,
+    )
+
+
+def _masks_of(manifest: Manifest, volumes: Sequence[WholeVolume], truth: Path) -> dict[str, dict[int, ManifestEntry]]:
+    """Return the manifest's slices of each volume, by their indices; refuse volumes without a mask there."""
+    found: dict[str, dict[int, ManifestEntry]] = {}
+    for entry in manifest.entries:
+        if entry.volume is not None and entry.mask is not None:
+            found.setdefault(entry.volume.name, {})[entry.slice.index] = entry
+    raise_listed(
+        f"{truth} has no mask of {counted(sum(v.volume.name not in found for v in volumes), 'volume')} that are scored",
+        [whole.volume.name for whole in volumes if whole.volume.name not in found],
+    )
+    return found
+
+
+def _truth(manifest: Manifest, slices: Mapping[int, ManifestEntry], whole: WholeVolume) -> NDArray[np.uint8]:
+    """Return a volume's class indices of shape (slices, height, width), in the order of the slices; 255 without a label."""
+    return np.stack([manifest.read_whole_mask(slices[index]) for index in whole.volume.indices])
