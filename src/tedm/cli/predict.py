@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import backbones, options
+from tedm.cli import backbones, options, volumes
 from tedm.cli.running import Command, plain_errors, progress, say
 from tedm.files import require_new
 from tedm.text import counted
 
 if TYPE_CHECKING:
     from tedm.heads import VotingRule
+    from tedm.store.volumes.normalisation import Brain
     from tedm.study.predict import Device
     from tedm.study.volume_output import VolumeFormat
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the masks of volumes: auto is NRRD for NRRD and NIfTI for all else.",
 )
+@volumes.BRAIN
 @options.SCHEDULER
 @options.DEVICE
 @options.VERSION
@@ -61,6 +63,7 @@ def main(
     probabilities: bool,
     uncertainty: bool,
     volume_format: VolumeFormat,
+    brain: Brain | None,
     device: Device,
     scheduler: str | None,
 ) -> None:
@@ -97,6 +100,7 @@ def main(
             probabilities=probabilities,
             uncertainty=uncertainty,
             volume_format=volume_format,
+            brain=brain,
             device=device,
             workers=workers,
             head_name=str(head),

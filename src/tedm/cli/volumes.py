@@ -98,6 +98,14 @@ AXIS = click.option(
     show_default=True,
     help="How volumes are cut into slices: by their affine, or along an axis of their file.",
 )
+BRAIN = click.option(
+    "--brain",
+    type=click.Choice(["mask", "nonzero", "all"]),
+    default=None,
+    show_default=False,
+    help="Which voxels are brain: a mask in the column brainmask, those that are not 0, or all. Default: the mask if "
+    "there is one, else all.",
+)
 CLASS_NAMES = click.option(
     "--class-names",
     type=ClassNames(),
@@ -133,14 +141,7 @@ def volume_options(command: FC) -> FC:
             "of the training patients' brains, each modality by itself; what is not brain is black. "
             "Default: --intensity-range.",
         ),
-        click.option(
-            "--brain",
-            type=click.Choice(["mask", "nonzero", "all"]),
-            default=None,
-            show_default=False,
-            help="Which voxels are brain: a mask in the column brainmask, those that are not 0, or all. Default: the mask if "
-            "there is one, else all.",
-        ),
+        BRAIN,
         click.option(
             "--crop",
             type=CropSize(),

@@ -19,6 +19,7 @@ from tedm.extract.pipeline import compute
 from tedm.extract.volumes.read import read_header as read_volume_header
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 from tedm.store.volumes.columns import numbered
+from tedm.store.volumes.normalisation import Brain
 from tedm.store.volumes.volume import NO_SLICE
 
 
@@ -33,14 +34,25 @@ class LiveFeatures:
         The one that the settings name.
     settings, arithmetic, storage
         Those of the store that these features stand for.
+    brain : {"mask", "nonzero", "all"} or None
+        Which voxels of volumes are brain, if not those that the settings say: where a mask is not at hand.
     """
 
     def __init__(
-        self, manifest: Manifest, backbone: Backbone, settings: FeatureSettings, arithmetic: Arithmetic, storage: Storage
+        self,
+        manifest: Manifest,
+        backbone: Backbone,
+        settings: FeatureSettings,
+        arithmetic: Arithmetic,
+        storage: Storage,
+        brain: Brain | None = None,
     ) -> None:
         self.settings = settings
         self.arithmetic = arithmetic
         self.storage = storage
+        self._reading = settings
+        if brain is not None and settings.normalisation is not None:
+            self._reading = replace(settings, normalisation=replace(settings.normalisation, brain=brain))
         self._manifest = manifest
         self._backbone = backbone
         self._entries = {entry.name: entry for entry in manifest.entries}
@@ -65,7 +77,7 @@ class LiveFeatures:
 
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
-        return square_image(self._entries[name], self.settings)
+        return square_image(self._entries[name], self._reading)
 
     def mask(self, name: str) -> NDArray[np.uint8]:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""

@@ -17,6 +17,7 @@ from tedm.files import filled_folder, require_new, require_there, write_table
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
 from tedm.names import require_files
 from tedm.store import Features, FeatureStore, Location
+from tedm.store.volumes.normalisation import Brain
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
@@ -41,6 +42,7 @@ def predict_folder(
     probabilities: bool = False,
     uncertainty: bool = False,
     volume_format: VolumeFormat = "auto",
+    brain: Brain | None = None,
     device: Device = "auto",
     workers: Workers = HERE,
     head_name: str = "the head",
@@ -73,6 +75,8 @@ def predict_folder(
         voters (black: alike), and uncertainty.csv with the mean of both over each image.
     volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
+    brain : {"mask", "nonzero", "all"} or None
+        See `live_features`.
     device : {"auto", "cpu", "cuda"}
         Where the backbone computes.
     workers : Workers
@@ -98,6 +102,8 @@ def predict_folder(
     if FeatureStore.is_store(source):
         if backbone is not None:
             raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
+        if brain is not None:
+            raise TedmError(f"{source} is a feature store, whose images are read already: leave out --brain")
         features = FeatureStore.open(source)
         for remark in differences_from_store(features, [head]):
             log(remark)
@@ -107,7 +113,7 @@ def predict_folder(
         if backbone is None:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
         features = live = live_features(
-            head, Path(source), backbone, timesteps=timesteps, device=device, backbone_name=backbone_name, log=log
+            head, Path(source), backbone, timesteps=timesteps, brain=brain, device=device, backbone_name=backbone_name, log=log
         )
     if split is None and "test" in features.labels.splits:
         split = "test"
@@ -189,6 +195,7 @@ def live_features(
     backbone: Backbone,
     *,
     timesteps: Sequence[int] | None = None,
+    brain: Brain | None = None,
     device: Device = "auto",
     backbone_name: str = "the backbone",
     log: Log = mute,
@@ -204,6 +211,8 @@ def live_features(
         The one that the head's store was made with.
     timesteps : sequence of int or None
         Those that are used; None takes the head's.
+    brain : {"mask", "nonzero", "all"} or None
+        Which voxels of volumes are brain; None takes the head's word for it.
     device : {"auto", "cpu", "cuda"}
     backbone_name : str
         What it is called in messages.
@@ -216,9 +225,16 @@ def live_features(
         If the backbone is another one, the images cannot be read, or the head cannot use these timesteps.
     """
     settings = head.settings
-    manifest = read_manifest(images, masks=False, options=VolumeOptions.of(settings))
+    options, normalisation = VolumeOptions.of(settings), settings.normalisation
+    if brain is not None:
+        if normalisation is None:
+            raise TedmError("--brain is for heads whose features were normalised by the brain's voxels; leave it out")
+        if brain != normalisation.brain:
+            log(f"note: brain is {brain} here, and was {normalisation.brain} where the head was made")
+        options, normalisation = replace(options, brain=brain), replace(normalisation, brain=brain)
+    manifest = read_manifest(images, masks=False, options=options)
     odd = manifest.require_intensity_range(
-        settings.intensity_range, channels=settings.image_channels, normalisation=settings.normalisation
+        settings.intensity_range, channels=settings.image_channels, normalisation=normalisation
     )
     for remark in (*manifest.remarks, *odd):
         log(f"note: {remark}")
@@ -235,7 +251,7 @@ def live_features(
         log(f"the last bits may differ: {line}")
     wanted = head.timesteps(timesteps)
     backbone.schedule.require(wanted)
-    return LiveFeatures(manifest, backbone, replace(head.settings, timesteps=wanted), arithmetic, head.storage)
+    return LiveFeatures(manifest, backbone, replace(head.settings, timesteps=wanted), arithmetic, head.storage, brain)
 
 
 def _write(
