@@ -274,6 +274,7 @@ def test_classes_stand_under_their_names_with_the_images_that_show_them() -> Non
         assert "Bonferroni-corrected over the 2 comparisons of a domain and n, all classes and methods together" in text
         assert "background" not in text
     assert [(grid.domain, grid.class_value) for grid in table.grids()] == [("shenzhen", 3), ("shenzhen", 7)]
+    assert "fewer than 7 volumes cannot show a difference at 0.05 after this correction" in table.to_text()
     together = summarise(rows)
     assert "mean over the classes left putamen, right putamen" in together.to_text()
     assert "shenzhen: 2 of 16 pairs of volume and class do not show the class" in together.to_text()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
-from math import isnan
+from math import ceil, isnan, log2
 
 from tedm.files import table_text
 from tedm.heads.data.subsets import N_COUNTS
@@ -241,7 +241,12 @@ def notes(table: Cells, mark: str) -> list[str]:
             notes.append(f"{where}: {absent} of {pairs} pairs of {noun} and class do not show the class")
     if any(cell.groups < cell.images for cell in cells):
         notes.append(f"{noun}s of one group are tested as if they were independent")
-    if any(cell.images < 6 and not isnan(cell.p_value) for cell in cells):
+    if table.by_class:
+        # the smallest p-value of k pairs is 2 ** (1 - k), before the correction
+        needed = max(6, *(ceil(log2(2 * max(cell.family, 1) / table.alpha)) for cell in cells))
+        if any(cell.images < needed and not isnan(cell.p_value) for cell in cells):
+            notes.append(f"fewer than {needed} {noun}s cannot show a difference at {table.alpha:g} after this correction")
+    elif any(cell.images < 6 and not isnan(cell.p_value) for cell in cells):
         notes.append(f"fewer than 6 {noun}s cannot show a difference at 0.05")
     return notes
 
