@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tedm.heads.evaluation.evaluate import records_of
 from tedm.heads.evaluation.records import Record
 from tedm.heads.metrics.measures import measure
+from tedm.heads.metrics.surface import SURFACE_TOLERANCE
 from tedm.heads.segmenter.identity import names_in_records, require_told_apart
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.segmenter import Segmenter
@@ -88,6 +89,7 @@ def evaluate_volumes(
     TedmError
         If two heads could not be told apart, before any mask is asked for.
     """
+    mm = SURFACE_TOLERANCE if tolerance is None else tolerance
     methods = names_in_records(heads, rule=rule, timesteps=timesteps)
     require_told_apart(heads, methods, cleaning)
     records: list[Record] = []
@@ -102,9 +104,8 @@ def evaluate_volumes(
                 mask,
                 len(head.classes),
                 spacing=each.spacing if distances else None,
-                tolerance=tolerance,
+                tolerance=mm,
             )
-            records += records_of(
-                head, method, measures, labels, labels.index(each.image), image=each.name, resolution="volume"
-            )
+            scored = records_of(head, method, measures, labels, labels.index(each.image), image=each.name, resolution="volume")
+            records += [replace(record, tolerance=mm) if distances else record for record in scored]
     return records
