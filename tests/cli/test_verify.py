@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tedm.cli import extract, inspect, label, options, verify
+from tedm.cli import extract, inspect, label, verify
+from tedm.cli.shared import options
 from tedm.extract.backbones import random_backbone, save_backbone
 from tedm.store import FeatureStore
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from tedm.cli import backbones, options, volumes
-from tedm.cli.running import Command, plain_errors, progress, say
+from tedm.cli.shared import backbones, options, volumes
+from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.text import counted, listed
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import backbones, options
-from tedm.cli.running import Command, plain_errors
+from tedm.cli.shared import backbones, options
+from tedm.cli.shared.running import Command, plain_errors
 
 if TYPE_CHECKING:
     from tedm.jsons import JsonObject

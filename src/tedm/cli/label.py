@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from tedm.cli import options, volumes
-from tedm.cli.running import Command, plain_errors, say
+from tedm.cli.shared import options, volumes
+from tedm.cli.shared.running import Command, plain_errors, say
 from tedm.text import counted
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import backbones, options, volumes
-from tedm.cli.running import Command, plain_errors, progress, say
+from tedm.cli.shared import backbones, options, volumes
+from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.files import require_new
 from tedm.text import counted
 

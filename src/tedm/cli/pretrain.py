@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import options, volumes
-from tedm.cli.running import Command, plain_errors, progress, say
+from tedm.cli.shared import options, volumes
+from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
 if TYPE_CHECKING:

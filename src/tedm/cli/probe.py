@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from tedm.cli import options
-from tedm.cli.running import Command, command_line, plain_errors, progress, say
+from tedm.cli.shared import options
+from tedm.cli.shared.running import Command, command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
     from tedm.heads import By, EmptyTruth

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from tedm.cli import backbones, options
-from tedm.cli.running import Command, plain_errors, progress, say
+from tedm.cli.shared import backbones, options
+from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
 

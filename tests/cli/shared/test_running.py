@@ -13,8 +13,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tedm.cli import options
-from tedm.cli.running import AGAIN, command_line, say
+from tedm.cli.shared import options
+from tedm.cli.shared.running import AGAIN, command_line, say
 
 
 @click.command()
@@ -39,7 +39,7 @@ WORK = """
 import os, signal, sys
 from pathlib import Path
 import click
-from tedm.cli.running import plain_errors, progress, say
+from tedm.cli.shared.running import plain_errors, progress, say
 @click.command()
 @click.argument("out", type=Path)
 @plain_errors
@@ -115,7 +115,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault(tmp_path):
 
 
 def test_the_advice_after_an_interruption_is_of_commands_that_exist():
-    folder = Path(command_line.__code__.co_filename).parent
+    folder = Path(command_line.__code__.co_filename).parents[1]
     assert set(AGAIN) <= {path.stem for path in folder.glob("*.py")}
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tedm.cli import options
-from tedm.cli.running import say
+from tedm.cli.shared import options
+from tedm.cli.shared.running import say
 
 if TYPE_CHECKING:
     from tedm.extract import Backbone

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tedm.cli import options
+from tedm.cli.shared import options
 
 
 @pytest.mark.parametrize(

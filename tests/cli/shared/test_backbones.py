@@ -15,7 +15,7 @@ from tedm.extract.backbones import random_backbone, save_backbone
 from tedm.extract.backbones.tedm import content
 from tedm.store import FeatureStore
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden"
 COMMANDS = {each.__name__.rsplit(".", 1)[1]: each.main for each in (evaluate, extract, fit, inspect, predict, verify)}
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
 NETWORKS = """
@@ -151,10 +151,10 @@ def test_which_weights_were_taken_is_said(dataset: Path, tmp_path: Path) -> None
     assert f"note: {said}" in done.stderr
 
 
-def test_a_network_for_four_channels_is_inspected_and_nothing_is_extracted_with_it(dataset: Path, tmp_path: Path) -> None:
+def test_a_network_for_four_channels_is_inspected_and_takes_no_pictures_of_one(dataset: Path, tmp_path: Path) -> None:
     save_backbone(random_backbone(image_channels=4), tmp_path / "net.safetensors")
     assert "image channels" in run("inspect", tmp_path / "net.safetensors").stdout
     store = tmp_path / "store"
     refused = run("extract", dataset, store, "--checkpoint", tmp_path / "net.safetensors", "--timesteps", 1, *QUICK, code=1)
-    assert "takes images of 4 channels, and only grey (1) and RGB (3)" in refused.stderr
+    assert "a picture has 1 channel or 3, and the backbone takes 4; name a column for each with --channels" in refused.stderr
     assert not store.exists()

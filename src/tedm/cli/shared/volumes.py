@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from tedm.cli import options
+from tedm.cli.shared import options
 from tedm.text import from_entry
 
 if TYPE_CHECKING:
