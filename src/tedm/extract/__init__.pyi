@@ -11,6 +11,7 @@ from .recompute import recompute_images
 from .registration import relabel, settled, whole_images
 from .run import TEDM_TIMESTEPS, extract
 from .sources import as_read, compare, differences
+from .volumes.write import write_label_map, write_modality
 
 __all__ = [
     "TEDM_TIMESTEPS",
@@ -41,4 +42,6 @@ __all__ = [
     "settled",
     "square_image",
     "whole_images",
+    "write_label_map",
+    "write_modality",
 ]

@@ -4,6 +4,7 @@ from .listing.legend import Legend
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
+from .slices.grid import Grid, grid_of
 from .slices.options import VolumeOptions
 from .square import read_square
 from .stack import read_squares
@@ -12,6 +13,7 @@ from .write import files_written, write_prediction, write_uncertainty
 __all__ = [
     "READERS",
     "FileLabels",
+    "Grid",
     "Header",
     "Legend",
     "Manifest",
@@ -19,6 +21,7 @@ __all__ = [
     "Reader",
     "VolumeOptions",
     "files_written",
+    "grid_of",
     "read_image",
     "read_manifest",
     "read_mask",
