@@ -1,6 +1,7 @@
 from .annotate import Chosen, choose_next, shown_scores, write_ranking
 from .environment import environment_here
 from .evaluate import Evaluated, evaluate_heads
+from .export.nnunet import Exported, export_nnunet
 from .fit import fit_folder
 from .inspect import describe, describe_backbone, description_lines
 from .predict import live_features, predict_folder
@@ -18,6 +19,7 @@ __all__ = [
     "Chosen",
     "Evaluated",
     "Evaluation",
+    "Exported",
     "ResultFolder",
     "TrainingImages",
     "Verified",
@@ -28,6 +30,7 @@ __all__ = [
     "differences_from_store",
     "environment_here",
     "evaluate_heads",
+    "export_nnunet",
     "fit_folder",
     "live_features",
     "predict_folder",

@@ -4,6 +4,7 @@ from .listing.legend import Legend
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
+from .slices.grid import Grid, grid_of
 from .slices.opened import uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
@@ -14,6 +15,7 @@ __all__ = [
     "NO_OPTIONS",
     "READERS",
     "FileLabels",
+    "Grid",
     "Header",
     "Legend",
     "Manifest",
@@ -23,6 +25,7 @@ __all__ = [
     "files_written",
     "from_square",
     "from_square_probabilities",
+    "grid_of",
     "native_mask",
     "pixels_of_a_cell",
     "read_image",

@@ -258,6 +258,33 @@ def square_bands(planes: NDArray[np.floating], original_size: tuple[int, int], g
             yield (slice(0, height), columns), np.stack(parts, axis=-1)
 
 
+def centres(original_size: tuple[int, int], size: int, geometry: Geometry) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where the centres of the backbone's pixels lie in an image, down and across.
+
+    Parameters
+    ----------
+    original_size : (height, width)
+        Size of the image, in pixels.
+    size : int
+        Side of the square, in pixels.
+    geometry : {"pad", "stretch"}
+
+    Returns
+    -------
+    two tuples of two floats
+        Down and across: where the centre of the first of the square's pixels lies, and how far it is to the next; in pixels of
+        the image, whose own first centre is 0.
+
+    Examples
+    --------
+    >>> centres((4, 8), 4, "pad")
+    ((-1.5, 2.0), (0.5, 2.0))
+    """
+    frame = _frame(original_size, geometry)
+    down, across = frame.height / size, frame.width / size
+    return (down / 2 - 0.5 - frame.top, down), (across / 2 - 0.5 - frame.left, across)
+
+
 def to_range(image: NDArray[np.float32], input_range: tuple[float, float]) -> NDArray[np.float32]:
     """Map intensities from [0, 1] to what black and white are for the backbone.
 

@@ -2,7 +2,7 @@ from .dicom_seg import write_dicom_seg
 from .header import VolumeHeader
 from .planes import oriented
 from .read import is_volume, read_header, read_labels, read_voxels, shape_problem, volume_stem
-from .write import volume_files_written, write_label_map, write_map
+from .write import volume_files_written, write_label_map, write_map, write_modality
 
 __all__ = [
     "VolumeHeader",
@@ -17,4 +17,5 @@ __all__ = [
     "write_dicom_seg",
     "write_label_map",
     "write_map",
+    "write_modality",
 ]

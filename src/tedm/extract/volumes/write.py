@@ -131,6 +131,37 @@ def write_map(folder: Path, volume: Volume, name: str, values: NDArray[np.floati
     return path
 
 
+def write_modality(folder: Path, volume: Volume, channel: int, values: NDArray[np.floating[Any]]) -> Path:
+    """Write one modality of a volume as `VOLUME_0000.nii.gz`, float32; the digits count modalities, as nnU-Net has it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    volume : Volume
+        Whose shape, affine and codes the file gets.
+    channel : int
+        From 0 on.
+    values : array of shape volume.shape
+        In the file's own axes.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    TedmError
+        If it cannot be written.
+    """
+    if values.shape != volume.shape:
+        raise ValueError(f"values of shape {values.shape} for a volume of {volume.shape}")
+    path = file_of(folder, volume.name, f"_{channel:04d}{ENDINGS['nifti']}")
+    write_whole(path, _nifti(path, volume, values.astype(np.float32, copy=False)), remedy=REMEDY)
+    return path
+
+
 def _nifti(path: Path, volume: Volume, values: NDArray[Any], *, intent: str = "none") -> bytes:
     """Return the bytes of a NIfTI file."""
     nibabel = package("nibabel", "volumes", str(path))

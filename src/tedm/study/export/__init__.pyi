@@ -1,0 +1,3 @@
+from .nnunet import Exported, export_nnunet
+
+__all__ = ["Exported", "export_nnunet"]
