@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.extract import read_manifest
+from tedm.extract.images import VolumeOptions
 from tedm.files import new_folder, require_new, reserved, write_table
 from tedm.heads import RankBy, Ranked, Segmenter, VotingRule, candidates, predict, rank
 from tedm.show import ranking_sheet, save
@@ -95,7 +96,7 @@ def choose_next(
         require_new(folder)
     for remark in differences_from_store(features, [head]):
         log(remark)
-    paths = {} if images is None else paths_of_images(images, features.labels)
+    paths = {} if images is None else paths_of_images(images, features.labels, features.settings.channel_names)
     names = candidates(features, head, split=split, domain=domain, labelled=labelled)
     if top is not None and top > len(names):
         raise TedmError(f"--top {top} is above the {len(names)} images that there are to rank; ask for at most {len(names)}")
@@ -162,9 +163,14 @@ def shown_scores(by: str) -> list[str]:
     return list(dict.fromkeys([by, "entropy", "disagreement", "cover"]))[:3]
 
 
-def paths_of_images(images: Path, labels: Labels) -> dict[str, Path]:
-    """Return the file of each image of a manifest or folder, by its name; what the labels know is not opened again."""
-    return {entry.name: entry.image for entry in read_manifest(images, known=labels).entries}
+def paths_of_images(images: Path, labels: Labels, channels: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Return the file of each picture of a manifest or folder, by its name; what the labels know is not opened again.
+
+    A slice of a volume has no file of its own: it is known by its name, and its mask may be a picture of its size.
+    """
+    options = VolumeOptions(channels=channels)
+    entries = read_manifest(images, known=labels, options=options).entries
+    return {entry.name: entry.image for entry in entries if entry.volume is None}
 
 
 def _columns() -> list[str]:
@@ -199,7 +205,7 @@ def _draw(
     drawn = list(predict(features, {"head": head}, names, rule=rule, timesteps=timesteps, memory=memory, uncertainty=True))
     images = [features.image(name) for name in names]
     figure = ranking_sheet(
-        [image[..., 0] if image.shape[-1] == 1 else image for image in images],
+        [image if image.shape[-1] == 3 else image[..., 0] for image in images],
         [each.mask for each in drawn],
         [each.entropy for each in drawn if each.entropy is not None],
         names,
