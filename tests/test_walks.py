@@ -28,10 +28,11 @@ BEFORE = Path(__file__).parent / "data" / "before" / "unreleased.zip"
 
 # The lowest layer is called from everywhere, and what runs a command shows its progress as well: no stops of a walk.
 LOWEST = ("errors", "files", "locks", "names", "foreign", "decoding", "jsons", "text", "threads", "signals", "devices")
-GROUND = {f"tedm.{name}" for name in (*LOWEST, "cli.running")}
+GROUND = {f"tedm.{name}" for name in (*LOWEST, "cli.shared.running")}
 # These call functions that they are handed, over images, iterations or threads, and know nothing of what these do: to whoever
 # hands it over, calling it is the next step.
 HANDED = {
+    "tedm.cli.shared.volumes": "options as values",
     "tedm.store.place": "writes again what another process removed",
     "tedm.extract.stages": "reads ahead and writes behind",
     "tedm.heads.runtime.threads": "several images at once",
