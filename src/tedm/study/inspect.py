@@ -14,10 +14,10 @@ from tedm.errors import TedmError
 from tedm.extract import Backbone, load_backbone
 from tedm.heads import Segmenter, load_head
 from tedm.jsons import JsonObject, JsonValue
-from tedm.store import FeatureStore, Location
+from tedm.store import FeatureStore, Labels, Location
 from tedm.store.place import is_url
 from tedm.store.verification import listed
-from tedm.text import columns, shown
+from tedm.text import columns, counted, shown
 from tedm.text import listed as listed_text
 
 # Problems of a store that are printed; the rest is counted.
@@ -84,6 +84,7 @@ def describe_head(path: Path) -> dict[str, JsonValue]:
         "vote": head.method.vote,
         "classifier": {"kind": head.method.head, **head.estimator.constructor()},
         "classes": list(head.classes),
+        **({"class names": list(head.class_names)} if head.class_names else {}),
         "bytes": size,
         **({"learned weights": dataclasses.asdict(head.weights)} if head.weights is not None else {}),
         **({"temperature": dataclasses.asdict(head.calibration)} if head.calibration is not None else {}),
@@ -102,6 +103,7 @@ def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
     return {
         "store": str(store.path),
         "images": store.labels.summary(),
+        **({"volumes": _volumes(store.labels)} if store.labels.volumes else {}),
         "whole": f"{len(store.labels) - len(missing)} of {len(store.labels)}",
         "missing": f"{len(missing)} of {len(store.labels)}" + (f", the first: {missing[0]}" if missing else ""),
         "classes": list(store.labels.classes),
@@ -113,6 +115,13 @@ def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
         **_settings(store),
         "problems": [str(problem) for problem in listed(store)],
     }
+
+
+def _volumes(labels: Labels) -> str:
+    """Return how many volumes there are, of how many patients, and how many of them have all their slices."""
+    whole = sum(len(labels.positions_in(at)) == len(volume.indices) for at, volume in enumerate(labels.volumes))
+    groups = len({labels.groups[at] for number in range(len(labels.volumes)) for at in labels.positions_in(number)})
+    return f"{counted(len(labels.volumes), 'volume')} of {counted(groups, 'group')}, {whole} with all slices"
 
 
 def describe_backbone(backbone: Backbone, name: str) -> dict[str, JsonValue]:
