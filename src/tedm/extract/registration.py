@@ -13,15 +13,24 @@ from tedm.extract.live import square_mask
 from tedm.store import FeatureSettings, FeatureStore, Labels, Location, Registration
 from tedm.store.splits import require_whole_groups
 from tedm.store.volumes.normalisation import Normalisation
+from tedm.store.volumes.volume import NO_SLICE
 
 
 def whole_images(path: Location) -> Labels | None:
-    """Return what the store at `path` knows of its whole images, which need not be opened again; None without a store."""
+    """Return what the store at `path` knows of its whole images, which need not be opened again; None without a store.
+
+    A slice is whole if all slices of its volume are: a volume is opened, or not.
+    """
     if not FeatureStore.is_store(path):
         return None
     store = FeatureStore.open(path)
     missing, labels = set(store.missing()), store.labels
-    whole = [at for at, name in enumerate(labels.names) if name not in missing]
+    partly = {labels.slice_of(name).volume for name in missing} - {NO_SLICE.volume}
+    whole = [
+        at
+        for at, name in enumerate(labels.names)
+        if name not in missing and (not labels.slices or labels.slices[at].volume not in partly)
+    ]
     return Labels(
         names=tuple(labels.names[at] for at in whole),
         splits=tuple(labels.splits[at] for at in whole),

@@ -19,11 +19,11 @@ from .masks import MaskValues, as_meant, counted_values, look, mask_problem
 from .palettes import Palettes
 from .read import read_header, read_labels
 from .reader import Header
-from .slices.checked import check_volume, is_of_volumes
+from .slices.checked import check_volume
 from .slices.options import VolumeOptions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """An image of a row.
 
@@ -94,6 +94,56 @@ class CheckedRow:
             yield entry, self.header
 
 
+class Known:
+    """Images that a store has, by the rows of a manifest: of a picture the size is known, of a volume the slices.
+
+    Parameters
+    ----------
+    labels : Labels
+        Volumes of which it has no slice are not known.
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+        self._volumes = {volume.name: at for at, volume in enumerate(labels.volumes) if labels.positions_in(at)}
+
+    def volume(self, row: Row) -> Volume | None:
+        """Return the volume that a row's name is that of; None if there is none."""
+        at = self._volumes.get(row.name)
+        return None if at is None else self.labels.volumes[at]
+
+    def size(self, row: Row) -> tuple[int, int] | None:
+        """Return the size of the picture that a row's name is that of; None if there is none."""
+        name, labels = row.name, self.labels
+        return labels.original_sizes[labels.index(name)] if labels.has(name) and labels.slice_of(name) == NO_SLICE else None
+
+    def slices(self, row: Row) -> list[Place]:
+        """Return the slices of a row's volume."""
+        at = self._volumes[row.name]
+        size, labels = self.labels.volumes[at].slice_size, self.labels
+        return [
+            Place(labels.names[position], size, replace(labels.slices[position], volume=NO_SLICE.volume))
+            for position in labels.positions_in(at)
+        ]
+
+    def names(self, row: Row) -> list[str]:
+        """Return the images of a row; none if it is not known."""
+        if self.volume(row) is not None:
+            return [place.name for place in self.slices(row)]
+        return [row.name] if self.size(row) is not None else []
+
+    def has(self, row: Row) -> bool:
+        """Whether a row's images are known, and of the row's kind."""
+        return (self.volume(row) if row.is_volume else self.size(row)) is not None
+
+    def as_it_is(self, row: Row) -> CheckedRow:
+        """Return what is known of a row, without opening a file."""
+        volume, size = self.volume(row), self.size(row)
+        if volume is not None:
+            return CheckedRow(row, tuple(self.slices(row)), volume=volume)
+        return CheckedRow(row, (Place(row.name, size),) if size is not None else ())
+
+
 @dataclass(frozen=True)
 class Check:
     """How rows are checked; see `tedm.extract.images.manifest.read_manifest`.
@@ -102,10 +152,12 @@ class Check:
     ----------
     classes, ignore, threshold, options
         See there.
-    known : Labels or None
-        Images that are not opened: of a picture of this name the size is known, of a volume the slices.
     palettes : Palettes
         What colours the masks' numbers have.
+    classes_in : str
+        The table that says which values are classes, where it is one.
+    known : Known or None
+        Images of which only the masks are opened, wherever their own files are.
     """
 
     classes: tuple[int, ...] | None
@@ -113,43 +165,21 @@ class Check:
     threshold: int | None
     options: VolumeOptions
     palettes: Palettes
-    known: Labels | None = None
+    classes_in: str = ""
+    known: Known | None = None
 
     def opened(self, row: Row) -> CheckedRow:
         """Open a row's files; of one that is known only its mask."""
-        if is_of_volumes(row):
-            return self._volume(row)
+        volume = None if self.known is None else self.known.volume(row)
+        if volume is not None or row.is_volume:
+            return self._volume(row, volume)
         return self._picture(row)
-
-    def unopened(self, row: Row) -> CheckedRow:
-        """Return what is known of a row."""
-        volume = self._known_volume(row)
-        if volume is not None:
-            return CheckedRow(row, tuple(_known_slices(self._labels, volume)), volume=volume)
-        return CheckedRow(row, (Place(row.name, self._labels.original_sizes[self._labels.index(row.name)]),))
-
-    def knows(self, row: Row) -> bool:
-        """Whether a row's images are known."""
-        if self.known is None:
-            return False
-        return self._known_volume(row) is not None or self.known.has(row.name)
-
-    @property
-    def _labels(self) -> Labels:
-        assert self.known is not None
-        return self.known
-
-    def _known_volume(self, row: Row) -> Volume | None:
-        volumes = self.known.volumes if self.known is not None and is_of_volumes(row) else ()
-        return next((volume for volume in volumes if volume.name == row.name), None)
 
     def _picture(self, row: Row) -> CheckedRow:
         problems: list[str] = []
         header: Header | None = None
-        size = None
-        if self.known is not None and self.known.has(row.name):
-            size = self.known.original_sizes[self.known.index(row.name)]
-        else:
+        size = None if self.known is None else self.known.size(row)
+        if size is None:
             for path in row.files:
                 try:
                     one = read_header(path)
@@ -171,7 +201,7 @@ class Check:
             problems.append(f"mask {error}")
         found = MaskValues()
         if values is not None:
-            if problem := mask_problem(values, size, self.classes, self.ignore):
+            if problem := self._problem_of(values, size):
                 problems.append(f"mask {row.mask}: {problem}")
             else:
                 found = look(values, self.ignore)
@@ -179,8 +209,7 @@ class Check:
         places = (Place(row.name, size, values=held),) if size else ()
         return CheckedRow(row, places, header, mask=found, problems=tuple(problems))
 
-    def _volume(self, row: Row) -> CheckedRow:
-        known = self._known_volume(row)
+    def _volume(self, row: Row, known: Volume | None) -> CheckedRow:
         checked = check_volume(row, self.options, known)
         if checked.volume is None or checked.problems:
             return CheckedRow(row, problems=tuple(checked.problems))
@@ -188,14 +217,16 @@ class Check:
         held: dict[int, frozenset[int]] = {}
         if checked.labels is not None:
             values = self._as_meant(checked.labels)
-            if problem := mask_problem(values, None, self.classes, self.ignore):
+            if problem := self._problem_of(values, None):
                 problems.append(f"mask {row.mask}: {problem}")
             else:
                 # between structures of a label map lie others: what slopes say of pictures' masks they do not say here
                 found = MaskValues(counted_values(values, self.ignore))
-                held = {index: frozenset(counted_values(volume.slice_of(values, index))) for index in volume.indices}
-        if known is not None:
-            places = [replace(place, values=held.get(place.slice.index)) for place in _known_slices(self._labels, volume)]
+                held = {
+                    index: frozenset(counted_values(volume.slice_of(values, index), self.ignore)) for index in volume.indices
+                }
+        if self.known is not None and known is not None:
+            places = [replace(place, values=held.get(place.slice.index)) for place in self.known.slices(row)]
         else:
             places = [
                 Place(volume.slice_name(index), volume.slice_size, replace(checked.box, index=index), held.get(index))
@@ -203,22 +234,11 @@ class Check:
             ]
         return CheckedRow(row, tuple(places), None, checked.headers, volume, found, tuple(problems), tuple(checked.remarks))
 
+    def _problem_of(self, values: NDArray[np.int32], size: tuple[int, int] | None) -> str | None:
+        return mask_problem(values, size, self.classes, self.ignore, self.classes_in)
+
     def _as_meant(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
         return as_meant(values, self.threshold, self.classes, self.ignore)
-
-
-def known_names(labels: Labels, row: Row) -> list[str]:
-    """Return the images of a row that are known."""
-    if is_of_volumes(row):
-        of = {place.name for volume in labels.volumes if volume.name == row.name for place in _known_slices(labels, volume)}
-        return sorted(of)
-    return [row.name] if labels.has(row.name) else []
-
-
-def _known_slices(labels: Labels, volume: Volume) -> Iterator[Place]:
-    at = labels.volumes.index(volume)
-    for position in labels.positions_in(at):
-        yield Place(labels.names[position], volume.slice_size, replace(labels.slices[position], volume=-1))
 
 
 def rows_without(rows: Sequence[Row], masks: bool) -> list[Row]:

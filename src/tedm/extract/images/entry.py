@@ -10,7 +10,7 @@ from tedm.store import Slice, Source, Volume
 from tedm.store.volumes.volume import NO_SLICE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ManifestEntry:
     """One image.
 

@@ -22,8 +22,9 @@ from tedm.extract.volumes.header import VolumeHeader
 from tedm.store import IGNORE, Labels
 from tedm.store.settings import Axis
 from tedm.store.volumes.normalisation import Normalisation
+from tedm.text import counted, listed
 
-from .check import Check, known_names, rows_without
+from .check import Check, CheckedRow, Known, rows_without
 from .entry import ManifestEntry
 from .intensity_check import look_at_intensities, require_grey
 from .listing.find import find_rows
@@ -187,9 +188,9 @@ def read_manifest(
     Parameters
     ----------
     source : Path
-        A CSV (UTF-8, commas) with a column `image` and optionally `name`, `mask`, `split`, `group`, `patient`, `domain`, whose
-        paths are relative to it; or a folder with a `manifest.csv`, with `images/` and perhaps `masks/` (paired by file stem),
-        or with images.
+        A CSV (UTF-8, commas) with a column `image` and optionally `name`, `mask`, `brainmask`, `split`, `group`, `patient`,
+        `domain`, whose paths are relative to it; or a folder with a `manifest.csv`, with `images/` and perhaps `masks/` and
+        `brainmasks/` (paired by file stem), or with images; or a data set of nnU-Net, of the Decathlon or in BIDS; or an image.
     classes : sequence of int, optional
         The values that masks may hold, in the order of the class indices. Default: the sorted values of all masks.
     ignore : int, optional
@@ -212,8 +213,8 @@ def read_manifest(
     options : VolumeOptions
         Which columns are channels, and how volumes become images.
     legend : Legend
-        What classes are called. Default: what a data set or a table `classes.csv` beside the images says, whose values are the
-        classes.
+        What classes are called. Default: what a data set or a table `classes.csv` beside the images says. Its values are the
+        classes, and its ignored value is `ignore`, unless these are given.
 
     Returns
     -------
@@ -234,11 +235,15 @@ def read_manifest(
     found = find_rows(source, options.channels)
     rows, problems = list(found.rows), list(found.problems)
     options = replace(options, channels=found.channels)
+    if unknown := sorted(set(legend.names) - set(classes or legend.names) - {ignore}):
+        raise TedmError(f"{legend.where} names {listed(unknown)}, and the classes are {listed(classes or ())}; make them alike")
     legend = legend if legend.names else found.legend if found.legend.names else legend_beside(source)
-    if classes is None and threshold is None and legend.names and masks:
+    classes_in = ""
+    if classes is None and threshold is None and masks and legend.names:
+        ignore, classes_in = legend.ignore if ignore is None else ignore, legend.where
         classes = tuple(value for value in legend.names if value != ignore)
     classes = require_classes(classes, ignore, threshold)
-    remarks = list(found.remarks)
+    remarks = [*found.remarks, *_of_two_kinds(rows)]
     if not found.is_data_set:
         remarks += left_out(source, found.table, rows, masks=masks, channels=options.channels)
     if not rows and not problems:
@@ -246,24 +251,29 @@ def read_manifest(
     if strict:
         raise_listed(f"{source} holds what would not be used, which --strict refuses", remarks)
     rows = _spelled_as(rows, known, only_masks_of)
-    if only_masks_of is not None:
-        rows = _as_known(rows, only_masks_of)
+    labelled_anew = None if only_masks_of is None else Known(only_masks_of)
+    if labelled_anew is not None:
+        rows = _as_known(rows, labelled_anew)
     rows = rows_without(rows, masks)
     problems += problems_between(rows)
+    whole = None if known is None else Known(known)
     palettes = Palettes()
-    check = Check(classes, ignore, threshold, options, palettes, only_masks_of or known)
-    spared = {id(row) for row in rows if known is not None and check.knows(row) and _as_read(row, known, as_read)}
-    fresh = Check(classes, ignore, threshold, options, palettes, only_masks_of)
-    opened = [row for row in rows if id(row) not in spared]
+    check = Check(classes, ignore, threshold, options, palettes, classes_in, labelled_anew)
+
+    def checked_row(row: Row) -> CheckedRow:
+        if whole is not None and whole.has(row) and _as_read(row, whole, as_read):
+            return whole.as_it_is(row)
+        return check.opened(row)
+
     # Threads: decoding releases the interpreter's lock. A few: more do not make a disk faster.
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        of_opened = dict(zip(map(id, opened), pool.map(fresh.opened, opened), strict=True))
-    checked = [of_opened[id(row)] if id(row) in of_opened else check.unopened(row) for row in rows]
+        checked = list(pool.map(checked_row, rows))
+    problems += _series_twice(checked)
     for each in checked:
         problems += [f"{each.row.where}: {problem}" for problem in each.problems]
         remarks += each.remarks
     problems += palettes.problems(ignore)
-    before = known.classes if known and any(known_names(known, row) for row in rows) else ()
+    before = whole.labels.classes if whole is not None and any(map(whole.has, rows)) else ()
     values = {value for each in checked for value in each.mask.pixels}.union(before)
     with_masks = any(row.mask for row in rows)
     found_classes = classes if classes is not None else tuple(sorted(values)) if with_masks else None
@@ -279,14 +289,15 @@ def read_manifest(
         )
     if found_classes is not None and len(found_classes) > IGNORE:
         problems.append(f"{len(found_classes)} classes in all masks together; at most {IGNORE} are possible")
-    left_out_values = frozenset({min(found_classes)}) if options.drop_empty and found_classes else None
+    background = frozenset(sorted(found_classes)[:1] if found_classes and len(found_classes) > 1 else ())
+    left_out_values = background if options.drop_empty else None
     pairs = [pair for each in checked for pair in each.entries(left_out_values)]
     places = sum(len(each.places) for each in checked)
     problems += _names_twice([entry for entry, _ in pairs])
     if not pairs and not problems:
         problems.append("--drop-empty train leaves no image; nothing of the split train shows a structure")
     raise_listed(f"{source} cannot be used", problems)
-    if places > len(pairs):
+    if options.drop_empty:
         remarks.append(
             f"--drop-empty train leaves out {places - len(pairs)} of {places} images: they show no labelled structure"
         )
@@ -306,10 +317,36 @@ def read_manifest(
     )
 
 
-def _as_read(row: Row, known: Labels, as_read: Callable[[str, Sequence[Path], Path | None], bool] | None) -> bool:
+def _as_read(row: Row, known: Known, as_read: Callable[[str, Sequence[Path], Path | None], bool] | None) -> bool:
     """Whether a known row's files are as they were read; of a volume its first slice is asked, which has the files of all."""
     files = [*row.files, *([row.brain] if row.brain else [])]
-    return as_read is None or as_read(known_names(known, row)[0], files, row.mask)
+    return as_read is None or as_read(known.names(row)[0], files, row.mask)
+
+
+def _of_two_kinds(rows: Sequence[Row]) -> list[str]:
+    """Say that there are pictures and volumes, which somebody may not have meant."""
+    volumes = sum(row.is_volume for row in rows)
+    if not 0 < volumes < len(rows):
+        return []
+    first = next(row for row in rows if not row.is_volume)
+    return [
+        f"{counted(len(rows) - volumes, 'picture')} beside {counted(volumes, 'volume')} ({first.where}): each picture is taken "
+        "for an image like a slice; move them elsewhere if they are none"
+    ]
+
+
+def _series_twice(checked: Sequence[CheckedRow]) -> list[str]:
+    """Tell files of one DICOM series, each of which stands for the whole series, named as if they were images of their own."""
+    by_files: dict[tuple[Path, ...], list[Path]] = {}
+    for each in checked:
+        if each.headers and len(each.headers[0].files) > 1:
+            by_files.setdefault(each.headers[0].files, []).append(each.row.image)
+    return [
+        f"{listed((path.name for path in images), most=3)}: {len(images)} files of one series of {len(files)}; put the series "
+        f"into a folder of its own, and name the folder ({images[0].parent})"
+        for files, images in by_files.items()
+        if len(set(images)) > 1
+    ]
 
 
 def _names_twice(entries: Sequence[ManifestEntry]) -> list[str]:
@@ -329,11 +366,11 @@ def _spelled_as(rows: Sequence[Row], *of: Labels | None) -> list[Row]:
     return [row if row.name in names else replace(row, name=by_letters.get(composed(row.name), row.name)) for row in rows]
 
 
-def _as_known(rows: Sequence[Row], labels: Labels) -> list[Row]:
+def _as_known(rows: Sequence[Row], known: Known) -> list[Row]:
     """Fill in, from their labels, what is not said of known images; one without a split that gets a mask is for training."""
-    found = []
+    found, labels = [], known.labels
     for row in rows:
-        names = known_names(labels, row)
+        names = known.names(row)
         if names:
             at = labels.index(names[0])
             split = (labels.splits[at] or row.split) if "split" in row.unsaid else row.split

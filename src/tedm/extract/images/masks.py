@@ -85,9 +85,16 @@ def as_meant(
 
 
 def mask_problem(
-    mask: NDArray[np.int32], size: tuple[int, int] | None, classes: Sequence[int] | None, ignore: int | None
+    mask: NDArray[np.int32],
+    size: tuple[int, int] | None,
+    classes: Sequence[int] | None,
+    ignore: int | None,
+    said_in: str = "",
 ) -> str | None:
-    """Return why a mask cannot be used with an image of this size and these classes, with what to do; None if it can."""
+    """Return why a mask cannot be used with an image of this size and these classes, with what to do; None if it can.
+
+    `said_in` is the table that says what is a class, where it is one.
+    """
     if size is not None and mask.shape != size:
         return f"{mask.shape[0]} x {mask.shape[1]} pixels (height x width), its image {size[0]} x {size[1]}"
     values = list(_counts(mask))
@@ -98,7 +105,8 @@ def mask_problem(
             soft = (
                 f", or take values from a number on as one class with --threshold {_middle(values)}" if len(strange) > 2 else ""
             )
-            return f"values {some} are none of the classes {listed(classes)}; change --classes, or --ignore one value{soft}"
+            remedy = f"add them to {said_in}" if said_in else "change --classes"
+            return f"values {some} are none of the classes {listed(classes)}; {remedy}, or --ignore one value{soft}"
     elif negative := [value for value in values if value < 0 and value != ignore]:
         return f"values {listed(negative, most=5)} are negative; --ignore one of them, or say with --classes what is a class"
     elif len(values) > MOST_CLASSES:

@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.extract.reading import broken_link
-from tedm.extract.volumes.read import KINDS, is_volume, volume_stem
+from tedm.extract.volumes import read as volumes
+from tedm.extract.volumes.read import KINDS
 
 from . import raster
 from .intensities import Intensities
 from .reader import FileLabels, Header, Reader
 
 READERS: dict[str, Reader] = dict.fromkeys((".png", ".jpg", ".jpeg", ".jfif", ".tif", ".tiff"), raster)
+OF_VOLUMES = tuple(suffix for kind in KINDS for suffix in kind.reader.SUFFIXES)
 
 
 def kinds_read() -> tuple[str, ...]:
     """Return the suffixes of all files that are read: those of pictures, then those of volumes."""
-    return (*READERS, *(suffix for kind in KINDS for suffix in kind.reader.SUFFIXES))
+    return (*READERS, *OF_VOLUMES)
 
 
 def suffix_of(path: Path) -> str | None:
@@ -38,15 +40,28 @@ def suffix_of(path: Path) -> str | None:
     '.tif'
     """
     name = path.name.lower()
-    fitting = [suffix for suffix in kinds_read() if name.endswith(suffix) and name != suffix]
-    return max(fitting, key=len, default=None)  # of .gz and .nii.gz the one that says more
+    at = name.find(".", 1)
+    while at > 0 and name[at:] not in READERS and name[at:] not in OF_VOLUMES:
+        at = name.find(".", at + 1)  # from the left: of .gz and .nii.gz the one that says more
+    return name[at:] if at > 0 else None
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a path is a volume's; what has the suffix of a picture is none, and is not looked at.
+
+    Examples
+    --------
+    >>> is_volume(Path("scans/sub-1.NII.GZ")), is_volume(Path("scans/sub-1.png"))
+    (True, False)
+    """
+    return suffix_of(path) not in READERS and volumes.is_volume(path)
 
 
 def stem_of(path: Path) -> str:
     """Return a file's name without the suffix by which its reader is found."""
-    if is_volume(path):
-        return volume_stem(path)
     suffix = suffix_of(path)
+    if suffix not in READERS and volumes.is_volume(path):
+        return volumes.volume_stem(path)
     return path.name[: -len(suffix)] if suffix else path.stem
 
 
@@ -149,14 +164,16 @@ def read_labels(path: Path) -> FileLabels:
 def _reader(path: Path) -> Reader:
     if problem := broken_link(path):
         raise TedmError(f"{path}: {problem}")
-    if is_volume(path):
-        raise TedmError(f"{path}: a volume, where a picture is wanted; an image, its channels and its mask are of one kind")
     suffix = suffix_of(path)
-    if suffix is None:
-        if not path.exists():
-            raise TedmError(f"{path}: no such file")
-        pictures = dict.fromkeys(kind for reader in READERS.values() for kind in reader.KINDS)
-        *most, last = (*pictures, *(kind.name for kind in KINDS))
-        kinds = f"{', '.join(most)} and {last}" if most else last
-        raise TedmError(f"{path}: files of this kind are not read; {kinds} are ({', '.join(kinds_read())})")
-    return READERS[suffix]
+    if suffix in READERS:
+        return READERS[suffix]
+    if volumes.is_volume(path):
+        raise TedmError(f"{path}: a volume, where a picture is wanted; an image, its channels and its mask are of one kind")
+    if not path.exists():
+        raise TedmError(f"{path}: no such file")
+    if path.is_dir():
+        raise TedmError(f"{path}: a folder without a DICOM file directly in it; name a file, or the folder of a series")
+    pictures = dict.fromkeys(kind for reader in READERS.values() for kind in reader.KINDS)
+    *most, last = (*pictures, *(kind.name for kind in KINDS))
+    kinds = f"{', '.join(most)} and {last}" if most else last
+    raise TedmError(f"{path}: files of this kind are not read; {kinds} are ({', '.join(kinds_read())})")

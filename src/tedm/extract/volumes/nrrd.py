@@ -123,6 +123,17 @@ def read_labels(path: Path, header: VolumeHeader) -> NDArray[np.int32]:
     return labels_of(path, header, read_voxels(path, header))
 
 
+def data_of(path: Path) -> Path | None:
+    """Return the other file that holds the data of a header; None if there is none, or the header cannot be read."""
+    try:
+        with naming(path, "a NRRD file"):
+            require_file(path)
+            data = _data_file(path, _fields(path)[0])
+    except TedmError:  # of the header: whoever opens it is told
+        return None
+    return None if data == path else data
+
+
 @dataclass(frozen=True)
 class _Stored:
     """What lies in a file: pynrrd's fields, where the data begins, and the axes of the volume in it, the channels last."""

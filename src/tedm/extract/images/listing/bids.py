@@ -2,7 +2,8 @@
 
 `sub-01/[ses-1/]anat/sub-01[_ses-1]..._T1w.nii.gz` is an image of the modality T1w. Its mask is a file of the same subject and
 session under `derivatives/*/` that ends in `_dseg`, its brain mask one that ends in `_mask` and has `desc-brain`.
-A subject is a patient. The split is read from a column `split` of `participants.tsv`, where there is one.
+Masks in another space, with `space-` in their name, are none of the image. A subject is a patient. The split is read from a
+column `split` of `participants.tsv`, where there is one.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def rows(folder: Path, channels: tuple[str, ...]) -> Found:
         raise TedmError(f"{folder}: subjects have {listed(there)}; say with --channels which one, or which are channels")
     wanted = list(channels) or there
     splits = _splits(folder / "participants.tsv")
-    derived = [path for path in (folder / "derivatives").rglob("*") if is_volume(path) and path.is_file()]
+    # by their names alone: a folder of derivatives may hold a hundred thousand files
+    derived = sorted(path for path in (folder / "derivatives").rglob("sub-*.nii*") if "_space-" not in path.name)
     problems: list[str] = []
     remarks: list[str] = []
     found = []
@@ -66,14 +68,14 @@ def rows(folder: Path, channels: tuple[str, ...]) -> Found:
             [path for suffix, paths in files.items() if suffix.lower() == want.lower() for path in paths] for want in wanted
         ]
         if not any(chosen):
-            remarks.append(f"{folder}: {where} has no {listed(wanted)}")
+            remarks.append(f"{folder}: {where} has no {listed(wanted) or 'image in anat/'}, and is left out")
             continue
         if odd := [(want, paths) for want, paths in zip(wanted, chosen, strict=True) if len(paths) != 1]:
             want, paths = odd[0]
             what = f"{len(paths)} files of {want} ({listed(path.name for path in paths)})" if paths else f"no {want}"
             problems.append(f"{where}: {what}; one of each modality is wanted: name the files in a manifest.csv")
             continue
-        own = [path for path in derived if all(f"{entity}_" in path.name for entity in entities)]
+        own = [path for path in derived if path.name.startswith(f"{name}_")]
         masks = [path for path in own if volume_stem(path).endswith("_dseg")]
         brains = [path for path in own if re.search(r"(desc|label)-brain.*_mask$", volume_stem(path))]
         if len(masks) > 1 or len(brains) > 1:
@@ -85,9 +87,12 @@ def rows(folder: Path, channels: tuple[str, ...]) -> Found:
         image, *more = (paths[0] for paths in chosen)
         mask, brain = (paths[0] if paths else None for paths in (masks, brains))
         split = splits.get(subject, "train" if mask and not splits else "")
+        if splits and subject not in splits:
+            remarks.append(f"{folder}: {subject} is not in participants.tsv, and is of no split")
         unsaid = UNSAID - {"group"} - ({"split"} if splits else set())
         found.append(Row(where, name, image, mask, split, subject, subject, folder.resolve().name, unsaid, tuple(more), brain))
-    return Found(folder, found, problems, tuple(wanted) if len(wanted) > 1 else (), remarks, is_data_set=True)
+    called = tuple(wanted) if channels or len(wanted) > 1 else ()
+    return Found(folder, found, problems, called, remarks, is_data_set=True)
 
 
 def _volumes(folder: Path) -> list[Path]:

@@ -5,16 +5,19 @@ Files that come with data sets and are no data (a readme, a licence, what system
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from tedm.errors import TedmError
 from tedm.extract.images.read import kinds_read, suffix_of
-from tedm.extract.volumes.read import is_volume
+from tedm.extract.volumes.dicom_series import SUFFIXES, files_of_series
 from tedm.text import counted, listed
 
-from .rows import COLUMNS, OTHER_PICTURES, Row, columns_of_csv
+from .legend import TABLE
+from .rows import COLUMNS, OF_IMAGES, OTHER_PICTURES, Row, columns_of_csv, data_of_headers
 
 NO_DATA = frozenset(
     f".{ending}"
@@ -77,16 +80,19 @@ def left_out(source: Path, table: Path, rows: Sequence[Row], *, masks: bool = Tr
 
 
 def _columns_not_read(table: Path, channels: Sequence[str]) -> list[str]:
-    columns = [column for column in columns_of_csv(table) if column not in (each.lower() for each in channels)]
+    wanted = [each.lower() for each in channels]
+    read = [column for column in COLUMNS if column != "image" or not wanted]
+    columns = [column for column in columns_of_csv(table) if column not in wanted]
     words = []
     for column in columns:
-        if column and column not in COLUMNS:
+        if column and column not in read:
             meant = _meant(column)
             words.append(f"{column} (did you mean {meant}?)" if meant and meant not in columns else column)
     if not words:
         return []
     few = listed(words, most=8)
-    return [f"{table}: {'column' if len(words) == 1 else 'columns'} {few} not read; columns that are read: {listed(COLUMNS)}"]
+    noun = "column" if len(words) == 1 else "columns"
+    return [f"{table}: {noun} {few} not read; columns that are read: {listed([*wanted, *read])}"]
 
 
 def _meant(column: str) -> str | None:
@@ -102,7 +108,8 @@ def _meant(column: str) -> str | None:
 
 def _not_named(folder: Path, table: Path, rows: Sequence[Row]) -> list[str]:
     """Pictures beside those that a folder's table names, and folders of pictures of which it names none."""
-    named = {os.path.normpath(path) for row in rows for path in (*row.files, row.mask, row.brain) if path is not None}
+    files = _files(rows)
+    named = {os.path.normpath(path) for path in (*files, *_read_with(files))}
     looked = {folder, *(Path(path).parent for path in named)}
     inside = sorted(path for path in looked if path == folder or folder in path.parents)
     paths = [path for one in inside for path in _entries(one) if _is_picture(path) and os.path.normpath(path) not in named]
@@ -116,11 +123,25 @@ def _not_named(folder: Path, table: Path, rows: Sequence[Row]) -> list[str]:
     return remarks + _folders_not_looked_into(folder, inside, set(inside) | above, "name its files in the table")
 
 
+def _files(rows: Sequence[Row]) -> list[Path]:
+    """Return what rows name: files, and folders of DICOM series."""
+    return [path for row in rows for path in (*row.files, row.mask, row.brain) if path is not None]
+
+
+def _read_with(files: Iterable[Path]) -> Iterator[Path]:
+    """Yield what is read with files that a table names: the other files of a DICOM series, and voxels beside their header."""
+    for path in files:
+        if suffix_of(path) in (None, *SUFFIXES):
+            with contextlib.suppress(TedmError):  # it is told when the image is opened
+                yield from files_of_series(path)[0]
+    yield from data_of_headers(files)
+
+
 def _left_in_folder(folder: Path, rows: Sequence[Row], *, masks: bool) -> list[str]:
     images = folder / "images" if (folder / "images").is_dir() else folder
     looked = [images]
-    if images != folder and (folder / "masks").is_dir():
-        looked.append(folder / "masks")
+    if images != folder:
+        looked += [folder / name for name in OF_IMAGES if (folder / name).is_dir()]
     remarks = []
     for one in looked:
         others = [path.name for path in _entries(one, hidden=True) if _is_left(path)]
@@ -137,16 +158,19 @@ def _left_in_folder(folder: Path, rows: Sequence[Row], *, masks: bool) -> list[s
                 "move them into images/ if they are to be used"
             )
     remarks += _folders_not_looked_into(
-        folder, list(dict.fromkeys([folder, *looked])), {folder, *looked}, "name it alone, or write a manifest.csv"
+        folder,
+        list(dict.fromkeys([folder, *looked])),
+        {folder, *looked, *_files(rows)},
+        "name it alone, or write a manifest.csv",
     )
-    tables = [path.name for path in _entries(folder) if path.suffix.lower() in TABLES and path.is_file()]
+    tables = [path.name for path in _entries(folder) if path.suffix.lower() in TABLES and path.is_file() and path.name != TABLE]
     if tables:
         remarks.append(
             f"{folder}: {counted(len(tables), 'table')} not read ({listed(tables, most=3)}): a folder's table is called "
             "manifest.csv; rename it, or name it in place of the folder"
         )
     without = [Path(row.where).name for row in rows if row.mask is None]
-    if masks and len(looked) > 1 and without:
+    if masks and folder / "masks" in looked and without:
         remarks.append(
             f"{len(without)} of {counted(len(rows), 'image')} without a mask in masks/ ({listed(without, most=3)}): "
             "no mask is read for them; a mask has the stem of its image"
@@ -158,7 +182,7 @@ def _folders_not_looked_into(folder: Path, within: Iterable[Path], known: set[Pa
     found = []
     for one in within:
         for path in _entries(one):
-            if path in known or path.name == "__MACOSX" or not path.is_dir() or is_volume(path):
+            if path in known or path.name == "__MACOSX" or not path.is_dir():
                 continue
             if pictures := sum(1 for each in _walk(path) if _is_picture(each)):
                 hint = _meant_folder(path) if one == folder else ""
@@ -190,9 +214,11 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _entries(folder: Path, *, hidden: bool = False) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if hidden or not path.name.startswith("."))
+        paths = sorted(folder.iterdir())
     except OSError:
         return []
+    data = data_of_headers(paths)
+    return [path for path in paths if path not in data and (hidden or not path.name.startswith("."))]
 
 
 def _is_picture(path: Path) -> bool:

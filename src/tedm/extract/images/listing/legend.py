@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError, raise_listed
 from tedm.foreign import require_plain
-from tedm.text import from_entry, listed
+from tedm.text import called, from_entry, listed
 
 TABLE = "classes.csv"
 COLUMNS = ("value", "name", "colour")
@@ -33,17 +33,20 @@ class Legend:
         "#rrggbb", for all classes or for none.
     where : str
         What says so, for messages.
+    ignore : int or None
+        The value of pixels without a label, where it is said.
     """
 
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, str] = field(default_factory=dict)
     where: str = ""
+    ignore: int | None = None
 
     def of(self, classes: Sequence[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return names and colours of classes, both empty where there are none; a class without a name has its value."""
         if not self.names:
             return (), ()
-        names = tuple(self.names.get(value, f"class {value}") for value in classes)
+        names = tuple(called(value, self.names.get(value, "")) for value in classes)
         return names, tuple(self.colours[value] for value in classes) if set(classes) <= set(self.colours) else ()
 
 
@@ -53,7 +56,7 @@ NO_LEGEND = Legend()
 def legend_beside(source: Path) -> Legend:
     """Read the table `classes.csv` of a folder, or of the folder that a manifest lies in; an empty legend without one."""
     table = (source if source.is_dir() else source.parent) / TABLE
-    return read_legend(table) if table.is_file() and source.suffix.lower() in ("", ".csv") else NO_LEGEND
+    return read_legend(table) if table.is_file() and (source.is_dir() or source.suffix.lower() == ".csv") else NO_LEGEND
 
 
 def read_legend(path: Path) -> Legend:
@@ -89,7 +92,7 @@ def read_legend(path: Path) -> Legend:
             problems.append(f"line {line}: value {value[:20]!r} is no whole number")
         elif int(value) in names:
             problems.append(f"line {line}: value {value} is there twice")
-        elif problem := problem_of_name(name):
+        elif problem := problem_of_name(name, names):
             problems.append(f"line {line}: {problem}")
         elif colour and not re.fullmatch("#[0-9a-f]{6}", colour):
             problems.append(f"line {line}: colour {colour[:20]!r}; write it as #ff8000")
@@ -100,11 +103,15 @@ def read_legend(path: Path) -> Legend:
     raise_listed(f"{path} cannot be used", problems)
     if not names:
         raise TedmError(f"{path}: no class in it; write a line for each, value and name")
+    if colours and (without := [value for value in names if value not in colours]):
+        raise TedmError(f"{path}: class {without[0]} has no colour, and others have one; give each a colour, or none")
     return Legend(names, colours, str(path))
 
 
-def problem_of_name(name: str) -> str | None:
-    """Return why nothing can be called so, None if it can."""
+def problem_of_name(name: str, others: Mapping[int, str]) -> str | None:
+    """Return why a class cannot be called so beside others, None if it can."""
+    if same := [value for value, other in others.items() if other == name]:
+        return f"name {name[:20]!r} is that of class {same[0]} too; give each class its own"
     if not name or not name.isprintable() or len(name) > LONGEST:
         return f"name {name[:20]!r}; a class is called by 1 to {LONGEST} characters on one line"
     return None

@@ -1,8 +1,8 @@
 """nnU-Net's raw data sets, and the Medical Segmentation Decathlon's, as they stand.
 
-Both have a file `dataset.json` beside `imagesTr`, `labelsTr` and perhaps `imagesTs`, `labelsTs`. nnU-Net (version 2) has a file
-for each channel, `CASE_0000.nii.gz`, and names channels and labels; the Decathlon has one file a case, whose fourth axis holds
-the channels. Cases of `imagesTr` are for training, those of `imagesTs` for testing; folds are nnU-Net's own business.
+Both have a file `dataset.json` beside `imagesTr`, `labelsTr` and perhaps `imagesTs`, `labelsTs`. nnU-Net has a file for each
+channel, `CASE_0000.nii.gz`; the Decathlon has one file a case, whose fourth axis holds the channels. Both name channels and
+labels. Cases of `imagesTr` are for training, those of `imagesTs` for testing; folds are nnU-Net's own business.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.extract.images.read import is_volume, suffix_of
 from tedm.foreign import json_of
 from tedm.jsons import JsonObject, JsonValue
 from tedm.names import quoted
+from tedm.text import listed
 
 from .found import Found
 from .legend import NO_LEGEND, Legend, problem_of_name
@@ -43,67 +46,101 @@ def rows(folder: Path, channels: tuple[str, ...]) -> Found:
     Raises
     ------
     TedmError
-        If `dataset.json` cannot be read or names no channels, or there is no channel of a name.
+        If `dataset.json` cannot be read, names no channels or files elsewhere, or there is no channel of a name.
     """
     document = _document(folder / NAME)
-    names = _channel_names(document, folder / NAME)
+    if document.get("dataset"):
+        raise TedmError(f"{folder / NAME}: lists files of its own in `dataset`; list them in a manifest.csv instead")
+    names, legend = _channel_names(document, folder / NAME), _legend(document, folder / NAME)
     wanted = list(range(len(names)))
     if channels:
         by_name = {name.lower(): at for at, name in enumerate(names)}
-        absent = [channel for channel in channels if channel.lower() not in by_name]
+        absent = [quoted(channel) for channel in channels if channel.lower() not in by_name]
         if absent:
             raise TedmError(f"{folder / NAME}: there is no channel {absent[0]}; it has {', '.join(names)}")
         wanted = [by_name[channel.lower()] for channel in channels]
-    ending = document.get("file_ending")
+        if len(set(wanted)) < len(wanted):
+            raise TedmError(
+                f"{folder / NAME}: channels {', '.join(channels)} name one twice; large and small letters are the same"
+            )
     problems: list[str] = []
-    found = [
-        row
-        for images, labels, split in PARTS
-        if (folder / images).is_dir()
-        for row in _rows(folder, images, labels, split, wanted, str(ending or ""), problems)
-    ]
-    in_files = len(names) > 1 and any(not row.more for row in found)
-    remarks = [f"{folder}: channels {', '.join(names)} are volumes of one file each: --channels-in-file reads them"] * in_files
-    called = tuple(names[at] for at in wanted) if len(wanted) > 1 and not in_files else ()
-    return Found(folder, found, problems, called, remarks, _legend(document, folder / NAME), is_data_set=True)
+    cases = _cases_of(folder, str(document.get("file_ending") or ""), len(names), problems)
+    found = [row for case in cases for row in _row_of(case, folder, wanted, problems)]
+    in_files = [case for case in cases if case.whole]
+    if channels and in_files and wanted != list(range(len(names))):
+        raise TedmError(
+            f"{folder}: its files hold all channels ({', '.join(names)}), and {', '.join(channels)} cannot be taken out of "
+            "them; leave --channels out, or save the channels as files"
+        )
+    called = tuple(names[at] for at in wanted) if not in_files and (channels or len(wanted) > 1) else ()
+    return Found(folder, found, problems, called, [], legend, is_data_set=True)
 
 
-def _rows(
-    folder: Path, images: str, labels: str, split: str, wanted: list[int], ending: str, problems: list[str]
-) -> Iterator[Row]:
-    cases: dict[str, dict[int, Path]] = {}
-    for path, stem in files_of(folder / images, problems):
-        if ending and not path.name.endswith(ending):
-            problems.append(f"{images}/{path.name}: no {ending}, as {NAME} says; move it elsewhere")
+@dataclass(frozen=True)
+class _Case:
+    """The files of a patient: of each channel its own by its number, or one of all channels (`whole`)."""
+
+    name: str
+    images: str
+    labels: str
+    split: str
+    files: Mapping[int, Path]
+    mask: Path | None
+    whole: bool = False
+    needs_mask: bool = False
+
+
+def _cases_of(folder: Path, ending: str, channels: int, problems: list[str]) -> list[_Case]:
+    found: list[_Case] = []
+    several: bool | None = None  # whether the data set has a file for each channel, as its first part says
+    for images, labels, split in PARTS:
+        if not (folder / images).is_dir():
             continue
-        matched = _CHANNEL.match(stem)
-        case, channel = (matched["case"], int(matched["channel"])) if matched else (stem, 0)
-        cases.setdefault(case, {})[channel] = path
-    masks = {stem: path for path, stem in files_of(folder / labels, problems)} if (folder / labels).is_dir() else {}
-    for case, files in cases.items():
-        where = f"{images}/{case}"
-        mask = masks.pop(case, None)
-        whole = len(files) == 1 and not _CHANNEL.match(_stem(files))  # a file with all channels
-        absent = [] if whole else [channel for channel in wanted if channel not in files]
-        if absent:
-            problems.append(f"{where}: its channel {absent[0]:04d} is not there; there are {_listed(files)}")
-            continue
-        if mask is None and split != "test":
-            problems.append(f"{where}: no {case} in {labels}; add it, or move the case to imagesTs")
-            continue
-        image, *more = [next(iter(files.values()))] if whole else [files[channel] for channel in wanted]
-        yield Row(where, case, image, mask, split, case, "", folder.resolve().name, UNSAID - {"split"}, tuple(more))
-    problems += [f"{labels}/{path.name}: no case of this name in {images}; move it elsewhere" for path in masks.values()]
+        files = list(_files_of(folder, images, ending, problems))
+        masks = {stem: path for path, stem in _files_of(folder, labels, ending, problems)}
+        by_case: dict[str, dict[int, Path]] = {}
+        channel_of = {path: _CHANNEL.match(stem) for path, stem in files}
+        if several is None:
+            several = any(each and (each["case"] in masks or not masks) for each in channel_of.values())
+        for path, stem in files:
+            matched = channel_of[path]
+            if not several:
+                by_case[stem] = {0: path}
+            elif matched is None:
+                problems.append(f"{images}/{path.name}: no channel in its name; call it {stem}_0000{suffix_of(path)}")
+            else:
+                by_case.setdefault(matched["case"], {})[int(matched["channel"])] = path
+        for name, of_case in by_case.items():
+            # colours lie in one file, as nnU-Net's reader of natural images has them
+            colours = channels == 3 and list(of_case) == [0] and not is_volume(of_case[0])
+            mask = masks.pop(name, None)
+            needs_mask = split != "test" and (folder / labels).is_dir()
+            found.append(_Case(name, images, labels, split, of_case, mask, not several or colours, needs_mask))
+        problems += [f"{labels}/{path.name}: no case of this name in {images}; move it elsewhere" for path in masks.values()]
+    return found
 
 
-def _stem(files: Mapping[int, Path]) -> str:
-    from tedm.extract.images.read import stem_of
+def _files_of(folder: Path, part: str, ending: str, problems: list[str]) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a part of the data set, with their stems; those of another ending are problems."""
+    for path, stem in files_of(folder / part, problems) if (folder / part).is_dir() else ():
+        if path.name.endswith(ending):
+            yield path, stem
+        else:
+            problems.append(f"{part}/{path.name}: not {ending}, as {NAME} says of its files; move it elsewhere, or mend {NAME}")
 
-    return stem_of(next(iter(files.values())))
 
-
-def _listed(files: Mapping[int, Path]) -> str:
-    return ", ".join(path.name for path in files.values())
+def _row_of(case: _Case, folder: Path, wanted: list[int], problems: list[str]) -> Iterator[Row]:
+    where = f"{case.images}/{case.name}"
+    absent = [] if case.whole else [channel for channel in wanted if channel not in case.files]
+    if absent:
+        there = listed(path.name for path in case.files.values())
+        problems.append(f"{where}: its channel {absent[0]:04d} is not there; there is {there}")
+    elif case.mask is None and case.needs_mask:
+        problems.append(f"{where}: no {case.name} in {case.labels}; add it, or move the case to imagesTs")
+    else:
+        image, *more = [case.files[0]] if case.whole else [case.files[channel] for channel in wanted]
+        domain = folder.resolve().name
+        yield Row(where, case.name, image, case.mask, case.split, case.name, "", domain, UNSAID - {"split"}, tuple(more))
 
 
 def _document(path: Path) -> JsonObject:
@@ -131,7 +168,10 @@ def _channel_names(document: JsonObject, path: Path) -> list[str]:
 
 
 def _legend(document: JsonObject, path: Path) -> Legend:
-    """Return the names of labels: nnU-Net has {"background": 0}, the Decathlon {"0": "background"}."""
+    """Return the names of labels: nnU-Net has {"background": 0}, the Decathlon {"0": "background"}.
+
+    The label that nnU-Net calls `ignore` is none: its pixels have no label.
+    """
     labels: JsonValue = document.get("labels")
     if not isinstance(labels, Mapping) or not labels:
         return NO_LEGEND
@@ -142,11 +182,12 @@ def _legend(document: JsonObject, path: Path) -> Legend:
             raise TedmError(
                 f"{path}: label {quoted(str(called))} is a region of several values; give each value a name of its own"
             )
-        if not re.fullmatch(r"\d{1,6}", str(number)) or int(str(number)) in names:
+        if isinstance(number, bool) or not re.fullmatch(r"\d{1,6}", str(number)) or int(str(number)) in names:
             raise TedmError(
                 f"{path}: label {quoted(str(called))} has the value {json.dumps(number)[:20]}; give each its own whole number"
             )
-        if problem := problem_of_name(str(called)):
+        if problem := problem_of_name(str(called), names):
             raise TedmError(f"{path}: label {number}: {problem}")
         names[int(str(number))] = str(called)
-    return Legend(dict(sorted(names.items())), {}, str(path))
+    ignore = next((value for value, name in names.items() if name == "ignore"), None)
+    return Legend(dict(sorted(names.items())), {}, str(path), ignore)

@@ -12,14 +12,15 @@ import os
 import stat
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tedm.errors import TedmError
-from tedm.extract.images.read import kinds_read, stem_of, suffix_of
+from tedm.extract.images.read import is_volume, kinds_read, stem_of, suffix_of
 from tedm.extract.reading import broken_link
-from tedm.extract.volumes.read import is_volume
+from tedm.extract.volumes import nrrd
 from tedm.foreign import require_plain
 from tedm.names import problem_of, quoted
 from tedm.text import from_entry
@@ -33,11 +34,16 @@ OTHER_PICTURES = frozenset(
         ".bmp",
         ".gif",
         ".gz",
+        ".hdr",
         ".heic",
+        ".img",
         ".jp2",
         ".jxl",
+        ".mgh",
+        ".mgz",
         ".mha",
         ".mhd",
+        ".mnc",
         ".npy",
         ".pgm",
         ".ppm",
@@ -47,6 +53,7 @@ OTHER_PICTURES = frozenset(
 
 
 UNSAID = frozenset({"split", "group", "domain"})
+OF_IMAGES = ("masks", "brainmasks")  # folders beside images/
 MARKS = ("mask", "masks", "seg", "segmentation", "label", "labels", "gt", "annotation")  # what tools add to a mask's name
 
 
@@ -75,6 +82,11 @@ class Row:
         """The files of the image's channels, in their order."""
         return (self.image, *self.more)
 
+    @cached_property
+    def is_volume(self) -> bool:
+        """Whether the image is a volume."""
+        return is_volume(self.image)
+
 
 def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], list[str]]:
     """Read a CSV; its rows in their order, and what is wrong with lines that are left out.
@@ -88,6 +100,10 @@ def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], li
     lines = _lines_of_csv(path)
     columns = [column.lower() for column in lines[0][1]]
     wanted = [channel.lower() for channel in channels] or ["image"]
+    if twice := sorted({column for column in wanted if wanted.count(column) > 1}):
+        raise TedmError(f"{path}: the channels name column {twice[0]} twice; large and small letters are the same")
+    if reserved := [column for column in wanted if column in COLUMNS and column != "image"]:
+        raise TedmError(f"{path}: column {reserved[0]} is no channel; it says what its name says of an image")
     if absent := [column for column in wanted if column not in columns]:
         hint = "; separate columns by commas" if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]) else ""
         if not channels and len(columns) > 1:
@@ -194,34 +210,32 @@ def rows_of_folder(folder: Path) -> tuple[list[Row], list[str]]:
     A folder in it that holds a DICOM series is an image.
     """
     images = folder / "images" if (folder / "images").is_dir() else folder
-    masks = folder / "masks"
-    problems = [f"{name}: {problem}" for name in ("images", "masks", "manifest.csv") if (problem := broken_link(folder / name))]
-    by_stem: dict[str, Path] = {}
-    if images != folder and masks.is_dir():
-        for path in _pictures(masks, problems):
-            if (other := by_stem.setdefault(composed(stem_of(path)), path)) != path:
-                problems.append(f"{path.relative_to(folder)}: the same stem as {other.name}; a mask is paired by its stem")
-    brains = folder / "brainmasks"
-    of_brains = (
-        {composed(stem): path for path, stem in files_of(brains, problems)} if brains.is_dir() and images != folder else {}
-    )
-    unpaired = dict(by_stem)
+    links = ("images", *OF_IMAGES, "manifest.csv")
+    problems = [f"{name}: {problem}" for name in links if (problem := broken_link(folder / name))]
+    masks, brains = (_by_stem(folder, name, problems) if images != folder else {} for name in OF_IMAGES)
     rows = []
-    for path in _pictures(images, problems):
-        name = stem_of(path)
-        mask = by_stem.get(composed(name))
-        unpaired.pop(composed(name), None)
-        where = str(path.relative_to(folder))
-        brain = of_brains.get(composed(name))
+    for path, name in files_of(images, problems):
+        where, stem = str(path.relative_to(folder)), composed(name)
+        mask, brain = masks.get(stem), brains.get(stem)
         split = "train" if mask else ""
         rows.append(Row(where, name, path, mask, split, name, "", folder.resolve().name, UNSAID, brain=brain))
     stems = {composed(row.name) for row in rows}
     problems += [
         f"{path.relative_to(folder)}: no image of this stem in images/; a mask is paired by its stem"
         + _rename(stem, path, stems)
-        for stem, path in unpaired.items()
+        for stem, path in (*masks.items(), *brains.items())
+        if stem not in stems
     ]
     return rows, problems
+
+
+def _by_stem(folder: Path, name: str, problems: list[str]) -> dict[str, Path]:
+    """Return the masks in a folder of a folder by their stems, each composed; none if it is not there."""
+    found: dict[str, Path] = {}
+    for path, stem in files_of(folder / name, problems) if (folder / name).is_dir() else ():
+        if (other := found.setdefault(composed(stem), path)) != path:
+            problems.append(f"{path.relative_to(folder)}: the same stem as {other.name}; a mask is paired by its stem")
+    return found
 
 
 def files_of(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:
@@ -246,15 +260,23 @@ def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
 
     Of other files `tedm.extract.images.leftovers` speaks.
     """
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not (path.is_file() or path.is_dir() or broken_link(path)):
+    paths = sorted(folder.iterdir())
+    data = data_of_headers(paths)
+    for path in paths:
+        if path.name.startswith(".") or path in data or not (path.is_file() or path.is_dir() or broken_link(path)):
             continue
-        if is_volume(path) or (suffix_of(path) and not path.is_dir()):
+        if (suffix_of(path) and not path.is_dir()) or is_volume(path):
             yield path
         elif path.is_dir():
             continue
         elif path.suffix.lower() in OTHER_PICTURES:
             problems.append(f"{path.name}: files of this kind are not read; convert it to one of {', '.join(kinds_read())}")
+
+
+def data_of_headers(paths: Iterable[Path]) -> set[Path]:
+    """Return the files in which headers among some files (.nhdr) keep their voxels; they are no images of their own."""
+    headers = [path for path in paths if path.name.lower().endswith(".nhdr")]
+    return {data for path in headers if (data := nrrd.data_of(path)) is not None}
 
 
 def problems_between(rows: Sequence[Row]) -> list[str]:
@@ -271,17 +293,17 @@ def problems_between(rows: Sequence[Row]) -> list[str]:
         if len(same) > 1:
             where = ", ".join(row.where for row in same)
             problems.append(f"{where}: {len(same)} images of the name {name}; give each its own in a column `name`")
-    keys: dict[str, Callable[[Row], str]] = {
-        "group": lambda row: row.group,
-        "patient": lambda row: row.patient,
-        "image": lambda row: str(row.image),
+    keys: dict[str, Callable[[Row], Sequence[str]]] = {
+        "group": lambda row: (row.group,),
+        "patient": lambda row: (row.patient,),
+        "image": lambda row: tuple(map(str, row.files)),
     }
     told: set[tuple[str, ...]] = set()
     for kind, key in keys.items():
         splits: dict[str, dict[str, str]] = defaultdict(dict)
         for row in rows:
-            if row.split in SPLITS and row.split and key(row):
-                splits[key(row)].setdefault(row.split, row.where)
+            for value in filter(None, key(row)) if row.split in SPLITS and row.split else ():
+                splits[value].setdefault(row.split, row.where)
         for value, places in splits.items():
             if len(places) > 1 and tuple(places.values()) not in told:
                 told.add(tuple(places.values()))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.extract.images.listing.rows import Row
+from tedm.extract.images.read import is_volume
 from tedm.extract.reading import naming
 from tedm.extract.volumes.header import VolumeHeader
 from tedm.extract.volumes.planes import oriented
-from tedm.extract.volumes.read import is_volume, read_header, read_labels, read_voxels, shape_problem
+from tedm.extract.volumes.read import read_header, read_labels, read_voxels, shape_problem
 from tedm.store import Slice, Volume
 from tedm.store.volumes.volume import NO_SLICE
 
@@ -51,11 +52,6 @@ class CheckedVolume:
     remarks: list[str] = field(default_factory=list)
 
 
-def is_of_volumes(row: Row) -> bool:
-    """Whether the image of a row is a volume."""
-    return is_volume(row.image)
-
-
 def check_volume(row: Row, options: VolumeOptions, known: Volume | None = None) -> CheckedVolume:
     """Open the files of a row, and compare their shapes and affines.
 
@@ -88,7 +84,7 @@ def check_volume(row: Row, options: VolumeOptions, known: Volume | None = None) 
         if not problems:
             box = _box(row, options, volume, headers, brain, problems)
         if not problems:
-            remarks += _not_finite(row, options)
+            remarks += _not_finite(row, options, problems)
     if problems:
         return CheckedVolume(problems=problems)
     return CheckedVolume(volume, tuple(headers), labels, box, problems, remarks)
@@ -161,13 +157,19 @@ def _box(
     return Slice(-1, 0, int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
 
 
-def _not_finite(row: Row, options: VolumeOptions) -> Iterator[str]:
-    """Say which files hold NaN or infinite values; a `TedmError` in place of a volume of nothing else comes when it is read."""
+def _not_finite(row: Row, options: VolumeOptions, problems: list[str]) -> Iterator[str]:
+    """Say which files hold NaN or infinite values; those that hold nothing else are problems."""
     for path in (row.image, *row.more):
         header = read_header(path, channels=options.channels_in_file and not row.more)
         if np.dtype(header.mode).kind != "f":
             continue
-        values = read_voxels(path, header)
+        try:
+            values = read_voxels(path, header)
+        except TedmError as error:  # a slope beyond the largest number, say, of which its header tells nothing
+            problems.append(f"image {error}")
+            continue
         odd = int(values.size - np.isfinite(values).sum())
-        if odd:
+        if odd == values.size:
+            problems.append(f"image {path}: all of its voxels are NaN or infinite; save it again")
+        elif odd:
             yield f"{path}: {odd} of {values.size} voxels are NaN or infinite; they become black"
