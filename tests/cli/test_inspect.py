@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 from click.testing import CliRunner
 
-from tedm.cli import inspect
+from tedm.cli import extract, inspect, label
+from tedm.store import FeatureStore
 
-COMMANDS = {"inspect": inspect.main}
+COMMANDS = {"extract": extract.main, "inspect": inspect.main, "label": label.main}
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
 
 
@@ -24,3 +28,17 @@ def test_each_thing_can_be_inspected(extracted, fitted, checkpoint):
     assert ["rows", "share"] in [line.split() for line in run("inspect", fitted).output.splitlines()]
     assert "cosine, 1000 timesteps" in run("inspect", checkpoint).output
     assert '"family": "tedm"' in run("inspect", checkpoint, "--json").output
+
+
+def test_names_of_classes_go_from_extract_and_label_into_the_store(dataset, checkpoint, tmp_path):
+    """From --class-names, and from a table classes.csv beside the images, which --class-names outdoes."""
+    manifest = tmp_path / "data" / "manifest.csv"
+    shutil.copytree(dataset.parent, manifest.parent)
+    (manifest.parent / "classes.csv").write_text("value,name,colour\n0,background,#000000\n255,blob,#ff8000\n")
+    store, quick = tmp_path / "store", ["--timesteps", "1", "--layout", "native", *QUICK]
+    run("extract", manifest, store, "--checkpoint", checkpoint, *quick)
+    assert json.loads(run("inspect", store, "--json").stdout)["class names"] == ["background", "blob"]
+    assert FeatureStore.open(store).labels.class_colours == ("#000000", "#ff8000")
+    run("label", store, manifest, "--class-names", "0=not lung,255=left lung")
+    assert json.loads(run("inspect", store, "--json").stdout)["class names"] == ["not lung", "left lung"]
+    assert "class names" in run("inspect", store).output
