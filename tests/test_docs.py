@@ -56,6 +56,27 @@ def folder(tmp_path, monkeypatch, rng) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def brains(folder, rng) -> Path:
+    """Two patients to train on and one to test on as NIfTI, a bright ellipsoid in each, and a file of a fourth."""
+    nibabel = pytest.importorskip("nibabel", reason="needs the extra tedm[volumes]")
+    lines = ["image,mask,split,patient"]
+    affine = np.array([[-2.0, 0, 0, 10], [0, 1.5, 0, -9], [0, 0, 4.0, -6], [0, 0, 0, 1]])
+    (folder / "brains").mkdir()
+    for number, split in enumerate(("train", "train", "test", "")):
+        x, y, z = np.mgrid[:10, :12, :3]
+        inside = ((x - 4) / 3) ** 2 + ((y - 5 - number / 2) / 4) ** 2 + ((z - 1) / 2) ** 2 < 1
+        head = 400 + 900 * inside + rng.normal(0, 60, inside.shape)
+        image = folder / f"brains/p{number}-t1.nii.gz" if split else folder / "PATIENT.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(head.round().astype(np.int16), affine), image)
+        if split:
+            nibabel.save(nibabel.Nifti1Image(inside.astype(np.uint8), affine), folder / f"brains/p{number}-seg.nii.gz")
+            lines.append(f"p{number}-t1.nii.gz,p{number}-seg.nii.gz,{split},p{number}")
+    (folder / "brains/manifest.csv").write_text("\n".join(lines) + "\n")
+    (folder / "brains/classes.csv").write_text("value,name\n0,background\n1,thalamus\n")
+    return folder
+
+
 def test_the_readmes_python_runs(folder, capsys):
     (block,) = blocks("python")
     exec(compile(block, str(README), "exec"), {"__name__": "readme"})
@@ -92,7 +113,7 @@ def test_the_example_of_probing_runs(folder, capsys):
 
 
 def test_the_readmes_commands_run(folder):
-    (block,) = blocks("sh")
+    block, _ = blocks("sh")
     assert "--method tedm\n" in block
     block = block.replace("--method tedm\n", "--method tedm --iterations 100\n")  # a user's 2000 would take the test a minute
     assert "clinic-b" in _call(block)
@@ -151,6 +172,77 @@ def _call(commands: str) -> str:
     return printed
 
 
+def test_the_readmes_commands_for_volumes_run(brains):
+    import nibabel
+
+    _, block = blocks("sh")
+    assert "--groups 2\n" in block
+    printed = _call(block.replace("--groups 2\n", "--groups 2 --iterations 50\n"))
+    assert "thalamus" in printed
+    scan, labels = nibabel.load(brains / "PATIENT.nii.gz"), nibabel.load(brains / "label-maps" / "PATIENT.nii.gz")
+    assert labels.shape == scan.shape
+    np.testing.assert_array_equal(labels.affine, scan.affine)
+    assert "thalamus" in (brains / "label-maps" / "PATIENT-labels.txt").read_text()
+
+
+def test_what_the_page_of_volumes_says_of_bad_input_is_what_is_said(tmp_path, monkeypatch):
+    """Each row of its table is made, and refused in the words that stand there."""
+    nibabel = pytest.importorskip("nibabel", reason="needs the extra tedm[volumes]")
+    pytest.importorskip("pydicom", reason="needs the extra tedm[dicom]")
+    from dicom_files import voxels_of, write_series
+
+    from tedm.errors import TedmError
+    from tedm.extract import read_manifest, settled
+    from tedm.extract.images import VolumeOptions
+    from tedm.store.volumes.normalisation import Normalisation
+
+    monkeypatch.chdir(tmp_path)
+    voxels = np.arange(5 * 6 * 4, dtype=np.int16).reshape(5, 6, 4)
+    labels, moved = (voxels > 60).astype(np.uint8), np.eye(4)
+    moved[0, 3] = 12.0
+
+    def folder(name, lines=("a.nii.gz,a-seg.nii.gz,train,p1",), head="image,mask,split,patient", **files):
+        Path(name).mkdir()
+        made = {"a": voxels, "a-seg": labels} | {key.replace("_", "-"): value for key, value in files.items()}
+        for stem, (content, affine) in (
+            (stem, each if isinstance(each, tuple) else (each, np.eye(4))) for stem, each in made.items()
+        ):
+            nibabel.save(nibabel.Nifti1Image(content, affine), f"{name}/{stem}.nii.gz")
+        Path(name, "manifest.csv").write_text("\n".join([head, *lines]) + "\n")
+
+    folder("other-affine", a_seg=(labels, moved))
+    folder("other-shape", a_seg=labels[:, :, :3])
+    folder("cut-off")
+    Path("cut-off/a.nii.gz").write_bytes(Path("cut-off/a.nii.gz").read_bytes()[:-20])
+    folder("four-axes", a=np.stack([voxels, voxels], axis=3))
+    folder("missing-modality", ["a.nii.gz,,a-seg.nii.gz,train,p1"], "flair,t1gd,mask,split,patient")
+    folder("one-name", ["a.nii.gz,,train,p1", "../other-shape/a.nii.gz,,train,p2"])
+    folder("two-splits", ["a.nii.gz,a-seg.nii.gz,train,p1", "b.nii.gz,,test,p1"], b=voxels)
+    folder("no-class")
+    Path("no-class/classes.csv").write_text("value,name\n0,background\n2,caudate\n")
+    folder("no-scale")
+    folder("no-brain-mask")
+    folder("no-training", ["a.nii.gz,a-seg.nii.gz,test,p1"])
+    Path("empty").mkdir()
+    write_series(Path("two-series"), voxels_of(), each=[{}, {"SeriesInstanceUID": "1.2.3.4"}])
+    write_series(Path("missing-slice"), voxels_of(), places=[0, 1, 3, 4, 5])
+    options = {"missing-modality": VolumeOptions(channels=("flair", "t1gd")), "no-brain-mask": VolumeOptions(brain="mask")}
+    normalised = {"no-brain-mask": Normalisation("quantile", brain="mask")}
+    rows = re.findall(r"^\| `([\w-]+)` \|.*\| `(.*)` \|$", (ROOT / "docs" / "volumes.md").read_text(), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(path.name for path in tmp_path.iterdir())
+
+    def used(name):
+        manifest = read_manifest(Path(name), options=options.get(name, VolumeOptions()))
+        if name == "no-training":
+            settled(Normalisation("zscore"), manifest, None)
+        manifest.require_intensity_range(None, channels=1, normalisation=normalised.get(name))
+
+    for name, said in rows:
+        with pytest.raises(TedmError) as refusal:
+            used(name)
+        assert said.replace("´", "`") in [line.strip() for line in str(refusal.value).splitlines()[:2]], name
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_place_in_the_readme(command):
     assert f"| `{command}` |" in README.read_text()
@@ -159,7 +251,7 @@ def test_every_command_has_its_place_in_the_readme(command):
 def test_options_in_the_documentation_exist():
     helps = [_call(f"{command} --help") for command in COMMANDS]
     known = set(OPTION.findall("".join(helps)))
-    pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports"))]
+    pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports", "volumes"))]
     for page in pages:
         assert set(OPTION.findall(page.read_text())) - known == set(), page
 

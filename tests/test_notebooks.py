@@ -59,12 +59,13 @@ def test_a_notebook_runs_from_top_to_bottom_and_makes_the_pictures_that_are_comm
     assert str(tmp_path) not in said(new)
 
 
-def test_there_are_four_notebooks_and_a_page_that_lists_them():
+def test_there_are_five_notebooks_and_a_page_that_lists_them():
     assert [path.stem for path in NOTEBOOKS] == [
         "01-look-at-features",
         "02-which-timesteps",
         "03-your-own-head",
         "04-from-one-label",
+        "05-volumes",
     ]
     page = (ROOT / "notebooks" / "README.md").read_text()
     assert [path.name for path in NOTEBOOKS if f"]({path.name})" not in page] == []

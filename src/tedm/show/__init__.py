@@ -3,6 +3,7 @@
 from tedm.show.curves import loss_figure
 from tedm.show.figures import contact_sheet, overlay_figure, png, save
 from tedm.show.grids import picture_grid, similarity_figure, uncertainty_figure
+from tedm.show.planes import three_planes
 from tedm.show.ranking import ranking_sheet
 from tedm.show.reliability import reliability_figure
 from tedm.show.timesteps import level_figure, timestep_figure, voting_figure
@@ -18,6 +19,7 @@ __all__ = [
     "reliability_figure",
     "save",
     "similarity_figure",
+    "three_planes",
     "timestep_figure",
     "uncertainty_figure",
     "voting_figure",
