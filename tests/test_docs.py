@@ -253,7 +253,8 @@ def test_options_in_the_documentation_exist():
     known = set(OPTION.findall("".join(helps)))
     pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports", "volumes"))]
     for page in pages:
-        assert set(OPTION.findall(page.read_text())) - known == set(), page
+        text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))
+        assert set(OPTION.findall(text)) - known == set(), page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
