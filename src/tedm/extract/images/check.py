@@ -140,11 +140,13 @@ class Check:
         return self.known
 
     def _known_volume(self, row: Row) -> Volume | None:
-        volumes = self.known.volumes if self.known is not None and is_of_volumes(row) else ()
-        return next((volume for volume in volumes if volume.name == row.name), None)
+        at = self.known.volume_named(row.name) if self.known is not None and is_of_volumes(row) else None
+        return None if at is None else self._labels.volumes[at]
 
     def _picture(self, row: Row) -> CheckedRow:
         problems: list[str] = []
+        if self.options.crop is not None:
+            problems.append(f"image {row.image}: a picture, and --crop {self.options.crop} is for volumes; leave it out")
         header: Header | None = None
         size = None
         if self.known is not None and self.known.has(row.name):
@@ -210,14 +212,14 @@ class Check:
 def known_names(labels: Labels, row: Row) -> list[str]:
     """Return the images of a row that are known."""
     if is_of_volumes(row):
-        of = {place.name for volume in labels.volumes if volume.name == row.name for place in _known_slices(labels, volume)}
-        return sorted(of)
+        at = labels.volume_named(row.name)
+        return [] if at is None else [labels.names[position] for position in labels.positions_in(at)]
     return [row.name] if labels.has(row.name) else []
 
 
 def _known_slices(labels: Labels, volume: Volume) -> Iterator[Place]:
-    at = labels.volumes.index(volume)
-    for position in labels.positions_in(at):
+    at = labels.volume_named(volume.name)
+    for position in [] if at is None else labels.positions_in(at):
         yield Place(labels.names[position], volume.slice_size, replace(labels.slices[position], volume=-1))
 
 
