@@ -8,7 +8,7 @@ from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .pipeline import compute, noisy_image
 from .recompute import recompute_images
-from .registration import relabel, settled, whole_images
+from .registration import normalisation_of, relabel, settled, whole_images
 from .run import TEDM_TIMESTEPS, extract
 from .sources import as_read, compare, differences
 
@@ -31,6 +31,7 @@ __all__ = [
     "labels_of",
     "load_backbone",
     "noisy_image",
+    "normalisation_of",
     "on_this_machine",
     "peak_memory",
     "read_manifest",

@@ -153,9 +153,15 @@ def peak_memory() -> int:
 
 
 def _some(manifest: Manifest, wanted: list[int], most: int) -> Manifest:
-    """Return images spread evenly over those wanted, and looked at already: what holds of all need not hold of a few."""
+    """Return images spread evenly over those wanted, and looked at already: what holds of all need not hold of a few.
+
+    Slices are neighbours: spread, each would cost the decoding of a volume, which a run does once for all slices of it.
+    """
     count = min(most, len(wanted))
     at = [wanted[number * len(wanted) // count] for number in range(count)]
+    if any(manifest.entries[i].volume is not None for i in at):
+        middle = (len(wanted) - count) // 2
+        at = wanted[middle : middle + count]
     return dataclasses.replace(manifest, entries=tuple(manifest.entries[i] for i in at), headers=(None,) * count)
 
 

@@ -12,7 +12,7 @@ from tedm.extract.images.slices.ranges import with_statistics
 from tedm.extract.live import square_mask
 from tedm.store import FeatureSettings, FeatureStore, Labels, Location, Registration
 from tedm.store.splits import require_whole_groups
-from tedm.store.volumes.normalisation import Normalisation
+from tedm.store.volumes.normalisation import Brain, Normalisation
 from tedm.store.volumes.volume import NO_SLICE
 
 
@@ -44,6 +44,11 @@ def whole_images(path: Location) -> Labels | None:
     )
 
 
+def normalisation_of(path: Location) -> Normalisation | None:
+    """Return the normalisation of the store at `path`; None without a store, and of a store that has none."""
+    return FeatureStore.open(path).settings.normalisation if FeatureStore.is_store(path) else None
+
+
 def settled(normalisation: Normalisation, manifest: Manifest, of_store: Normalisation | None) -> Normalisation:
     """Return a normalisation with all that it needs.
 
@@ -55,8 +60,14 @@ def settled(normalisation: Normalisation, manifest: Manifest, of_store: Normalis
         Says where the brain is, and who is a training patient.
     of_store : Normalisation or None
         That of the store that is continued: its numbers stay, whoever is added.
+
+    Raises
+    ------
+    TedmError
+        If mean and deviation are to be computed, and no volume is of the split `train`, or one cannot be read.
     """
-    brain = manifest.options.brain or ("mask" if any(entry.brain for entry in manifest.entries) else normalisation.brain)
+    of_masks: Brain | None = "mask" if normalisation.brain == "all" and any(entry.brain for entry in manifest.entries) else None
+    brain = manifest.options.brain or of_masks or normalisation.brain
     asked = replace(normalisation, brain=brain)
     if asked.method != "zscore" or asked.means:
         return asked

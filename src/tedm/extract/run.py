@@ -162,7 +162,7 @@ def extract(
         draws=draws,
         axis=manifest.axis if there is None or manifest.axis else there.settings.axis,
         normalisation=normalisation,
-        crop=manifest.options.crop,
+        crop=manifest.options.recorded_crop,
         channel_names=manifest.options.channels,
     )
     if not settings.timesteps:
@@ -302,5 +302,7 @@ def _fill(
             disk.put(computed)
             del computed  # it is the disk's now
     require_store(store, [name for name in missing if name not in failed])
-    raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", failures)
+    # slices of one volume have one reason
+    reasons = list(dict.fromkeys(failures))
+    raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", reasons)
     return Extracted(store, written, reused)

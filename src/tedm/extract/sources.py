@@ -57,6 +57,8 @@ class Comparison:
         How many of the images the store did not know the files of.
     sizes : mapping of str to (height, width)
         What changed images measure now.
+    moved : sequence of str
+        Volumes whose files have another shape or affine than those that the store has read, one line each.
     """
 
     changed: Mapping[str, str]
@@ -70,9 +72,15 @@ class Comparison:
     as_read: Mapping[str, Source]
     unknown: int
     sizes: Mapping[str, tuple[int, int]]
+    moved: Sequence[str] = ()
 
     def require_unchanged(self, store: FeatureStore, *, update: bool) -> None:
         """Refuse images that are others than the store's, unless they are to be updated, and files that cannot be read."""
+        raise_listed(
+            f"volumes changed their shape or affine since {store.path} read them, which --update does not take; "
+            "give each another name in a column `name`, or write to a new store",
+            self.moved,
+        )
         raise_listed(f"images of {store.path} whose files changed cannot be read; nothing was written", self.unreadable)
         if not update:
             raise_listed(
@@ -158,6 +166,7 @@ def compare(store: FeatureStore, manifest: Manifest, entries: Sequence[ManifestE
         as_read={each.name: each.record for each in found if each.record != sources[each.name] and each.name not in anew},
         unknown=sum(sources[each.name].image == UNKNOWN != each.now.image and each.name not in missing for each in found),
         sizes={each.name: each.size for each in found if each.size is not None},
+        moved=_moved(store, chosen),
     )
 
 
@@ -241,7 +250,7 @@ def _compared(
 def _other_image(store: FeatureStore, entry: ManifestEntry) -> tuple[str, tuple[int, int]]:
     """Return in what an image differs from the store's, "" if in nothing, and its size."""
     settings = store.settings
-    with naming(entry.image):
+    with naming(*entry.files):
         rows = rows_of(
             entry,
             channels=settings.image_channels,
@@ -275,6 +284,20 @@ def _values(indices: NDArray[np.uint8], classes: Sequence[int]) -> NDArray[np.in
     table[: len(classes)] = classes
     values: NDArray[np.int64] = table[indices]
     return values
+
+
+def _moved(store: FeatureStore, entries: Sequence[ManifestEntry]) -> list[str]:
+    """Return volumes that are others than the store's by shape, affine or kind of file, with both."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        ours = store.labels.volume_of(entry.name)
+        if entry.volume is not None and ours is not None and entry.volume != ours:
+            both = (
+                f"{volume.shape}, first voxel at {listed(row[3] for row in volume.affine[:3])}"
+                for volume in (entry.volume, ours)
+            )
+            found.setdefault(ours.name, f"{entry.image}: {next(both)}; the store's {ours.name}: {next(both)}")
+    return list(found.values())
 
 
 def _of_another(store: FeatureStore, entry: ManifestEntry, known: Source) -> bool:

@@ -82,6 +82,14 @@ class Labels:
         """Return where the slices of a volume are among the images, in their order; the volume by its own position."""
         return self._of_volumes.get(volume, [])
 
+    def volume_named(self, name: str) -> int | None:
+        """Position of a volume among the volumes; None if there is none of this name."""
+        return self._volume_positions.get(name)
+
+    @cached_property
+    def _volume_positions(self) -> dict[str, int]:
+        return {volume.name: position for position, volume in enumerate(self.volumes)}
+
     @cached_property
     def _of_volumes(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}

@@ -24,7 +24,7 @@ Upsampling = Literal["nearest", "bilinear"]
 NoiseMode = Literal["per-image", "shared", "none"]
 Geometry = Literal["pad", "stretch"]
 Axis = Literal["axial", "coronal", "sagittal", "0", "1", "2"]
-Crop = int | Literal["brain"]
+Crop = int | Literal["brain", "nonzero"]
 # Settings that only volumes and modalities have.
 OF_VOLUMES = ("axis", "normalisation", "crop", "channel_names")
 Precision = Literal["float32", "bfloat16"]
@@ -84,8 +84,9 @@ class FeatureSettings:
         How volumes are cut into slices; None for features without volumes.
     normalisation : Normalisation or None
         How the numbers of volumes become intensities; None is `intensity_range`, or the file type's range.
-    crop : int, "brain" or None
-        The part of a slice that is shown: so many voxels along both sides around its centre, or the box around the brain.
+    crop : int, "brain", "nonzero" or None
+        The part of a slice that is shown: so many voxels along both sides around its centre, the box around the brain mask, or
+        the box around all voxels that are not 0.
     channel_names : tuple of str
         What the channels are called where each is a modality of its own, in their order; empty where nothing is said of them.
     """
@@ -260,5 +261,7 @@ def require_same_features(head: FeatureSettings, features: FeatureSettings, time
 def _short(value: object) -> str:
     if isinstance(value, tuple) and value and isinstance(value[0], Level):
         return ", ".join(f"{level.name} ({level.channels} x 1/{level.stride})" for level in value)
+    if isinstance(value, Normalisation):
+        return str(value)
     text = listed(value) if isinstance(value, tuple) else str(value)
     return text if len(text) <= 40 else text[:12] + "..."

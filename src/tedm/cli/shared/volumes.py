@@ -121,16 +121,16 @@ def volume_options(command: FC) -> FC:
         click.option(
             "--deviations",
             type=click.FloatRange(min=0, min_open=True),
-            default=3.0,
-            show_default=True,
-            help="Of --normalise zscore: standard deviations from the mean to black and to white.",
+            default=None,
+            show_default=False,
+            help="Of --normalise zscore: standard deviations from the mean to black and to white. Default: 3.",
         ),
         click.option(
             "--percentiles",
             type=options.Range(),
-            default="1,99",
-            show_default=True,
-            help="Of --normalise quantile: what becomes black and white.",
+            default=None,
+            show_default=False,
+            help="Of --normalise quantile: what becomes black and white. Default: 1,99.",
         ),
         click.option(
             "--normalise",
@@ -168,13 +168,15 @@ def choices(function: Callable[..., R]) -> Callable[..., R]:
         crop: Crop | None,
         brain: Brain | None,
         normalise: Literal["quantile", "zscore"] | None,
-        percentiles: tuple[float, float],
-        deviations: float,
+        percentiles: tuple[float, float] | None,
+        deviations: float | None,
         drop_empty: Literal["train"] | None = None,
         **others: object,
     ) -> R:
         from tedm.extract.images import VolumeOptions
 
+        if brain is not None and normalise is None and crop != "brain":
+            raise click.UsageError("--brain says where --normalise and --crop brain find the brain; add one of them")
         volumes = VolumeOptions(
             axis=axis,
             channels=channel_columns or (),
@@ -191,16 +193,23 @@ def choices(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def _normalisation(
-    method: Literal["quantile", "zscore"] | None, brain: Brain | None, percentiles: tuple[float, float], deviations: float
+    method: Literal["quantile", "zscore"] | None,
+    brain: Brain | None,
+    percentiles: tuple[float, float] | None,
+    deviations: float | None,
 ) -> Normalisation | None:
     from tedm.store.volumes.normalisation import Normalisation
 
+    if percentiles is not None and method != "quantile":
+        raise click.UsageError("--percentiles is for --normalise quantile; add that, or leave it out")
+    if deviations is not None and method != "zscore":
+        raise click.UsageError("--deviations is for --normalise zscore; add that, or leave it out")
     if method is None:
         return None
-    low, high = percentiles
+    low, high = percentiles or (1.0, 99.0)
     if not 0 <= low < high <= 100:
         raise click.UsageError(f"--percentiles {low:g},{high:g}: they lie from 0 to 100")
-    return Normalisation(method, brain or "all", round(low / 100, 9), round(high / 100, 9), deviations)
+    return Normalisation(method, brain or "all", round(low / 100, 9), round(high / 100, 9), deviations or 3.0)
 
 
 def legend_of(class_names: dict[int, str] | None) -> Any:

@@ -177,6 +177,8 @@ class Check:
 
     def _picture(self, row: Row) -> CheckedRow:
         problems: list[str] = []
+        if self.options.crop is not None:
+            problems.append(f"image {row.image}: a picture, and --crop {self.options.crop} is for volumes; leave it out")
         header: Header | None = None
         size = None if self.known is None else self.known.size(row)
         if size is None:

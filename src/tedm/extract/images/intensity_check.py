@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from tedm.errors import TedmError, raise_listed
+from tedm.extract.volumes.read import is_volume, read_voxels
+from tedm.extract.volumes.read import read_header as read_volume_header
 from tedm.text import counted
 
 from .read import READERS, black_and_white, has_own_range, read_image, suffix_of
@@ -135,7 +137,11 @@ def _values_of(path: Path, black: float, white: float) -> _Values | None:
     """Look at one image; None if it cannot be decoded or holds NaN, which is told when it is read."""
     suffix = suffix_of(path)
     try:
-        values, _ = READERS[suffix].read_intensities(path) if suffix else (np.empty(0), None)
+        if is_volume(path):
+            values = read_voxels(path, read_volume_header(path, channels=True))
+            values = values[np.isfinite(values)]  # those that are not become black, which is said elsewhere
+        else:
+            values = READERS[suffix].read_intensities(path)[0] if suffix else np.empty(0)
     except TedmError:
         return None
     if not values.size:

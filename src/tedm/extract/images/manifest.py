@@ -35,9 +35,9 @@ from .masks import ClassCount, as_meant, class_counts, encoding_problems, in_wor
 from .palettes import Palettes
 from .read import intensity_problem, kinds_read, read_mask
 from .reader import Header
-from .slices.opened import cropped, label_slice
+from .slices.opened import cropped, label_slice, plain_header
 from .slices.options import NO_OPTIONS, VolumeOptions
-from .slices.ranges import volume_problems
+from .slices.ranges import first_slices, volume_problems
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,20 @@ class Manifest:
             raise TedmError(
                 f"{images[0][0]}: --normalise is for volumes, and this is a picture; leave it out, or give --intensity-range"
             )
+        # of volumes whose black and white are taken from their voxels there is nothing to look at
+        volumes = first_slices(self.entries) if normalisation is None else {}
+        images += [
+            (path, plain_header(header))
+            for name, entry in volumes.items()
+            if (headers := self.volume_headers.get(name))
+            for path, header in zip(entry.files, headers, strict=False)
+        ]
         if not images:
             return []
-        return look_at_intensities(images, intensity_range, all_there_are=len(images) == len(self.entries))
+        pictures = zip(self.entries, self.headers, strict=True)
+        unopened = any(entry.volume is None and header is None for entry, header in pictures)
+        unopened = unopened or not set(volumes) <= set(self.volume_headers)
+        return look_at_intensities(images, intensity_range, all_there_are=not unopened)
 
 
 def read_manifest(

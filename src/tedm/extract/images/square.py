@@ -52,7 +52,7 @@ def read_square(
     TedmError
         If a file cannot be read, or is too large for this machine's memory.
     """
-    with naming(entry.image):
+    with naming(*entry.files):
         rows = rows_of(entry, channels=channels, intensity_range=intensity_range, normalisation=normalisation)
         return to_square_image(rows, size, geometry)
 
@@ -97,12 +97,12 @@ def rows_of(
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Put a file's name before a refusal that does not name it, and make one of a lack of memory."""
+def naming(path: Path, *others: Path) -> Iterator[None]:
+    """Put a file's name before a refusal that names neither it nor another of the image's, and make one of a lack of memory."""
     try:
         yield
     except TedmError as error:
-        if str(path) in str(error):
+        if any(str(each) in str(error) for each in (path, *others)):
             raise
         raise TedmError(f"{path}: {error}") from error
     except MemoryError as error:

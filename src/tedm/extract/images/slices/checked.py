@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,13 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.extract.images.listing.rows import Row
 from tedm.extract.images.read import is_volume
-from tedm.extract.reading import naming
 from tedm.extract.volumes.header import VolumeHeader
 from tedm.extract.volumes.planes import oriented
-from tedm.extract.volumes.read import read_header, read_labels, read_voxels, shape_problem
+from tedm.extract.volumes.read import read_header, shape_problem
 from tedm.store import Slice, Volume
 from tedm.store.volumes.volume import NO_SLICE
 
-from .opened import require_volume
+from .decoded import decode, labels_in
 from .options import VolumeOptions
 from .scaling import brain_voxels
 
@@ -66,33 +64,34 @@ def check_volume(row: Row, options: VolumeOptions, known: Volume | None = None) 
     problems: list[str] = []
     remarks: list[str] = []
     headers: list[VolumeHeader] = []
-    volume = known
-    if known is None:
+    volume, box = known, NO_SLICE
+    if volume is None:
         headers = list(_headers(row, options, problems, remarks))
-        if problems or not headers:
+        if problems:
             return CheckedVolume(problems=problems)
         first = headers[0]
         axes, flips = oriented(first.affine, options.axis)
         volume = Volume(row.name, first.shape, first.affine, axes, flips, first.kind, first.qform_code, first.sform_code)
-    assert volume is not None
     labels = _labels(row.mask, volume, problems, "mask") if row.mask else None
-    box = NO_SLICE
-    if known is None and not problems:
+    if known is None:
         brain = _labels(row.brain, volume, problems, "brain mask") if row.brain else None
-        if brain is not None and not problems and not (brain > 0).any():
+        if brain is not None and not (brain > 0).any():
             problems.append(f"brain mask {row.brain}: it holds nothing but 0; a brain mask is 1 where the brain is")
         if not problems:
-            box = _box(row, options, volume, headers, brain, problems)
-        if not problems:
-            remarks += _not_finite(row, options, problems)
+            try:
+                box = _look_inside(row, options, volume, headers, brain, remarks)
+            except TedmError as error:
+                problems.append(str(error))
     if problems:
         return CheckedVolume(problems=problems)
-    return CheckedVolume(volume, tuple(headers), labels, box, problems, remarks)
+    of_channels = tuple(header for header in headers for _ in range(header.channels))
+    return CheckedVolume(volume, of_channels, labels, box, problems, remarks)
 
 
 def _headers(row: Row, options: VolumeOptions, problems: list[str], remarks: list[str]) -> Iterator[VolumeHeader]:
+    """Yield the header of each file of the image."""
     first: VolumeHeader | None = None
-    for path in (row.image, *row.more):
+    for path in row.files:
         if not is_volume(path):
             problems.append(f"image {path}: no volume, and {row.image} is one; the modalities of a patient are of one kind")
             continue
@@ -105,71 +104,60 @@ def _headers(row: Row, options: VolumeOptions, problems: list[str], remarks: lis
         if first is None:
             first = header
         elif problem := shape_problem(header, str(path), first, str(row.image)):
-            problems.append(problem)
-        yield from [header] * header.channels
+            problems.append(f"image {problem}")
+        yield header
 
 
 def _labels(path: Path, volume: Volume, problems: list[str], what: str) -> NDArray[np.int32] | None:
     try:
         if not is_volume(path):
             raise TedmError(f"{path}: no volume, and its image is one; save it in the image's format")
-        header = read_header(path)
-        require_volume(path, header, volume)
-        with naming(path, "a volume"):
-            return read_labels(path, header)
+        return labels_in(path, volume)
     except TedmError as error:
         problems.append(f"{what} {error}")
         return None
 
 
-def _box(
+def _look_inside(
     row: Row,
     options: VolumeOptions,
     volume: Volume,
     headers: Sequence[VolumeHeader],
     mask: NDArray[np.int32] | None,
-    problems: list[str],
+    remarks: list[str],
 ) -> Slice:
-    """Return the part of each slice that is shown, the same for all slices of a volume."""
+    """Return the part of each slice that is shown, the same for all slices of a volume; say which numbers are not finite."""
+    box_of_nonzero = options.crop == "brain" and options.brain == "nonzero"
+    brain: NDArray[np.bool_] | None = None
+    if box_of_nonzero or any(np.dtype(header.mode).kind == "f" for header in headers):
+        odd: dict[Path, int] = {}
+        count: dict[Path, int] = {}
+        for each in decode(row.files, headers):
+            odd[each.path] = odd.get(each.path, 0) + int((~np.isfinite(each.voxels)).sum())
+            count[each.path] = count.get(each.path, 0) + each.voxels.size
+            if box_of_nonzero:
+                inside = brain_voxels([each.voxels], None, "nonzero")
+                brain = inside if brain is None or inside is None else brain | inside
+        if empty := [path for path, voxels in odd.items() if voxels == count[path]]:
+            raise TedmError(f"image {empty[0]}: all of its voxels are NaN or infinite; save it again")
+        remarks += [
+            f"{path}: {voxels} of {count[path]} voxels are NaN or infinite; they become black"
+            for path, voxels in odd.items()
+            if voxels
+        ]
     height, width = volume.slice_size
     if options.crop is None:
         return NO_SLICE
     if isinstance(options.crop, int):
         side = options.crop
         return Slice(-1, 0, (height - side) // 2, (width - side) // 2, side, side)
-    kind = options.brain or ("mask" if mask is not None else "all")
-    if kind == "all" or (kind == "mask" and mask is None):
-        problems.append(f"{row.image}: --crop brain needs a brain mask (column brainmask), or --brain nonzero")
-        return NO_SLICE
-    voxels: list[NDArray[Any]] = []
-    if kind == "nonzero":
-        for path in (row.image, *row.more):
-            header = read_header(path, channels=not row.more)
-            values = read_voxels(path, header)
-            voxels += [values[..., channel] for channel in range(header.channels)]
-    brain = brain_voxels(voxels, None if mask is None else mask > 0, kind)
+    if not box_of_nonzero:
+        if mask is None:
+            raise TedmError(f"image {row.image}: --crop brain needs a brain mask (column brainmask), or --brain nonzero")
+        brain = mask > 0
     assert brain is not None
     slices = volume.to_slices(brain)
     rows, columns = np.flatnonzero(slices.any(axis=(0, 2))), np.flatnonzero(slices.any(axis=(0, 1)))
     if not len(rows):
-        problems.append(f"{row.image}: no voxel of it is brain, so that there is no box around it; look at the file")
-        return NO_SLICE
+        raise TedmError(f"image {row.image}: no voxel of it is brain, so that there is no box around it; look at the file")
     return Slice(-1, 0, int(rows[0]), int(columns[0]), int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
-
-
-def _not_finite(row: Row, options: VolumeOptions, problems: list[str]) -> Iterator[str]:
-    """Say which files hold NaN or infinite values; those that hold nothing else are problems."""
-    for path in (row.image, *row.more):
-        header = read_header(path, channels=options.channels_in_file and not row.more)
-        if np.dtype(header.mode).kind != "f":
-            continue
-        try:
-            values = read_voxels(path, header)
-        except TedmError as error:  # a slope beyond the largest number, say, of which its header tells nothing
-            problems.append(f"image {error}")
-            continue
-        odd = int(values.size - np.isfinite(values).sum())
-        if odd == values.size:
-            problems.append(f"image {path}: all of its voxels are NaN or infinite; save it again")
-        elif odd:
-            yield f"{path}: {odd} of {values.size} voxels are NaN or infinite; they become black"

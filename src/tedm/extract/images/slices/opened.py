@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.extract.images.entry import ManifestEntry
-from tedm.extract.reading import naming
+from tedm.extract.images.read import black_and_white as picture_range
+from tedm.extract.images.read import intensity_problem
+from tedm.extract.images.reader import Header
 from tedm.extract.volumes.header import VolumeHeader
-from tedm.extract.volumes.read import read_header, read_labels, read_voxels, shape_problem
 from tedm.store.sources import Stamp
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.store.volumes.volume import Slice, Volume
 
-from .scaling import black_and_white, brain_voxels
+from .decoded import brain_of, labels_in, modalities_of, volume_of
+from .scaling import black_and_white
 
 KEPT = 2  # volumes that stay decoded
 
@@ -75,7 +77,8 @@ def open_volume(
     entry : ManifestEntry
         A slice of a volume.
     intensity_range : tuple of two floats or None
-        Black and white in the files' numbers, without a normalisation; None is the file type's range.
+        Black and white in the files' numbers, without a normalisation; None is the file type's range, which files of 8 bits
+        always have.
     normalisation : Normalisation or None
         Where black and white are taken from the voxels.
 
@@ -85,7 +88,8 @@ def open_volume(
         If a file can no longer be read, changed its shape, or has no range.
     """
     files = (*entry.files, *([entry.brain] if entry.brain else []))
-    key = (files, Stamp.of(*files), intensity_range, normalisation)
+    volume = volume_of(entry)
+    key = (files, Stamp.of(*files), volume.shape, volume.affine, intensity_range, normalisation)
     return _OPEN.get(key, lambda: _opened(entry, intensity_range, normalisation))
 
 
@@ -94,7 +98,7 @@ def label_slice(entry: ManifestEntry) -> NDArray[np.int32]:
     volume, mask = entry.volume, entry.mask
     if volume is None or mask is None:
         raise ValueError(f"{entry.name} is no slice with a mask")
-    labels = _LABELS.get((mask, Stamp.of(mask)), lambda: _labels(mask, volume))
+    labels = _LABELS.get((mask, Stamp.of(mask), volume.shape, volume.affine), lambda: labels_in(mask, volume))
     return volume.slice_of(labels, entry.slice.index)
 
 
@@ -135,79 +139,39 @@ def _overlap(start: int, length: int, size: int) -> tuple[slice, slice]:
 def _opened(
     entry: ManifestEntry, intensity_range: tuple[float, float] | None, normalisation: Normalisation | None
 ) -> OpenVolume:
-    volume = _volume_of(entry)
-    several = len(entry.files) == 1
-    voxels: list[NDArray[Any]] = []
-    headers: list[VolumeHeader] = []
-    for path in entry.files:
-        header = read_header(path, channels=several)
-        require_volume(path, header, volume)
-        with naming(path, "a volume"):
-            values = read_voxels(path, header)
-        voxels += [values[..., channel] for channel in range(header.channels)]
-        headers += [header] * header.channels
-    mask = _labels(entry.brain, volume) > 0 if entry.brain is not None else None
+    modalities = modalities_of(entry)
+    voxels = tuple(each.voxels for each in modalities)
     if normalisation is None:
-        ranges = [
-            range_of(path, header, intensity_range)
-            for path, header in zip(_each(entry.files, len(voxels)), headers, strict=True)
-        ]
-        return OpenVolume(tuple(voxels), tuple(ranges), None)
-    try:
-        brain = brain_voxels(voxels, mask, normalisation.brain)
-    except ValueError as error:
-        raise TedmError(f"{entry.image}: {error}; name one in the column brainmask, or say --brain nonzero") from None
+        return OpenVolume(voxels, tuple(range_of(each.path, each.header, intensity_range) for each in modalities), None)
+    brain = brain_of(entry, modalities, normalisation.brain)
     scales = tuple(
-        black_and_white(one, brain, normalisation, channel, path)
-        for channel, (one, path) in enumerate(zip(voxels, _each(entry.files, len(voxels)), strict=True))
+        black_and_white(each.voxels, brain, normalisation, channel, each.path) for channel, each in enumerate(modalities)
     )
-    return OpenVolume(tuple(voxels), scales, brain)
+    return OpenVolume(voxels, scales, brain)
 
 
 def range_of(path: Path, header: VolumeHeader, intensity_range: tuple[float, float] | None) -> tuple[float, float]:
     """Return black and white of a file's numbers without a normalisation; a `TedmError` if nobody knows them."""
-    if intensity_range is not None:
-        return intensity_range
-    if header.white is None:
-        raise TedmError(
-            f"{path}: volumes of kind {header.mode} have no range of their own; give --normalise quantile, or --intensity-range"
-        )
-    return 0.0, header.white
+    plain = plain_header(header)
+    if problem := intensity_problem(plain, intensity_range):
+        raise TedmError(f"{path}: {problem}" + ", or --normalise quantile" * (intensity_range is None))
+    return picture_range(plain, intensity_range)
 
 
-def require_volume(path: Path, header: VolumeHeader, volume: Volume) -> None:
-    """Refuse a file of another shape or affine than the volume that it belongs to, with both."""
-    known = VolumeHeader(
-        volume.kind, volume.shape, 1, volume.affine, volume.qform_code, volume.sform_code, header.mode, header.bits, None, ()
-    )
-    if problem := shape_problem(header, str(path), known, f"the volume {volume.name}"):
-        raise TedmError(problem)
-
-
-def _labels(path: Path, volume: Volume) -> NDArray[np.int32]:
-    header = read_header(path)
-    require_volume(path, header, volume)
-    with naming(path, "a volume"):
-        return read_labels(path, header)
-
-
-def _volume_of(entry: ManifestEntry) -> Volume:
-    if entry.volume is None:
-        raise ValueError(f"{entry.name} is no slice of a volume")
-    return entry.volume
-
-
-def _each(files: tuple[Path, ...], count: int) -> tuple[Path, ...]:
-    """Return the file of each channel: its own, or the one that holds all."""
-    return files if len(files) == count else files * count
+def plain_header(header: VolumeHeader) -> Header:
+    """Return what a volume's file says of its numbers as pictures' files say it."""
+    return Header(0, 0, header.mode, header.bits, header.white)
 
 
 class _Recent(Generic[T]):
-    """The last few things that were made, by key; whoever asks for one that is being made waits for it."""
+    """The last few things that were made, by key; whoever asks for one that is being made waits for it.
+
+    What cannot be made is not tried again: each slice of a damaged volume would decode it.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._made: OrderedDict[Hashable, T] = OrderedDict()
+        self._made: OrderedDict[Hashable, T | TedmError] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -215,9 +179,15 @@ class _Recent(Generic[T]):
             if key not in self._made:
                 while len(self._made) >= self._most:
                     self._made.popitem(last=False)  # before the next is made: its memory is needed
-                self._made[key] = make()
+                try:
+                    self._made[key] = make()
+                except TedmError as error:
+                    self._made[key] = error
             self._made.move_to_end(key)
-            return self._made[key]
+            made = self._made[key]
+        if isinstance(made, TedmError):
+            raise TedmError(str(made)) from made
+        return made
 
 
 _OPEN: _Recent[OpenVolume] = _Recent(KEPT)

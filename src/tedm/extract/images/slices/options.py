@@ -47,8 +47,15 @@ class VolumeOptions:
             raise TedmError(f"--crop {self.crop}; give a number of voxels from 1 on, or brain")
         if len(set(self.channels)) < len(self.channels):
             raise TedmError(f"--channels {','.join(self.channels)} names one twice; each column is one channel")
+        if self.crop == "nonzero":
+            raise TedmError("--crop nonzero is written --crop brain --brain nonzero")
         if self.crop == "brain" and self.brain == "all":
             raise TedmError("--crop brain needs to know where the brain is: --brain mask or --brain nonzero")
+
+    @property
+    def recorded_crop(self) -> Crop | None:
+        """The crop as settings of features keep it, with what the brain is: they have no other place for that."""
+        return "nonzero" if (self.crop, self.brain) == ("brain", "nonzero") else self.crop
 
     @classmethod
     def of(cls, settings: FeatureSettings) -> VolumeOptions:
@@ -57,8 +64,8 @@ class VolumeOptions:
             axis=settings.axis or "axial",
             channels=settings.channel_names,
             channels_in_file=settings.image_channels > 1 and not settings.channel_names and settings.axis is not None,
-            brain=settings.normalisation.brain if settings.normalisation else None,
-            crop=settings.crop,
+            brain=settings.normalisation.brain if settings.normalisation else "nonzero" if settings.crop == "nonzero" else None,
+            crop="brain" if settings.crop == "nonzero" else settings.crop,
         )
 
 

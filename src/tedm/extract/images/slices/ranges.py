@@ -8,12 +8,12 @@ from dataclasses import replace
 from tedm.errors import TedmError
 from tedm.extract.images.entry import ManifestEntry
 from tedm.extract.volumes.header import VolumeHeader
-from tedm.extract.volumes.read import read_header, read_labels, read_voxels
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.text import listed
 
+from .decoded import NO_BRAIN_MASK, brain_of, modalities_of
 from .opened import range_of
-from .scaling import Moments, brain_voxels
+from .scaling import Moments
 
 
 def volume_problems(
@@ -54,7 +54,7 @@ def volume_problems(
                     problems.append(str(error))
                     break
         elif normalisation.brain == "mask" and entry.brain is None:
-            problems.append(f"{entry.image}: it has no brain mask; name one in the column brainmask, or say --brain nonzero")
+            problems.append(f"{entry.image}: {NO_BRAIN_MASK}")
     return problems
 
 
@@ -92,18 +92,9 @@ def with_statistics(normalisation: Normalisation, entries: Sequence[ManifestEntr
         )
     moments: list[Moments] = []
     for entry in training.values():
-        voxels, paths = [], []
-        for path in entry.files:
-            header = read_header(path, channels=len(entry.files) == 1)
-            values = read_voxels(path, header)
-            voxels += [values[..., channel] for channel in range(header.channels)]
-            paths += [path] * header.channels
-        mask = read_labels(entry.brain, read_header(entry.brain)) > 0 if entry.brain else None
-        try:
-            brain = brain_voxels(voxels, mask, normalisation.brain)
-        except ValueError as error:
-            raise TedmError(f"{entry.image}: {error}; name one in the column brainmask, or say --brain nonzero") from None
-        own = [Moments.of(one, brain, path) for one, path in zip(voxels, paths, strict=True)]
+        modalities = modalities_of(entry)
+        brain = brain_of(entry, modalities, normalisation.brain)
+        own = [Moments.of(each.voxels, brain, each.path) for each in modalities]
         if moments and len(moments) != len(own):
             raise TedmError(f"{entry.image}: {len(own)} channels, and other volumes have {len(moments)}; make them alike")
         moments = [one + other for one, other in zip(moments, own, strict=True)] if moments else own

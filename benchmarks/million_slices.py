@@ -1,0 +1,124 @@
+"""Claim: what a store of volumes costs beside its activations grows as the number of slices: ten times the slices take at most
+thirteen times as long to read the manifest, to register, to open, to list and to go on with, and as much metadata.
+
+    python benchmarks/million_slices.py FOLDER [--patients 100 1000] [--slices 100]
+
+FOLDER gets a store of each size, with files of their real names: patients are volumes of 4 x 4 x SLICES voxels with masks, the
+backbone has two levels at 16 x 16 pixels, activations are one byte each and never computed. Exit code 1 if the claim fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from tedm.extract import as_read, extract, peak_memory, read_manifest, whole_images
+from tedm.extract.backbones import random_backbone
+from tedm.extract.registration import registrations
+from tedm.store import FeatureStore
+
+WORST = 1.3  # times as much as the number of slices
+AFFINE = np.diag([1.0, 1.0, 1.2, 1.0])
+HOW = {
+    "timesteps": (1,),
+    "layout": "native",
+    "intensity_range": (0.0, 1000.0),
+    "device": "cpu",
+    "precision": "float32",
+    "threads": 1,
+}
+
+
+def main() -> None:
+    """Measure each size in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--patients", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--slices", type=int, default=100)
+    asked = parser.parse_args()
+    rows: list[dict[str, float]] = []
+    for patients in asked.patients:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(pool.apply(measured, (asked.folder / str(patients), patients, asked.slices)))
+        print(", ".join(f"{what} {value:.4g}" for what, value in rows[-1].items()), flush=True)
+    first, last = rows[0], rows[-1]
+    times = last["slices"] / first["slices"]
+    worse = [
+        f"{what}: {last[what] / first[what]:.1f} times as much for {times:g} times the slices"
+        for what in first
+        if ((what.endswith(" s") and last[what] > 1) or what == "metadata MB") and last[what] > WORST * times * first[what]
+    ]
+    if worse:
+        raise SystemExit("the claim does not hold\n  " + "\n  ".join(worse))
+
+
+def measured(folder: Path, patients: int, slices: int) -> dict[str, float]:
+    """Make a store of so many patients, go on with it, and say what each part of that took."""
+    source, path = folder / "data" / "manifest.csv", folder / "store"
+    if not source.exists():
+        write_patients(source.parent, patients, slices)
+    found: dict[str, float] = {"slices": patients * slices}
+    backbone = random_backbone()
+    with timed(found, "read manifest s"):
+        manifest = read_manifest(source)
+    if not FeatureStore.is_store(path):
+        first = replace(manifest, entries=manifest.entries[:slices], headers=manifest.headers[:slices])
+        store = extract(first, path, backbone, **HOW).store
+        with timed(found, "masks s"):
+            new = registrations(manifest, store.settings, skip=set(store.labels.names))
+        with timed(found, "register s"):
+            store.register(new, manifest.classes or ())
+        del new
+        for name in store.missing():
+            for key in list(store.files_of(name).values())[1:]:
+                (path / key).write_bytes(b"0")
+    del manifest
+    with timed(found, "open s"):
+        store = FeatureStore.open(path)
+    with timed(found, "list s"):
+        missing = store.missing()
+    if missing:
+        raise SystemExit(f"{len(missing)} images are missing")
+    sizes = store.files()
+    of_all = store.files_of_all()
+    found["files"] = len(sizes)
+    found["metadata MB"] = sum(size for key, size in sizes.items() if key in of_all) / 1e6
+    with timed(found, "known manifest s"):
+        known = read_manifest(source, known=whole_images(path), as_read=as_read(path))
+    with timed(found, "go on s"):
+        extract(known, path, backbone, **HOW)
+    found["peak MB"] = peak_memory() / 1e6
+    return found
+
+
+@contextlib.contextmanager
+def timed(found: dict[str, float], what: str) -> Iterator[None]:
+    """Note the seconds of processor time of what is done inside: what a busy machine does not change."""
+    since = time.process_time()
+    yield
+    found[what] = time.process_time() - since
+    print(f"  {what}: {found[what]:.2f}", flush=True)
+
+
+def write_patients(folder: Path, patients: int, slices: int) -> None:
+    """Write volumes with masks of two classes; no two are alike."""
+    folder.mkdir(parents=True)
+    rng, lines = np.random.default_rng(0), ["image,mask,split"]
+    for number in range(patients):
+        voxels = rng.integers(0, 1000, (4, 4, slices)).astype(np.int16)
+        nibabel.save(nibabel.Nifti1Image(voxels, AFFINE), folder / f"p{number:05}.nii")
+        nibabel.save(nibabel.Nifti1Image((voxels > 700).astype(np.uint8), AFFINE), folder / f"p{number:05}-mask.nii")
+        lines.append(f"p{number:05}.nii,p{number:05}-mask.nii,{'train' if number % 5 else 'test'}")
+    (folder / "manifest.csv").write_text("\n".join([*lines, ""]))
+
+
+if __name__ == "__main__":
+    main()
