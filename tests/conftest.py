@@ -164,3 +164,11 @@ def fitted(extracted: Path) -> Path:
     path = extracted.parent / "head"
     invoke(fit.main, extracted, path, "--timesteps", "1,50", "--iterations", 40, "--device", "cpu")
     return path
+
+
+@pytest.fixture(scope="session")
+def volume_study(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with five small volumes of four patients, `manifest.csv`, `store` and the heads `tedm` and `probe`."""
+    from scans import make_study
+
+    return make_study(tmp_path_factory.mktemp("volumes"), checkpoint, invoke)

@@ -49,3 +49,33 @@ def test_a_table_by_class_is_printed_with_its_correction(extracted, fitted, tmp_
     refused = run("evaluate", extracted, fitted, "--metric", "hd95", code=1).output
     assert "hd95 is a measure of volumes" in refused
     assert len(refused.strip().splitlines()) == 1
+
+
+def test_volumes_are_scored_by_class_with_distances(volume_study, tmp_path):
+    heads = [volume_study / "tedm", volume_study / "probe"]
+    volumes = ["--volumes", volume_study / "manifest.csv", "--records", tmp_path / "r.csv"]
+    said = run("evaluate", volume_study / "store", *heads, *volumes, "--by-class", "--metric", "hd95", "--largest", 1).output
+    assert "here, class 4: HD95 in mm (smaller is better)" in said
+    assert "scored at volume resolution" in said
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    assert {(row["image"], row["group"]) for row in rows} == {("three", "p3"), ("again", "p3"), ("four", "p4")}
+    assert {row["method"] for row in rows} == {"tedm", "timestep:50", "tedm+largest=1", "timestep:50+largest=1"}
+    assert {row["tolerance"] for row in rows} == {"1.0"}
+
+
+def test_options_of_volumes_are_refused_without_volumes_in_one_line(volume_study, extracted, fitted, tmp_path):
+    for arguments, said in (
+        ([volume_study / "store", volume_study / "tedm", "--distances"], "name their masks with --volumes MANIFEST"),
+        (
+            [volume_study / "store", volume_study / "tedm", "--ignore", 7],
+            "--ignore is of the masks that --volumes MANIFEST names",
+        ),
+        ([extracted, fitted, "--volumes", volume_study / "manifest.csv"], "has no labelled volume of this split and domain"),
+        (
+            [volume_study / "store", volume_study / "tedm", "--volumes", volume_study, "--folder", tmp_path / "f"],
+            "--folder and --calibration are for scores image by image",
+        ),
+    ):
+        refused = run("evaluate", *arguments, code=1).output
+        assert said in refused
+        assert len(refused.strip().splitlines()) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from click.testing import CliRunner
 from PIL import Image
+from scans import voxels_in
 
 from tedm.cli import predict
 
@@ -69,3 +70,22 @@ def test_another_backbone_than_the_heads_is_refused(fitted, dataset, tmp_path):
     save_backbone(random_backbone(seed=1), tmp_path / "other.safetensors")
     result = run("predict", fitted, dataset, tmp_path / "out", "--checkpoint", tmp_path / "other.safetensors", code=1)
     assert "is not the backbone of this head" in result.stderr
+
+
+def test_a_volume_is_predicted_into_a_label_map_and_maps_of_its_own_shape(volume_study, checkpoint, tmp_path):
+    image = volume_study / "images" / "four.nrrd"
+    options = ["--checkpoint", checkpoint, "--device", "cpu", "--format", "nifti", "--uncertainty", "--largest", 1]
+    result = run("predict", volume_study / "tedm", image, tmp_path / "out", *options)
+    assert "1 mask by tedm (soft vote), cleaned: largest=1" in result.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("four.nii.gz", "four-entropy.nii.gz", "four-disagreement.nii.gz", "uncertainty.csv")
+    }
+    numbers, affine = voxels_in(image)
+    for kind in ("", "-entropy"):
+        voxels, its = voxels_in(tmp_path / "out" / f"four{kind}.nii.gz")
+        assert voxels.shape == numbers.shape
+        np.testing.assert_allclose(its, affine, atol=1e-4)
+    refused = run("predict", volume_study / "tedm", volume_study / "store", tmp_path / "seg", "--format", "dicom-seg", code=1)
+    assert len(refused.output.strip().splitlines()) == 1
+    assert "--format dicom-seg is for DICOM series" in refused.output
+    assert not (tmp_path / "seg").exists()

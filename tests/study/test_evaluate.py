@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import evaluate, load_head, read_records, reliability, summarise
 from tedm.store import FeatureStore
-from tedm.study import evaluate_heads, read_evaluation
+from tedm.study import evaluate_heads, read_evaluation, write_report
 from tedm.study.evaluate import RENDERINGS
 
 
@@ -77,6 +78,51 @@ def test_places_are_refused_before_anything_is_scored(evaluated: Path, tmp_path:
         with pytest.raises(TedmError, match=said):
             evaluate_heads(store, heads, progress=_no_stage, **place)
     assert [path.name for path in tmp_path.rglob("*")] == ["full", "thesis.tex"]
+
+
+def test_what_is_of_volumes_alone_is_refused_without_them_and_the_other_way_round(volume_study: Path, tmp_path: Path) -> None:
+    store, heads = FeatureStore.open(volume_study / "store"), {"a": load_head(volume_study / "tedm")}
+    truth = volume_study / "manifest.csv"
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"distances": True}, "distances between surfaces are for whole volumes; name their masks with --volumes MANIFEST"),
+        ({"tolerance": 2.0}, "distances between surfaces are for whole volumes; name their masks with --volumes MANIFEST"),
+        ({"ignore": 7}, "--ignore is of the masks that --volumes MANIFEST names"),
+        ({"metric": "hd95"}, "hd95 is a measure of volumes"),
+        ({"truth": truth, "tolerance": 2.0}, "none is measured; give --distances or --metric nsd"),
+        (
+            {"truth": truth, "folder": tmp_path / "f"},
+            "--folder and --calibration are for scores image by image: run them without",
+        ),
+        ({"truth": truth, "calibration_folder": tmp_path / "c"}, "run them without --volumes"),
+    ]
+    for options, said in cases:
+        with pytest.raises(TedmError, match=said) as caught:
+            evaluate_heads(store, heads, progress=_no_stage, **options)
+        assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_volumes_are_scored_into_the_same_table_and_records(volume_study: Path, tmp_path: Path) -> None:
+    store, heads = (
+        FeatureStore.open(volume_study / "store"),
+        {name: load_head(volume_study / name) for name in ("tedm", "probe")},
+    )
+    options: dict[str, Any] = {"truth": volume_study / "manifest.csv", "metric": "hd95", "tolerance": 2.0}
+    done = evaluate_heads(store, heads, by_class=True, records_file=tmp_path / "r.csv", table_file=tmp_path / "t.md", **options)
+    assert {(record.image, record.tolerance) for record in done.records} == {(name, 2.0) for name in ("three", "again", "four")}
+    assert list(map(str, read_records(tmp_path / "r.csv"))) == list(map(str, done.records))
+    text = (tmp_path / "t.md").read_text()
+    assert "HD95 in mm (smaller is better)" in text
+    assert "class 9" in text
+    assert "3 volumes" in text
+
+
+def test_a_store_of_volumes_is_reported_slice_by_slice(volume_study: Path, tmp_path: Path) -> None:
+    store, heads = FeatureStore.open(volume_study / "store"), {"tedm": load_head(volume_study / "tedm")}
+    done = evaluate_heads(store, heads, folder=tmp_path / "folder")
+    assert len({record.image for record in done.records}) == 11
+    write_report([tmp_path / "folder"], tmp_path / "report.html")
+    assert "three_00" in (tmp_path / "report.html").read_text()
 
 
 def _no_stage(stage: str) -> None:

@@ -107,7 +107,10 @@ def main(
     """Score each HEAD on the labelled images of STORE and print the table, with paired tests against the best.
 
     Scores are Dice (or --metric) per image and class at feature resolution, averaged over the same images for every head. With
-    --largest, --fill-holes or --min-area each head is scored twice, with its masks as they are and cleaned, side by side.
+    --volumes they are per volume and class, at the volumes' own resolution against the masks' own files.
+
+    With --largest, --fill-holes or --min-area each head is scored twice, with its masks as they are and cleaned, side by side;
+    volumes are cleaned in three dimensions.
     """
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:

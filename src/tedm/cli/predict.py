@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 @options.cleaning_options
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
 @options.DOMAIN
-@click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays.")
+@click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays, of volumes as NIfTI.")
 @click.option(
-    "--uncertainty", is_flag=True, help="Also write how unsure the vote is and how far the voters are apart, as pictures."
+    "--uncertainty",
+    is_flag=True,
+    help="Also write how unsure the vote is and how far the voters are apart, as pictures, of volumes as NIfTI.",
 )
 @click.option(
     "--format",
@@ -70,14 +72,16 @@ def main(
     """Segment with HEAD the images of a feature store, or of a manifest, a folder or a file, and write masks to OUT_FOLDER.
 
     Masks of pictures are PNG files at the pictures' own size, masks of volumes NIfTI (or NRRD) files in the volume's own
-    geometry, with the values of the masks that the head was trained on. From images, the
-    backbone runs for the head's timesteps only, with the settings that the head has recorded.
+    geometry, with the values of the masks that the head was trained on. From images, the backbone runs for the head's timesteps
+    only, with the settings that the head has recorded.
 
-    --largest, --fill-holes and --min-area clean the masks, at the images' own size; a pixel of --min-area is one at feature
-    resolution, so that it means the same for images of all sizes and in tedm-evaluate. Probabilities stay as they are.
+    --largest, --fill-holes and --min-area clean the masks, at the images' own size and of volumes in three dimensions; a pixel
+    of --min-area is one at feature resolution, so that it means the same for images of all sizes and in tedm-evaluate.
+    Probabilities stay as they are.
 
     With --uncertainty, NAME-entropy.png is the entropy of the vote (black: sure, white: a guess), NAME-disagreement.png the
-    Jensen-Shannon divergence of the voters (black: alike), and uncertainty.csv has the mean of both over each image.
+    Jensen-Shannon divergence of the voters (black: alike), of volumes NAME-entropy.nii.gz and so on, and uncertainty.csv has
+    the mean of both over each image or volume.
     """
     from tedm.devices import choose_device
     from tedm.heads import Cleaning, connect, load_head

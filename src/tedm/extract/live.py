@@ -16,7 +16,6 @@ from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
 from tedm.extract.images.square import naming, read_square
 from tedm.extract.pipeline import compute
-from tedm.extract.volumes.read import read_header as read_volume_header
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 from tedm.store.volumes.columns import numbered
 from tedm.store.volumes.normalisation import Brain
@@ -72,7 +71,7 @@ class LiveFeatures:
         """Return the files of an image's channels; of a slice of a DICOM series, the files of the series in their order."""
         entry = self._entries[name]
         if entry.volume is not None and entry.volume.kind == "dicom":
-            return read_volume_header(entry.image).files
+            return self._manifest.volume_headers[entry.volume.name][0].files
         return entry.files
 
     def image(self, name: str) -> NDArray[np.float32]:

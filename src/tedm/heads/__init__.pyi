@@ -60,6 +60,7 @@ from .linear.passes import Effort as Effort
 from .linear.passes import losses as losses
 from .linear.stacks import Model as Model
 from .metrics.bootstrap import DRAWS as DRAWS
+from .metrics.measures import BY_SURFACE as BY_SURFACE
 from .metrics.measures import METRICS as METRICS
 from .metrics.measures import SCALES as SCALES
 from .metrics.measures import TITLES as TITLES

@@ -9,6 +9,7 @@ from pathlib import Path
 from tedm.errors import TedmError
 from tedm.files import PLACE, new_folder, place_of, require_writable, reserved, write_whole
 from tedm.heads import (
+    BY_SURFACE,
     HERE,
     LEAVE_OUT,
     Cleaning,
@@ -104,7 +105,7 @@ def evaluate_heads(
         See `tedm.heads.summarise`.
     truth : Path or None
         Where the volumes' masks are (a manifest, a folder, a data set): then whole volumes are scored, at their own resolution,
-        and pictures are left out. None scores image by image at feature resolution.
+        and pictures are left out, which is said. None scores image by image at feature resolution.
     ignore : int or None
         Of these masks: the value of voxels without a label.
     distances : bool
@@ -133,10 +134,15 @@ def evaluate_heads(
     TedmError
         As `tedm.heads.evaluate` does, or if a place is taken or cannot be written.
     """
+    distances = distances or metric in BY_SURFACE
     if truth is None:
         require_measured_at("feature", metric)
         if distances or tolerance is not None:
             raise TedmError("distances between surfaces are for whole volumes; name their masks with --volumes MANIFEST")
+        if ignore is not None:
+            raise TedmError("--ignore is of the masks that --volumes MANIFEST names; the store knows which of its pixels count")
+    elif tolerance is not None and not distances:
+        raise TedmError("--tolerance is of distances between surfaces, and none is measured; give --distances or --metric nsd")
     elif folder is not None or calibration_folder is not None:
         raise TedmError("--folder and --calibration are for scores image by image: run them without --volumes")
     require_one_count((key, head.provenance.n_counts) for key, head in heads.items())
@@ -178,8 +184,9 @@ def evaluate_heads(
                     what=what,
                     progress=show,
                     cleaning=cleaning,
-                    distances=distances or metric in ("hd95", "nsd"),
+                    distances=distances,
                     tolerance=tolerance,
+                    log=log,
                 )
         if not by_domain:
             records = [replace(record, domain="all") for record in records]

@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from tedm.store.volumes.normalisation import Brain
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
-from tedm.study.volumes import assembled, whole_volumes
+from tedm.study.volumes import assembled, counted_by, whole_volumes
 
 Device = Literal["auto", "cpu", "cuda"]
 REMEDY = "make room; what was written before is whole"
@@ -69,10 +69,12 @@ def predict_folder(
     cleaning : Cleaning
         What is done to masks, at the images' own size; a pixel of its smallest area is one at feature resolution.
     probabilities : bool
-        Also write NAME.npy, the probabilities of the classes; these are never cleaned.
+        Also write NAME.npy, the probabilities of the classes, or of a volume NAME-probabilities.nii.gz of four dimensions, the
+        classes last; these are never cleaned.
     uncertainty : bool
         Also write NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the Jensen-Shannon divergence of the
-        voters (black: alike), and uncertainty.csv with the mean of both over each image.
+        voters (black: alike), of a volume NAME-entropy.nii.gz and so on with the numbers from 0 to 1, and uncertainty.csv with
+        the mean of both over each image or volume.
     volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
     brain : {"mask", "nonzero", "all"} or None
@@ -124,8 +126,8 @@ def predict_folder(
     volumes = whole_volumes(features.labels, names, what=str(source))
     in_volumes = [name for volume in volumes for name in volume.names]
     pictures = [name for name in names if features.labels.volume_of(name) is None]
-    output = VolumeOutput(volume_format, head, cleaning, probabilities)
-    output.require([volume.volume for volume in volumes], live, str(source))
+    output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty)
+    output.require(volumes, live, str(source))
     _require_outputs(pictures, output.files_of(volumes), head, probabilities, uncertainty, str(source))
     means: list[list[object]] = [["image", "entropy", "disagreement"]]
     written: list[Path] = []
@@ -149,6 +151,7 @@ def predict_folder(
                 written.append(output.write(place, volume, live))
                 if volume.means:
                     means.append([volume.name, *(f"{volume.means[kind]:.6f}" for kind in MAPS)])
+                del volume  # the next one is made first
             for prediction in predictions:
                 _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
                 written.append(place / f"{prediction.name}.png")
@@ -159,13 +162,6 @@ def predict_folder(
             write_table(place / "uncertainty.csv", means, remedy=REMEDY)
         require_there(written, folder)
     return [*(volume.volume.name for volume in volumes), *pictures]
-
-
-def counted_by(show: Callable[[int, int], None], count: int, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """Yield predictions, and tell how many there were after each."""
-    for number, prediction in enumerate(predictions, 1):
-        yield prediction
-        show(number, count)
 
 
 def _require_outputs(
@@ -181,7 +177,8 @@ def _require_outputs(
     if odd:
         raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
     maps = MAPS if uncertainty else ()
-    together = ", or leave out --uncertainty" if uncertainty else ""
+    asked = [*["--probabilities"] * (probabilities and bool(of_volumes)), *["--uncertainty"] * uncertainty]
+    together = f", or leave out {' and '.join(asked)}" if asked else ""
     require_files(
         {**of_volumes, **{name: files_written(name, probabilities=probabilities, maps=maps) for name in names}},
         what=f"cannot write the masks of {source} under its images' names",
@@ -222,17 +219,22 @@ def live_features(
     Raises
     ------
     TedmError
-        If the backbone is another one, the images cannot be read, or the head cannot use these timesteps.
+        If the backbone is another one, the images cannot be read, are pictures where the head's were volumes with a
+        normalisation of their own, or the head cannot use these timesteps.
     """
     settings = head.settings
     options, normalisation = VolumeOptions.of(settings), settings.normalisation
     if brain is not None:
-        if normalisation is None:
-            raise TedmError("--brain is for heads whose features were normalised by the brain's voxels; leave it out")
-        if brain != normalisation.brain:
+        if normalisation is None and settings.crop != "brain":
+            raise TedmError("--brain is for heads whose volumes were normalised by the brain, or cropped to it; leave it out")
+        if normalisation is not None and brain != normalisation.brain:
             log(f"note: brain is {brain} here, and was {normalisation.brain} where the head was made")
-        options, normalisation = replace(options, brain=brain), replace(normalisation, brain=brain)
+            normalisation = replace(normalisation, brain=brain)
+        options = replace(options, brain=brain)
     manifest = read_manifest(images, masks=False, options=options)
+    picture = next((entry.image for entry in manifest.entries if entry.volume is None), None)
+    if normalisation is not None and picture is not None:
+        raise TedmError(f"{picture} is a picture, and the head is for volumes with {normalisation}; give it volumes")
     odd = manifest.require_intensity_range(
         settings.intensity_range, channels=settings.image_channels, normalisation=normalisation
     )

@@ -9,13 +9,23 @@ from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import LiveFeatures
-from tedm.extract.volumes import volume_files_written, write_dicom_seg, write_label_map, write_map
+from tedm.extract.packages import package
+from tedm.extract.volumes import (
+    require_segmentable,
+    volume_files_written,
+    write_dicom_seg,
+    write_label_map,
+    write_map,
+)
 from tedm.heads import Cleaning, Segmenter
 from tedm.store import Volume
 from tedm.study.volumes import AssembledVolume, WholeVolume
+from tedm.text import listed
 
 VolumeFormat = Literal["auto", "nifti", "nrrd", "dicom-seg"]
 MAPS = ("entropy", "disagreement")
+# What writes each kind of file: a module, and the extra that brings it. Maps are NIfTI.
+_WRITERS = {"nifti": ("nibabel", "volumes"), "nrrd": ("nrrd", "volumes"), "dicom-seg": ("highdicom", "dicom")}
 
 
 @dataclass(frozen=True)
@@ -31,41 +41,59 @@ class VolumeOutput:
         Whose classes and names are written.
     cleaning : Cleaning
         What is done to masks, in three dimensions.
-    probabilities : bool
-        Whether these are written, as floats of four dimensions.
+    probabilities, uncertainty : bool
+        Whether these are written, as floats: probabilities of four dimensions, the classes last.
     """
 
     format: VolumeFormat
     head: Segmenter
     cleaning: Cleaning
     probabilities: bool
+    uncertainty: bool = False
 
-    def require(self, volumes: Sequence[Volume], live: LiveFeatures | None, source: str) -> None:
-        """Refuse, before the work, DICOM segmentations of what is no DICOM series.
+    def require(self, volumes: Sequence[WholeVolume], live: LiveFeatures | None, source: str) -> None:
+        """Refuse, before the work, what could not be written after it.
 
         Raises
         ------
         TedmError
-            Which says what can be written.
+            If a format is asked for and there is no volume, a package is not installed, or a DICOM segmentation is asked for
+            of what is no DICOM series, lacks what a segmentation repeats, or has no class but the background.
         """
-        if self.format != "dicom-seg":
+        if not volumes:
+            if self.format != "auto":
+                raise TedmError(f"--format {self.format} is for volumes, and {source} has none; leave it out")
             return
-        others = [volume for volume in volumes if volume.kind != "dicom"]
-        if live is None or others or not volumes:
-            what = f"{source} is a store" if live is None else f"{others[0].name} is none" if others else "there is no volume"
+        if self.format == "dicom-seg":
+            self._require_series(volumes, live, source)
+        for module, extra in sorted({_WRITERS[self._kind(whole.volume)] for whole in volumes} | {_WRITERS["nifti"]}):
+            package(module, extra, f"writing the masks of {source}")
+
+    def _require_series(self, volumes: Sequence[WholeVolume], live: LiveFeatures | None, source: str) -> None:
+        """Refuse DICOM segmentations of what is no DICOM series, or cannot have one."""
+        others = [whole.volume.name for whole in volumes if whole.volume.kind != "dicom"]
+        if live is None or others:
+            what = f"{source} is a store" if live is None else f"{others[0]} is none"
             raise TedmError(f"--format dicom-seg is for DICOM series, and {what}; leave it out, or name the series")
+        background, *others_values = self.head.classes
+        if not others_values or background > min(others_values):
+            raise TedmError(
+                f"--format dicom-seg needs a class beside the background, whose value is the smallest; this head's are "
+                f"{listed(self.head.classes)}: leave it out"
+            )
+        for whole in volumes:
+            require_segmentable(live.files_of(whole.names[0]))
 
     def files_of(self, volumes: Sequence[WholeVolume]) -> dict[str, list[str]]:
         """Return the files that are written of each volume, by its name."""
-        maps = [*["probabilities"] * self.probabilities, *MAPS]
-        named = bool(self.head.class_names)
-        return {
-            whole.volume.name: [
-                *([f"{whole.volume.name}.dcm"] if self.format == "dicom-seg" else []),
-                *volume_files_written(whole.volume.name, like=self._like(whole.volume), named=named, maps=maps),
-            ]
-            for whole in volumes
-        }
+        maps = [*["probabilities"] * self.probabilities, *MAPS * self.uncertainty]
+        return {whole.volume.name: self._files_of(whole.volume, maps) for whole in volumes}
+
+    def _files_of(self, volume: Volume, maps: Sequence[str]) -> list[str]:
+        kind, named = self._kind(volume), bool(self.head.class_names)
+        if kind != "dicom-seg":
+            return volume_files_written(volume.name, like=kind, named=named, maps=maps)
+        return [f"{volume.name}.dcm", *volume_files_written(volume.name, like="nifti", maps=maps)[1:]]
 
     def write(self, folder: Path, volume: AssembledVolume, live: LiveFeatures | None) -> Path:
         """Write a volume's mask and maps.
@@ -79,14 +107,19 @@ class VolumeOutput:
         if self.cleaning:
             mask = self.cleaning.enlarged(volume.cell)(mask)
         labels = replace(volume, mask=mask).values(self.head.classes)
-        for kind in volume.maps:
-            write_map(folder, whole.volume, kind, volume.map(kind))
-        names = self.head.named_classes
-        if self.format == "dicom-seg" and live is not None:
-            return write_dicom_seg(folder, whole.volume, labels, source=live.files_of(whole.names[0]), class_names=names)
-        return write_label_map(folder, whole.volume, labels, class_names=names, like=self._like(whole.volume))
+        for name in volume.maps:
+            write_map(folder, whole.volume, name, volume.map(name))
+        names, kind = self.head.named_classes, self._kind(whole.volume)
+        if kind != "dicom-seg":
+            colours = dict(zip(self.head.classes, self.head.class_colours, strict=False))  # or none
+            return write_label_map(folder, whole.volume, labels, class_names=names, class_colours=colours, like=kind)
+        if live is None:
+            raise ValueError("a DICOM segmentation needs the files of the series; see `require`")
+        # all classes: one that is nowhere in this volume is a segment without pixels
+        every = {value: names.get(value, "") for value in self.head.classes}
+        return write_dicom_seg(folder, whole.volume, labels, source=live.files_of(whole.names[0]), class_names=every)
 
-    def _like(self, volume: Volume) -> Literal["nifti", "nrrd"]:
-        if self.format in ("nifti", "nrrd"):
-            return self.format
-        return "nrrd" if volume.kind == "nrrd" else "nifti"
+    def _kind(self, volume: Volume) -> Literal["nifti", "nrrd", "dicom-seg"]:
+        if self.format == "auto":
+            return "nrrd" if volume.kind == "nrrd" else "nifti"
+        return self.format

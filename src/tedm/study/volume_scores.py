@@ -24,7 +24,8 @@ from tedm.heads import (
     unseen_images,
 )
 from tedm.store import Features
-from tedm.study.volumes import WholeVolume, assembled, whole_volumes
+from tedm.study.stages import Log, mute
+from tedm.study.volumes import WholeVolume, assembled, counted_by, whole_volumes
 from tedm.text import counted
 
 
@@ -45,6 +46,7 @@ def score_volumes(
     cleaning: Cleaning | None = None,
     distances: bool = False,
     tolerance: float | None = None,
+    log: Log = mute,
 ) -> list[Record]:
     """Score heads on the labelled volumes of a split and a domain; one volume is in memory at a time.
 
@@ -57,9 +59,11 @@ def score_volumes(
     ignore : int or None
         The masks' value for voxels without a label.
     progress : callable (done, all) or None
-        Called after each slice.
+        Called after each slice and head.
     distances, tolerance
         See `tedm.heads.evaluate_volumes`.
+    log : callable
+        Takes a remark on pictures that are left out.
 
     Returns
     -------
@@ -77,6 +81,8 @@ def score_volumes(
     of_volumes = {labels.slice_of(name).volume for name in names} - {-1}
     if not of_volumes:
         raise TedmError(f"{what} has no labelled volume of this split and domain; leave out --volumes to score pictures")
+    if pictures := sum(labels.volume_of(name) is None for name in names):
+        log(f"note: {counted(pictures, 'labelled picture')} of {what} left out: --volumes scores volumes")
     every = [labels.names[at] for position in sorted(of_volumes) for at in labels.positions_in(position)]
     volumes = whole_volumes(labels, every, what=what)
     manifest = read_manifest(
@@ -87,19 +93,18 @@ def score_volumes(
         options=VolumeOptions.of(features.settings),
     )
     masks = _masks_of(manifest, volumes, truth)
-    count = sum(len(whole.names) for whole in volumes)
 
     def compared() -> Iterator[VolumeMasks]:
         slices = [name for whole in volumes for name in whole.names]
         predictions = predict(
             features, heads, slices, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
         )
+        if progress is not None:
+            predictions = counted_by(progress, len(slices) * len(heads), predictions)
         known: dict[str, NDArray[np.uint8]] = {}
-        done = 0
         for volume in assembled(predictions, volumes, features, heads=len(heads)):
             if volume.name not in known:
                 known = {volume.name: _truth(manifest, masks[volume.name], volume.whole)}
-                done += len(volume.whole.names)
             yield VolumeMasks(
                 volume.name,
                 volume.head,
@@ -109,8 +114,6 @@ def score_volumes(
                 volume.spacing,
                 volume.cell,
             )
-            if progress is not None:
-                progress(done, count)
 
     return evaluate_volumes(
         labels,
@@ -131,7 +134,7 @@ def _masks_of(manifest: Manifest, volumes: Sequence[WholeVolume], truth: Path) -
         if entry.volume is not None and entry.mask is not None:
             found.setdefault(entry.volume.name, {})[entry.slice.index] = entry
     raise_listed(
-        f"{truth} has no mask of {counted(sum(v.volume.name not in found for v in volumes), 'volume')} that are scored",
+        f"{truth} has no mask of volumes that are to be scored; name their masks there, or choose another --split or --domain",
         [whole.volume.name for whole in volumes if whole.volume.name not in found],
     )
     return found

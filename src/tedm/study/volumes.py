@@ -5,14 +5,13 @@ Predictions come slice after slice; one volume is in memory at a time, with what
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.errors import TedmError
+from tedm.errors import raise_listed
 from tedm.extract.images import from_square, from_square_probabilities, native_mask, pixels_of_a_cell, uncropped
 from tedm.heads import Prediction
 from tedm.store import Features, Labels, Slice, Volume
@@ -61,21 +60,28 @@ def whole_volumes(labels: Labels, names: Sequence[str], *, what: str) -> list[Wh
     found, problems = [], []
     for position, slices in chosen.items():
         volume = labels.volumes[position]
-        absent = [index for index in volume.indices if index not in slices]
-        if absent:
+        if absent := sorted(set(volume.indices) - set(slices)):
+            known = {labels.slices[at].index for at in labels.positions_in(position)}
+            where = f"not in {what}" if known.isdisjoint(absent) else "of another split or domain, or not there"
             problems.append(
-                f"volume {volume.name}: {counted(len(absent), 'slice')} of {len(volume.indices)} not in {what} "
-                f"({listed(sorted(absent), most=5)})"
+                f"volume {volume.name}: {len(absent)} of its {counted(len(volume.indices), 'slice')} "
+                f"{'is' if len(absent) == 1 else 'are'} {where} ({listed(absent, most=5)})"
             )
         else:
             found.append(WholeVolume(volume, tuple(slices[index] for index in volume.indices)))
-    if problems:
-        more = f" (and {len(problems) - 3} more volumes)" if len(problems) > 3 else ""
-        raise TedmError(
-            "\n  ".join([*problems[:3]])
-            + f"{more}\nChoose another --split (--drop-empty leaves slices out of train), or predict from the volumes' files."
-        )
+    raise_listed(
+        "a mask or a score of a volume takes all of its slices; choose another --split (--drop-empty leaves slices out of "
+        "train), or predict from the volumes' files",
+        problems,
+    )
     return found
+
+
+def counted_by(show: Callable[[int, int], None], count: int, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Yield predictions, and tell how many there were after each."""
+    for number, prediction in enumerate(predictions, 1):
+        yield prediction
+        show(number, count)
 
 
 @dataclass
@@ -121,11 +127,7 @@ class AssembledVolume:
 
     def map(self, name: str) -> NDArray[np.float32]:
         """Return one of the maps in the file's own axes; of probabilities the classes come last."""
-        values = self.maps[name]
-        if values.ndim == 3:
-            return self.whole.volume.from_slices(values)
-        planes = [self.whole.volume.from_slices(values[..., at]) for at in range(values.shape[3])]
-        return np.stack(planes, axis=-1)
+        return self.whole.volume.from_slices(self.maps[name])
 
 
 def assembled(
@@ -136,7 +138,7 @@ def assembled(
     heads: int = 1,
     probabilities: bool = False,
 ) -> Iterator[AssembledVolume]:
-    """Put predictions of slices together.
+    """Put predictions of slices together; whoever takes a volume has it alone.
 
     Parameters
     ----------
@@ -161,16 +163,17 @@ def assembled(
     for whole in volumes:
         made: dict[str, AssembledVolume] = {}
         for number, name in enumerate(whole.names):
-            for prediction in itertools.islice(coming, heads):
-                if prediction.name != name:
-                    raise ValueError(f"the prediction of {prediction.name} came where that of {name} was expected")
-                at = labels.slice_of(name)
+            at = labels.slice_of(name)
+            for _ in range(heads):
+                prediction = next(coming, None)
+                if prediction is None or prediction.name != name:
+                    came = "none" if prediction is None else f"that of {prediction.name}"
+                    raise ValueError(f"the prediction of {name} was expected, and {came} came")
                 if prediction.head not in made:
                     made[prediction.head] = _empty(whole, prediction, at, settings, probabilities)
                 _put(made[prediction.head], number, prediction, at, settings)
-        for volume in made.values():
-            volume.means = {kind: total / len(whole.names) for kind, total in volume.means.items()}
-            yield volume
+        while made:  # not kept here: the next volume is made while nothing of this one is in memory
+            yield made.pop(next(iter(made)))
 
 
 def _shown(volume: Volume, at: Slice) -> tuple[int, int]:
@@ -207,4 +210,4 @@ def _put(volume: AssembledVolume, number: int, prediction: Prediction, at: Slice
         if values is not None:
             part = from_square(values[..., np.newaxis].astype(np.float32), size, geometry)[..., 0]
             volume.maps[kind][number] = uncropped(part.clip(0, 1), at, whole, np.float32(0))
-            volume.means[kind] = volume.means.get(kind, 0.0) + float(values.mean())
+            volume.means[kind] = volume.means.get(kind, 0.0) + float(values.mean()) / len(volume.mask)

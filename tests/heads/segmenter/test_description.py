@@ -105,6 +105,15 @@ WRONG = [
     (("provenance",), [], "provenance"),
     (("parameters", "seed"), "DEEP", "nested deeper"),
     (("name",), "two\nlines", "its name is"),
+    (("class_names",), ["lung"], "class_names are 1 for 2 classes"),
+    (("class_names",), ["lung", "two\nlines"], "class_names hold something"),
+    (("class_names",), 3, "class_names"),
+    (("class_colours",), ["#ff8000", "red"], "class_colours hold something that is no colour"),
+    (("settings", "crop"), 0, "crop is 0"),
+    (("settings", "axis"), "oblique", "axis"),
+    (("settings", "channel_names"), ["flair", "t1"], "channel_names are .* no names of 1 channels"),
+    (("settings", "normalisation"), {"method": "zscore"}, "normalisation has 0 means and 0 deviations for 1 channels"),
+    (("settings", "normalisation"), {"method": "quantile", "low": 0.9, "high": 0.1}, "normalisation has the quantiles"),
 ]
 
 

@@ -1,4 +1,4 @@
-from .dicom_seg import write_dicom_seg
+from .dicom_seg import require_segmentable, write_dicom_seg
 from .header import VolumeHeader
 from .planes import oriented
 from .read import is_volume, read_header, read_labels, read_voxels, shape_problem, volume_stem
@@ -11,6 +11,7 @@ __all__ = [
     "read_header",
     "read_labels",
     "read_voxels",
+    "require_segmentable",
     "shape_problem",
     "volume_files_written",
     "volume_stem",

@@ -27,6 +27,8 @@ from .dicom_file import plainly
 
 SCHEME = "99TEDM"
 MEANING = 64  # characters that a code's meaning may have
+_REPEATED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_OF_MANY = "PerFrameFunctionalGroupsSequence"  # what files of many slices each have
 
 
 def write_dicom_seg(
@@ -75,22 +77,44 @@ def write_dicom_seg(
             f"{path}: a label map of shape {labels.shape} for a volume of {volume.shape} from {len(pictures)} slices; "
             "predict again from the series' own files"
         )
-    if pictures[0].index is not None and len({picture.path for picture in pictures}) > 1:
-        raise TedmError(f"{path}: a series of several files of many slices each cannot have a DICOM segmentation; write NIfTI")
+    require_segmentable(source)
     segments = np.searchsorted(values, labels).astype(np.uint8 if len(values) <= 256 else np.uint16)
     frames = segments.transpose(2, 1, 0)
     if pictures[0].index is not None:  # in the order of the file
         frames = frames[np.argsort([picture.index or 0 for picture in pictures])]
     with plainly(source[0]):
-        content = _segmentation(pictures[0].path, [picture.path for picture in pictures], frames, values[1:], class_names)
+        content = _segmentation([picture.path for picture in pictures], frames, values[1:], class_names)
     make_folder(folder)
     write_whole(path, content, what="the DICOM segmentation", remedy=PLACE)
     return path
 
 
-def _segmentation(
-    first: Path, paths: Sequence[Path], frames: NDArray[Any], values: Sequence[int], names: Mapping[int, str]
-) -> bytes:
+def require_segmentable(source: Sequence[Path]) -> None:
+    """Refuse a series that no DICOM segmentation can be of; only its first file is read.
+
+    Parameters
+    ----------
+    source : sequence of Path
+        The series' files.
+
+    Raises
+    ------
+    TedmError
+        If the file lacks what a segmentation has to repeat of it, or is one of several that hold many slices each.
+    """
+    dcmread, first = package("pydicom", "dicom", str(source[0])).dcmread, source[0]
+    with plainly(first):
+        said = dcmread(first, stop_before_pixels=True, specific_tags=[*_REPEATED, _OF_MANY])
+        if len(source) > 1 and _OF_MANY in said:
+            raise TedmError(
+                f"{first}: a series of several files of many slices each cannot have a DICOM segmentation; write NIfTI"
+            )
+        lacking = [name for name in _REPEATED if name not in said]
+        if lacking:
+            raise TedmError(f"{first}: has no {listed(lacking)}, which a DICOM segmentation of it needs; write NIfTI")
+
+
+def _segmentation(paths: Sequence[Path], frames: NDArray[Any], values: Sequence[int], names: Mapping[int, str]) -> bytes:
     """Return the bytes of a segmentation; `frames` counts `values` from 1, and 0 is none of them."""
     import highdicom
     from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
@@ -98,13 +122,6 @@ def _segmentation(
     from pydicom.sr.codedict import codes
 
     source = [dcmread(path, stop_before_pixels=True) for path in dict.fromkeys(paths)]
-    lacking = [
-        name
-        for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-        if name not in source[0]
-    ]
-    if lacking:
-        raise TedmError(f"{first}: has no {listed(lacking)}, which a DICOM segmentation of it needs; write NIfTI")
     for each in source:  # what a segmentation repeats of its images, and has to have, empty where it is not known
         for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate",
                      "StudyTime", "ReferringPhysicianName"):  # fmt: skip

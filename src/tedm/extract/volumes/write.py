@@ -58,6 +58,7 @@ def write_label_map(
     labels: NDArray[np.integer[Any]],
     *,
     class_names: Mapping[int, str] = NO_NAMES,
+    class_colours: Mapping[int, str] = NO_NAMES,
     like: MapKind,
 ) -> Path:
     """Write a label map as `NAME.nii.gz` or `NAME.nrrd`.
@@ -72,6 +73,8 @@ def write_label_map(
         Class values, in the file's own axes; written as the smallest unsigned type that holds them, signed if one is negative.
     class_names : mapping of int to str
         Names of class values; where there are some, they are written to `NAME-labels.txt`.
+    class_colours : mapping of int to str
+        Colours of class values as "#rrggbb"; others get one that differs from their neighbours'.
     like : {"nifti", "nrrd"}
         The kind of file.
 
@@ -96,7 +99,7 @@ def write_label_map(
     content = _nifti(path, volume, values, intent="label") if like == "nifti" else _nrrd(volume, values)
     write_whole(path, content, remedy=REMEDY)
     if class_names:
-        write_whole(file_of(folder, volume.name, LABELS), _descriptions(class_names).encode(), remedy=REMEDY)
+        write_whole(file_of(folder, volume.name, LABELS), _descriptions(class_names, class_colours).encode(), remedy=REMEDY)
     return path
 
 
@@ -219,11 +222,14 @@ def _nrrd(volume: Volume, values: NDArray[Any]) -> bytes:
     return b"\n".join(line for line in head.split(b"\n") if not line.startswith(b"#")) + end + data
 
 
-def _descriptions(class_names: Mapping[int, str]) -> str:
+def _descriptions(class_names: Mapping[int, str], class_colours: Mapping[int, str]) -> str:
     """Return label descriptions as ITK-SNAP reads them: value, red, green, blue, opacity, visible, in the mesh, name."""
     lines = ["# Label descriptions, as ITK-SNAP reads them: value, red, green, blue, opacity, visible, mesh, name"]
     for place, (value, name) in enumerate(sorted(class_names.items())):
-        red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(place * 0.618034 % 1, 0.75, 0.95))
+        if value in class_colours:
+            red, green, blue = bytes.fromhex(class_colours[value].removeprefix("#"))
+        else:
+            red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(place * 0.618034 % 1, 0.75, 0.95))
         seen = int(value != 0)
         colour = f"{red:>5} {green:>4} {blue:>4}" if seen else f"{0:>5} {0:>4} {0:>4}"
         quoted = shown(name).replace('"', "'")

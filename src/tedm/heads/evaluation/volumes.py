@@ -87,11 +87,14 @@ def evaluate_volumes(
     Raises
     ------
     TedmError
-        If two heads could not be told apart, before any mask is asked for.
+        If two heads could not be told apart, the tolerance is none, or distances cannot be measured here, before any mask is
+        asked for.
     """
     mm = SURFACE_TOLERANCE if tolerance is None else tolerance
     methods = names_in_records(heads, rule=rule, timesteps=timesteps)
     require_told_apart(heads, methods, cleaning)
+    if distances:  # of a voxel: what would fail does so now
+        measure(voxel := np.zeros((1, 1, 1), np.uint8), voxel, 1, spacing=(1.0, 1.0, 1.0), tolerance=mm)
     records: list[Record] = []
     for each in masks:
         head = heads[each.head]

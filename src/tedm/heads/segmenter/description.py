@@ -21,6 +21,8 @@ from tedm.heads.segmenter.methods import Method, require_name
 from tedm.heads.voting.temperature import Calibration
 from tedm.heads.voting.weights import VoterWeights
 from tedm.store import IGNORE, Arithmetic, FeatureSettings, Storage
+from tedm.store.checks import checked_legend, problems_of_settings
+from tedm.store.settings import OF_VOLUMES
 
 FORMAT = 1
 DESCRIPTION = "head.json"
@@ -83,10 +85,8 @@ class Description:
             _require_weights(self.weights, self.method)
         if self.name:
             _require_head_name(self.name)
-        for what, legend in (("names", self.class_names), ("colours", self.class_colours)):
-            _require_texts(f"classes' {what}", legend)
-            if legend and len(legend) != len(self.classes):
-                raise ValueError(f"{len(legend)} {what} for {len(self.classes)} classes")
+        checked_legend(list(self.class_names), self.classes, "class_names")
+        checked_legend(list(self.class_colours), self.classes, "class_colours")
 
 
 def read_description(folder: Path) -> Description:
@@ -161,6 +161,9 @@ def _require_settings(settings: FeatureSettings) -> None:
         _require_range("stride of a level", level.stride, 1, most=settings.image_size)
     if not all(map(isfinite, (*settings.input_range, *(settings.intensity_range or ())))):
         raise ValueError("a range of its intensities is not finite")
+    for key, problem in problems_of_settings(settings):
+        if key in OF_VOLUMES:
+            raise ValueError(f"{key} {problem}")
 
 
 def _require_weights(weights: VoterWeights, method: Method) -> None:

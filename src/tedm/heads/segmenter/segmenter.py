@@ -68,7 +68,7 @@ class Segmenter:
 
     @property
     def named_classes(self) -> dict[int, str]:
-        """What the classes are called, by their values in masks; empty where nobody said so."""
+        """What people call the classes, by their values in masks; empty where nobody said so."""
         return dict(zip(self.classes, self.class_names, strict=True)) if self.class_names else {}
 
     @property

@@ -121,9 +121,9 @@ class Volume:
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
     def from_slices(self, slices: NDArray[Any]) -> NDArray[Any]:
-        """Return the inverse of `to_slices`: a view in the file's own axes."""
+        """Return the inverse of `to_slices`: a view in the file's own axes; further axes stay behind these."""
         straight = slices[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
-        return straight.transpose(tuple(int(axis) for axis in np.argsort(self.axes)))
+        return straight.transpose((*(int(axis) for axis in np.argsort(self.axes)), *range(3, slices.ndim)))
 
     def slice_of(self, voxels: NDArray[Any], index: int) -> NDArray[Any]:
         """Return one slice of the file's voxels, of shape (height, width), by its index along the file's axis."""
