@@ -228,8 +228,10 @@ def test_what_the_page_of_volumes_says_of_bad_input_is_what_is_said(tmp_path, mo
     write_series(Path("missing-slice"), voxels_of(), places=[0, 1, 3, 4, 5])
     options = {"missing-modality": VolumeOptions(channels=("flair", "t1gd")), "no-brain-mask": VolumeOptions(brain="mask")}
     normalised = {"no-brain-mask": Normalisation("quantile", brain="mask")}
-    rows = re.findall(r"^\| `([\w-]+)` \|.*\| `(.*)` \|$", (ROOT / "docs" / "volumes.md").read_text(), re.MULTILINE)
-    assert sorted(name for name, _ in rows) == sorted(path.name for path in tmp_path.iterdir())
+    rows = re.findall(
+        r"^\| `([\w-]+)` \|.*\| (?:`` (.*) ``|`(.*)`) \|$", (ROOT / "docs" / "volumes.md").read_text(), re.MULTILINE
+    )
+    assert sorted(name for name, *_ in rows) == sorted(path.name for path in tmp_path.iterdir())
 
     def used(name):
         manifest = read_manifest(Path(name), options=options.get(name, VolumeOptions()))
@@ -237,10 +239,10 @@ def test_what_the_page_of_volumes_says_of_bad_input_is_what_is_said(tmp_path, mo
             settled(Normalisation("zscore"), manifest, None)
         manifest.require_intensity_range(None, channels=1, normalisation=normalised.get(name))
 
-    for name, said in rows:
+    for name, *said in rows:
         with pytest.raises(TedmError) as refusal:
             used(name)
-        assert said.replace("´", "`") in [line.strip() for line in str(refusal.value).splitlines()[:2]], name
+        assert "".join(said) in [line.strip() for line in str(refusal.value).splitlines()[:2]], name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
