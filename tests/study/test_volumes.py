@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 from scans import CLASSES, OBLIQUE, labels_of, voxels_in, write_table, write_volume
+from scipy.spatial.transform import Rotation
 
 from tedm.errors import TedmError
 from tedm.extract import LiveFeatures, read_manifest
