@@ -62,3 +62,12 @@ def test_what_is_left_empty_stays_and_all_else_is_replaced(tmp_path):
     after = FeatureStore.open(tmp_path / "s").labels
     assert after == dataclasses.replace(before, splits=("test", *before.splits[1:]), labelled=(mask.size, *before.labelled[1:]))
     assert np.array_equal(store.mask(first.name), mask)
+
+
+def test_a_packed_mask_is_written_as_the_mask_it_was(tmp_path):
+    plain, packed = (SMALL["filled"](tmp_path / name) for name in ("plain", "packed"))
+    new = SMALL["registrations"](["four"])
+    plain.register(new, (0, 255))
+    packed.register([dataclasses.replace(each, mask=labelling_module.PackedMask(each.mask)) for each in new], (0, 255))
+    np.testing.assert_array_equal(packed.mask("four"), plain.mask("four"))
+    assert packed.labels == plain.labels

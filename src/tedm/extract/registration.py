@@ -11,6 +11,7 @@ from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
 from tedm.extract.images.slices.ranges import with_statistics
 from tedm.extract.live import square_mask
 from tedm.store import FeatureSettings, FeatureStore, Labels, Location, Registration
+from tedm.store.labelling import PackedMask
 from tedm.store.splits import require_whole_groups
 from tedm.store.volumes.normalisation import Brain, Normalisation
 from tedm.store.volumes.volume import NO_SLICE
@@ -159,7 +160,7 @@ def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[st
             entry.group,
             entry.domain,
             entry.size,
-            square_mask(manifest, entry, settings),
+            None if (mask := square_mask(manifest, entry, settings)) is None else PackedMask(mask),
             entry.source,
             entry.volume,
             entry.slice,

@@ -5,6 +5,7 @@ An image exists once its name does, so the names are the last that is written of
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,27 @@ from tedm.store.volumes.volume import NO_SLICE, Slice, Volume
 MASKS_AT_ONCE = 256
 
 
+class PackedMask:
+    """A mask that waits to be written, compressed: a study of volumes has a million of them.
+
+    Parameters
+    ----------
+    mask : array of shape (size, size)
+        Class indices.
+    """
+
+    __slots__ = ("_packed", "_shape", "labelled")
+
+    def __init__(self, mask: NDArray[np.uint8]) -> None:
+        self._shape = mask.shape
+        self._packed = zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
+        self.labelled = int((mask != IGNORE).sum())
+
+    def unpacked(self) -> NDArray[np.uint8]:
+        """Return the mask."""
+        return np.frombuffer(zlib.decompress(self._packed), np.uint8).reshape(self._shape)
+
+
 @dataclass(frozen=True)
 class Registration:
     """An image as it enters a store.
@@ -36,7 +58,7 @@ class Registration:
         See `Labels`.
     original_size : tuple of int
         Height and width of the file.
-    mask : array of shape (size, size), or None
+    mask : array of shape (size, size), PackedMask or None
         Class indices at feature resolution.
     source : Source
         The files that these are from.
@@ -51,7 +73,7 @@ class Registration:
     group: str
     domain: str
     original_size: tuple[int, int]
-    mask: NDArray[np.uint8] | None
+    mask: NDArray[np.uint8] | PackedMask | None
     source: Source = UNREAD
     volume: Volume | None = None
     slice: Slice = NO_SLICE
@@ -192,11 +214,14 @@ def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration
         arrays.put_column(column, 0, values)
 
 
-def _write_masks(arrays: Arrays, start: int, masks: Sequence[NDArray[np.uint8] | None], size: int) -> None:
+def _write_masks(arrays: Arrays, start: int, masks: Sequence[NDArray[np.uint8] | PackedMask | None], size: int) -> None:
     unlabelled = np.full((size, size), IGNORE, np.uint8)
-    values = np.stack([unlabelled if mask is None else mask for mask in masks])
+    plain = [mask.unpacked() if isinstance(mask, PackedMask) else mask for mask in masks]
+    values = np.stack([unlabelled if mask is None else mask for mask in plain])
     arrays.put("mask", slice(start, start + len(masks)), values)
 
 
-def _labelled_pixels(mask: NDArray[np.uint8] | None) -> int:
+def _labelled_pixels(mask: NDArray[np.uint8] | PackedMask | None) -> int:
+    if isinstance(mask, PackedMask):
+        return mask.labelled
     return 0 if mask is None else int((mask != IGNORE).sum())
