@@ -90,7 +90,7 @@ def export_nnunet(store: FeatureStore, folder: Path, *, progress: Stages = silen
     folds = folds_of(cases)
     ignored = False
     with new_folder(folder, what="the data set", remedy=REMEDY) as aside, progress("writing") as show:
-        for part in {part for case in cases for part in FOLDERS[case.split]}:
+        for part in {part for case in cases for part in FOLDERS[case.split][: 1 + case.labelled]}:
             (aside / part).mkdir()
         for number, case in enumerate(cases, 1):
             ignored |= _write_case(store, case, aside)
