@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import gzip
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dicom_files import SERIES, voxels_of, write_series
 from numpy.typing import NDArray
 from PIL import Image
+from small_volumes import AFFINE, SHAPE, label_map, scan, write_nifti
 
 from tedm.errors import TedmError
-from tedm.extract.images import read_manifest
+from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
+from tedm.store import Labels
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -293,3 +300,336 @@ def test_the_chest_x_rays_are_whole(name: str, images: int, sizes: set[tuple[int
     assert {entry.size for entry in manifest.entries} == sizes
     assert manifest.classes == (0, 255)
     assert set(np.unique(manifest.read_mask(manifest.entries[0]))) == {0, 1}
+
+
+CHANNELS = VolumeOptions(channels=("flair", "t1gd"))
+
+
+@pytest.fixture
+def patients(tmp_path: Path) -> Path:
+    """A folder `ward` with volumes p1 to p3, masks, brain masks and a table of classes; of p3 there is an image alone."""
+    folder = tmp_path / "ward"
+    for seed, name in enumerate(("p1", "p2", "p3")):
+        write_nifti(folder / "images" / f"{name}.nii.gz", scan(seed))
+        if seed < 2:
+            write_nifti(folder / "masks" / f"{name}.nii.gz", label_map(seed))
+            write_nifti(folder / "brainmasks" / f"{name}.nii.gz", label_map(seed, (0, 1)))
+    (folder / "classes.csv").write_text("value,name,colour\n0,rest,#000000\n1,left,#ff0000\n2,right,#00ff00\n3,third,#0000ff\n")
+    return folder
+
+
+@pytest.fixture
+def modalities(tmp_path: Path) -> Path:
+    """A table of two patients with a column for each modality, called alike in each patient's folder."""
+    rows = [["FLAIR", "t1gd", "mask", "brainmask", "split", "patient"]]
+    for seed, (name, split) in enumerate((("p1", "train"), ("p2", "test"))):
+        files = {"flair": scan(seed), "t1gd": scan(seed + 5), "mask": label_map(seed), "brain": label_map(seed, (0, 1))}
+        paths = [write_nifti(tmp_path / name / f"{what}.nii.gz", voxels) for what, voxels in files.items()]
+        rows.append([*(str(path.relative_to(tmp_path)) for path in paths), split, name])
+    return write_csv(tmp_path / "list.csv", rows)
+
+
+def test_a_folder_of_volumes_is_its_slices_with_masks_brain_masks_and_named_classes(patients: Path) -> None:
+    manifest = read_manifest(patients, strict=False)
+    assert len(manifest.entries) == 3 * SHAPE[2]
+    entry = manifest.entries[5]
+    assert (entry.name, entry.split, entry.group, entry.domain, entry.size) == ("p2_001", "train", "p2", "ward", (6, 5))
+    assert entry.mask == patients / "masks" / "p2.nii.gz"
+    assert entry.brain == patients / "brainmasks" / "p2.nii.gz"
+    assert {(each.mask, each.brain, each.split) for each in manifest.entries[8:]} == {(None, None, "")}
+    assert (manifest.classes, manifest.class_names) == ((0, 1, 2, 3), ("rest", "left", "right", "third"))
+    assert manifest.class_colours == ("#000000", "#ff0000", "#00ff00", "#0000ff")
+    assert manifest.remarks == ("1 of 3 images without a mask in masks/ (p3.nii.gz): no mask is read for them; a mask has the stem of "
+                                "its image",)  # fmt: skip
+    # axes L-A-S: a slice shows the patient's right at its left, and the front at the top
+    np.testing.assert_array_equal(manifest.read_mask(entry), label_map(1)[:, ::-1, 1].T)
+
+
+def test_columns_of_channels_are_read_in_the_order_of_the_channels(modalities: Path) -> None:
+    manifest = read_manifest(modalities, options=CHANNELS)
+    first = manifest.entries[0]
+    assert (first.name, first.group, [path.name for path in first.files]) == ("p1_000", "p1", ["flair.nii.gz", "t1gd.nii.gz"])
+    assert (first.brain, manifest.options.channels) == (modalities.parent / "p1" / "brain.nii.gz", ("flair", "t1gd"))
+    assert [len(headers) for headers in manifest.volume_headers.values()] == [2, 2]
+    assert manifest.remarks == ()
+    one = read_manifest(modalities, options=VolumeOptions(channels=("t1gd",)))
+    assert [path.name for path in one.entries[0].files] == ["t1gd.nii.gz"]
+    assert "column flair not read; columns that are read: t1gd, name, mask" in one.remarks[0]
+    assert "no column `image` among flair, t1gd, mask" in problems_of(modalities)[0]
+    assert "name these with --channels" in problems_of(modalities)[0]
+
+
+def test_data_sets_are_read_as_they_stand(tmp_path: Path) -> None:
+    folder = tmp_path / "Dataset007"
+    for case, part in (("a", "Tr"), ("b", "Ts")):
+        for channel in range(2):
+            write_nifti(folder / f"images{part}" / f"{case}_{channel:04d}.nii.gz", scan(channel))
+        write_nifti(folder / f"labels{part}" / f"{case}.nii.gz", label_map())
+    document = {
+        "channel_names": {"0": "FLAIR", "1": "T1"},
+        "labels": {"rest": 0, "core": 1, "ignore": 2},
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(document))
+    manifest = read_manifest(folder, strict=True)
+    assert (manifest.options.channels, manifest.classes, manifest.ignore) == (("FLAIR", "T1"), (0, 1), 2)
+    assert manifest.class_names == ("rest", "core")
+    assert [(entry.name, entry.split) for entry in manifest.entries][::4] == [("a_000", "train"), ("b_000", "test")]
+    assert read_manifest(folder, classes=[0, 1, 2]).ignore is None
+    (folder / "dataset.json").write_text(json.dumps({**document, "labels": {"rest": 0, "core": 1}}))
+    assert (
+        f"values 2 are none of the classes 0, 1; add them to {folder / 'dataset.json'}, or --ignore" in problems_of(folder)[1]
+    )
+
+
+def test_the_decathlons_channels_are_taken_out_of_its_files_when_asked(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "imagesTr" / "a_001.nii.gz", scan(0, (*SHAPE, 2)))
+    write_nifti(tmp_path / "labelsTr" / "a_001.nii.gz", label_map())
+    document = {"modality": {"0": "FLAIR", "1": "T1"}, "labels": {"0": "rest", "1": "left", "2": "right"}}
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    manifest = read_manifest(tmp_path, options=VolumeOptions(channels_in_file=True))
+    assert ([len(headers) for headers in manifest.volume_headers.values()], manifest.remarks) == ([2], ())
+    (problem,) = problems_of(tmp_path)[1:]
+    assert "a 4D file of 2 volumes; save the one that is meant as a file of its own" in problem
+    assert "--channels-in-file" in problem
+
+
+def test_pictures_of_nnunet_are_read_too(tmp_path: Path) -> None:
+    for channel in range(2):
+        save(tmp_path / "imagesTr" / f"a_{channel:04d}.png", photograph(channel))
+    save(tmp_path / "labelsTr" / "a.png", labels(0, (0, 1)))
+    document = {"channel_names": {"0": "x", "1": "y"}, "labels": {"rest": 0, "lung": 1}, "file_ending": ".png"}
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    manifest = read_manifest(tmp_path)
+    assert [(entry.name, len(entry.files), entry.volume) for entry in manifest.entries] == [("a", 2, None)]
+    assert manifest.class_names == ("rest", "lung")
+
+
+def test_a_series_is_named_by_its_folder_and_its_files_are_no_leftovers(tmp_path: Path) -> None:
+    write_series(tmp_path / "p1" / "t1", voxels_of())
+    write_series(tmp_path / "p2" / "t1", voxels_of(), SeriesInstanceUID=f"{SERIES}.2")
+    file = sorted((tmp_path / "p2" / "t1").iterdir())[2].relative_to(tmp_path)
+    write_csv(tmp_path / "manifest.csv", [["image", "name"], ["p1/t1", "one"], [str(file), "two"]])
+    manifest = read_manifest(tmp_path, strict=True)
+    assert [entry.name for entry in manifest.entries][::5] == ["one_000", "two_000"]
+    shutil.copytree(tmp_path / "p1", tmp_path / "p3")
+    assert "1 folder not looked into: p3/ with 5 pictures" in read_manifest(tmp_path).remarks[0]
+
+
+def test_data_beside_its_header_is_no_image_of_its_own(tmp_path: Path) -> None:
+    nrrd = pytest.importorskip("nrrd")
+    nrrd.write(str(tmp_path / "a.nhdr"), scan(), detached_header=True)
+    assert [path.suffix for path in sorted(tmp_path.iterdir())] == [".nhdr", ".gz"]
+    assert len(read_manifest(tmp_path, strict=True).entries) == SHAPE[2]
+
+
+def test_command_line_names_are_classes_and_agree_with_those_that_are_given(patients: Path) -> None:
+    legend = Legend({0: "a", 2: "b", 1: "c"}, {}, "--class-names")
+    manifest = read_manifest(patients, legend=legend)
+    assert (manifest.classes, manifest.class_names, manifest.class_colours) == ((0, 2, 1), ("a", "b", "c"), ())
+    assert read_manifest(patients, classes=[0, 1, 2], legend=legend).class_names == ("a", "c", "b")
+    assert problems_of(patients, classes=[0, 1, 2], legend=Legend({9: "z"}, {}, "--class-names")) == [
+        "--class-names names 9, and the classes are 0, 1, 2; make them alike"
+    ]
+    assert "add them to --class-names" in problems_of(patients, legend=Legend({1: "lung"}, {}, "--class-names"))[1]
+
+
+def test_slices_of_train_without_a_structure_are_left_out_when_asked_and_counted(modalities: Path) -> None:
+    manifest = read_manifest(modalities, options=replace(CHANNELS, drop_empty="train"))
+    assert [entry.name for entry in manifest.entries] == ["p1_000", "p1_001", "p1_003", "p2_000", "p2_001", "p2_002", "p2_003"]
+    assert manifest.remarks == ("--drop-empty train leaves out 1 of 8 images: they show no labelled structure",)
+    assert len(manifest.headers) == len(manifest.entries)
+
+
+def test_one_class_alone_is_no_background(patients: Path) -> None:
+    for name in ("p1", "p2"):
+        write_nifti(patients / "masks" / f"{name}.nii.gz", label_map(0, (0, 1)))
+    manifest = read_manifest(patients, classes=[1], ignore=0, options=VolumeOptions(drop_empty="train"))
+    assert "leaves out 2 of 12 images" in manifest.remarks[-1]
+
+
+def test_nothing_but_empty_slices_are_refused(patients: Path) -> None:
+    for name in ("p1", "p2"):
+        write_nifti(patients / "masks" / f"{name}.nii.gz", label_map(0, (0,)))
+    (patients / "images" / "p3.nii.gz").unlink()
+    assert problems_of(patients, options=VolumeOptions(drop_empty="train"))[1:] == [
+        "  --drop-empty train leaves no image; nothing of the split train shows a structure"
+    ]
+
+
+def labels_of(manifest: Manifest, indices: Sequence[int]) -> Labels:
+    """What a store knows that has some images of a manifest, of volumes."""
+    entries = [manifest.entries[index] for index in indices]
+    volumes = tuple({entry.volume.name: entry.volume for entry in entries if entry.volume}.values())
+    slices = tuple(replace(entry.slice, volume=volumes.index(entry.volume)) for entry in entries if entry.volume)
+    count = len(entries)
+    return Labels(
+        tuple(entry.name for entry in entries), ("val",) * count, ("G",) * count, ("D",) * count,
+        tuple(entry.size for entry in entries), (1,) * count, (0, 1, 2, 3), volumes=volumes, slices=slices,
+    )  # fmt: skip
+
+
+def test_known_volumes_are_not_opened_again_unless_their_files_changed(patients: Path) -> None:
+    manifest = read_manifest(patients)
+    known = labels_of(manifest, [1, 0, 8, 9, 10, 11])
+    for name in ("p1", "p3"):
+        (patients / "images" / f"{name}.nii.gz").write_bytes(b"nobody looks")
+    again = read_manifest(patients, known=known)
+    assert [entry.name for entry in again.entries] == [
+        *("p1_001", "p1_000", "p2_000", "p2_001", "p2_002", "p2_003", "p3_000", "p3_001", "p3_002", "p3_003")
+    ]
+    assert list(again.volume_headers) == ["p2"]
+    asked: list[tuple[str, list[str], str | None]] = []
+
+    def as_read(name: str, images: Sequence[Path], mask: Path | None) -> bool:
+        asked.append((name, [path.parent.name for path in images], mask and mask.parent.name))
+        return name.startswith("p3")
+
+    (problem,) = problems_of(patients, known=known, as_read=as_read)[1:]
+    assert "images/p1.nii.gz: image " in problem
+    assert sorted(asked) == [("p1_001", ["images", "brainmasks"], "masks"), ("p3_000", ["images"], None)]
+
+
+def test_only_masks_of_known_volumes_are_opened_to_label_them_anew(patients: Path) -> None:
+    known = labels_of(read_manifest(patients), [1, 0, 4, 5, 6, 7])
+    rows = [["image", "mask"], ["elsewhere/p1.nii.gz", "masks/p1.nii.gz"]]
+    write_nifti(patients / "masks" / "p1.nii.gz", label_map(7))
+    manifest = read_manifest(write_csv(patients / "list.csv", rows), only_masks_of=known)
+    assert [(entry.name, entry.split, entry.group, entry.domain) for entry in manifest.entries] == [
+        ("p1_001", "val", "G", "D"),
+        ("p1_000", "val", "G", "D"),
+    ]
+    np.testing.assert_array_equal(manifest.read_mask(manifest.entries[0]), label_map(7)[:, ::-1, 1].T)
+
+
+def test_a_picture_among_volumes_is_said(patients: Path) -> None:
+    save(patients / "images" / "screenshot.png", photograph(1))
+    assert (
+        "1 picture beside 3 volumes (images/screenshot.png): each picture is taken for an image"
+        in read_manifest(patients).remarks[0]
+    )
+
+
+def overwrite(path: str, voxels: NDArray[Any], affine: NDArray[Any] = AFFINE) -> Callable[[Path], object]:
+    return lambda folder: write_nifti(folder / path, voxels, affine)
+
+
+def cut(folder: Path) -> None:
+    path = folder / "images" / "p1.nii.gz"
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def short(folder: Path) -> None:
+    path = folder / "images" / "p1.nii.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-40]))
+
+
+def two_series(folder: Path) -> None:
+    write_series(folder / "images" / "p9", voxels_of(2))
+    for path in write_series(folder / "other", voxels_of(2), SeriesInstanceUID=f"{SERIES}.2"):
+        shutil.move(path, folder / "images" / "p9" / f"other-{path.name}")
+
+
+def gap(folder: Path) -> None:
+    write_series(folder / "images" / "p9", voxels_of(5), places=[0, 1, 2, 4, 5])
+
+
+def moved(path: str, to: str) -> Callable[[Path], object]:
+    return lambda folder: shutil.move(folder / path, folder / to)
+
+
+def copied(path: str, to: str) -> Callable[[Path], object]:
+    return lambda folder: shutil.copy(folder / path, folder / to)
+
+
+def table_of(*rows: Sequence[str]) -> Callable[[Path], object]:
+    return lambda folder: write_csv(folder / "manifest.csv", rows)
+
+
+IMAGE, MASK, BRAIN = (f"{folder}/p1.nii.gz" for folder in ("images", "masks", "brainmasks"))
+I, M, B = "image {f}/" + IMAGE, "mask {f}/" + MASK, "brain mask {f}/" + BRAIN
+SHIFTED = AFFINE + np.array([[0, 0, 0, 3.0], *[[0] * 4] * 3])
+NAN = scan().astype(np.float32) * np.float32("nan")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (overwrite(MASK, label_map(0, shape=(5, 6, 3))), M + " has 5 x 6 x 3 voxels and the volume p1 5 x 6 x 4"),
+        (overwrite(MASK, label_map(), SHIFTED), M + " and the volume p1 lie up to 3 mm apart"),
+        (overwrite(BRAIN, label_map(), SHIFTED), B + " and the volume p1 lie up to 3 mm apart"),
+        (overwrite(BRAIN, label_map() * 0), B + ": it holds nothing but 0"),
+        (overwrite(MASK, label_map(0, (0, 1, 9))), "values 9 are none of the classes 0, 1, 2, 3; add them to {f}/classes.csv"),
+        (overwrite(MASK, label_map() + np.float32(0.5)), M + ": a mask with values that are no whole numbers"),
+        (overwrite(MASK, label_map() * np.float32("nan")), M + ": a mask with values that are no whole numbers"),
+        (overwrite(IMAGE, scan(0, (*SHAPE, 3))), I + ": a 4D file of 3 volumes"),
+        (overwrite(IMAGE, NAN), I + ": all of its voxels are NaN or infinite"),
+        (cut, I + ": cut off, its compressed data has no end"),
+        (short, I + ": cut off, 552 bytes of 592 are there"),
+        (two_series, "image {f}/images/p9: files of 2 series"),
+        (gap, "image {f}/images/p9: "),
+        (lambda f: write_series(f / "images", voxels_of(3)), "IM0000.dcm, IM0001.dcm, IM0002.dcm: 3 files of one series of 3"),
+        (moved(MASK, "masks/p8.nii.gz"), "masks/p8.nii.gz: no image of this stem in images/"),
+        (moved(BRAIN, "brainmasks/p8.nii.gz"), "brainmasks/p8.nii.gz: no image of this stem in images/"),
+        (copied(BRAIN, "brainmasks/p1.nii"), "brainmasks/p1.nii.gz: the same stem as p1.nii"),
+        (copied(IMAGE, "images/p1.nii"), "images/p1.nii, images/p1.nii.gz: 2 images of the name p1"),
+        (copied(IMAGE, "images/p7.mgz"), "p7.mgz: files of this kind are not read; convert it to one of .png"),
+        (table_of(["image", "mask"], [IMAGE, "masks/p1.png"]), "mask {f}/masks/p1.png: no volume, and its image is one"),
+        (table_of(["image", "mask"], ["a.png", MASK]), M + ": a volume, where a picture is wanted"),
+        (table_of(["image"], ["masks"]), "image {f}/masks: a folder without a DICOM file directly in it"),
+        (table_of(["image"], ["images/p0.nii.gz"]), "image {f}/images/p0.nii.gz: no such file"),
+        (table_of(["image", "patient", "split"], ["images/p1.nii.gz", "s", "train"], ["images/p2.nii.gz", "s", "test"]),
+         "group s is in train (line 2) and test (line 3); keep it in one split"),
+        (lambda f: (f / "classes.csv").write_text("value,name\n1,a\n1,b\n"), "line 3: value 1 is there twice"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_volumes_is_one_line_before_any_work(
+    patients: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    save(patients / "a.png", photograph(0))
+    spoil(patients)
+    _, problem = problems_of(patients)
+    assert said.format(f=patients) in problem
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            overwrite("p1/t1gd.nii.gz", scan(0, (5, 6, 3))),
+            "{f}/p1/t1gd.nii.gz has 5 x 6 x 3 voxels and {f}/p1/flair.nii.gz 5 x 6 x 4",
+        ),
+        (overwrite("p1/t1gd.nii.gz", scan(), SHIFTED), "{f}/p1/t1gd.nii.gz and {f}/p1/flair.nii.gz lie up to 3 mm apart"),
+        (overwrite("p1/t1gd.nii.gz", scan(0, (*SHAPE, 2))), "image {f}/p1/t1gd.nii.gz: a 4D file of 2 volumes"),
+        (lambda f: (f / "p1" / "t1gd.nii.gz").unlink(), "line 2: image {f}/p1/t1gd.nii.gz: no such file"),
+        (lambda f: empty_cell(f), "line 3: no t1gd"),
+        (lambda f: empty_cell(f, "p1/flair.png"), "line 3: image {f}/p1/flair.png: no volume, and {f}/p2/flair.nii.gz is one"),
+        (lambda f: empty_cell(f, "p1/t1gd.nii.gz"), "image {f}/p1/t1gd.nii.gz is in train (line 2) and test (line 3)"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_modalities_is_one_line_before_any_work(
+    modalities: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    spoil(modalities.parent)
+    _, problem = problems_of(modalities, options=CHANNELS)
+    assert said.format(f=modalities.parent) in problem
+
+
+def empty_cell(folder: Path, instead: str = "") -> None:
+    table = folder / "list.csv"
+    table.write_text(table.read_text().replace("p2/t1gd.nii.gz", instead))
+
+
+def test_voxels_that_are_no_numbers_are_said(patients: Path) -> None:
+    voxels = scan().astype(np.float32)
+    voxels[1, 2, 3], voxels[0, 0, 0] = np.nan, np.inf
+    path = write_nifti(patients / "images" / "p1.nii.gz", voxels)
+    assert f"{path}: 2 of 120 voxels are NaN or infinite; they become black" in read_manifest(patients).remarks
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not here")
+def test_the_brains_of_the_tumour_set_are_whole() -> None:
+    manifest = read_manifest(DATA / "tumour", options=replace(CHANNELS, drop_empty="train"))
+    assert len({entry.group for entry in manifest.entries}) == 6
+    assert {0, 1, 2} <= set(manifest.classes or ()) <= {0, 1, 2, 3, 4}
+    assert "--drop-empty train leaves out" in manifest.remarks[-1]

@@ -8,7 +8,6 @@ has already are not opened again.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -362,9 +361,8 @@ def _series_twice(checked: Sequence[CheckedRow]) -> list[str]:
 
 def _names_twice(entries: Sequence[ManifestEntry]) -> list[str]:
     """Tell pictures that are called as a slice of a volume is."""
-    twice = [name for name, count in Counter(entry.name for entry in entries if entry.volume).items() if count > 1]
     slices = {entry.name for entry in entries if entry.volume}
-    twice += [entry.name for entry in entries if entry.volume is None and entry.name in slices]
+    twice = [entry.name for entry in entries if entry.volume is None and entry.name in slices]
     return [f"two images have the name {name}, one of them a slice of a volume; give one a column `name`" for name in twice[:3]]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.images.listing.rows import UNSAID, problems_between, rows_of_csv, rows_of_folder
+from tedm.extract.images.listing.rows import UNSAID, problems_between, rows_of_csv, rows_of_file, rows_of_folder
 
 
 def csv(tmp_path: Path, *lines: str) -> Path:
@@ -114,3 +114,63 @@ def test_a_name_that_cannot_be_a_files_is_told_with_its_line(tmp_path, name):
     (problem,) = problems_between(rows)
     assert problem.startswith("line 2: name ")
     assert problem.endswith("; write another")
+
+
+def test_columns_of_channels_are_files_of_one_image_called_after_the_patient_or_the_folder(tmp_path):
+    table = csv(
+        tmp_path, "T1GD,flair,patient,brainmask,name", "p1/t1gd.nii.gz,p1/flair.nii.gz,s-7,p1/brain.nii,",
+        "p2/t1gd.nii.gz,p2/flair.nii.gz,,,", "p3/t1gd.nii.gz,p3/flair.nii.gz,s-9,,third",
+    )  # fmt: skip
+    rows, problems = rows_of_csv(table, ("flair", "t1gd"))
+    assert problems == []
+    assert [[path.name for path in row.files] for row in rows] == [["flair.nii.gz", "t1gd.nii.gz"]] * 3
+    assert [(row.name, row.group) for row in rows] == [("s-7", "s-7"), ("p2", "p2"), ("third", "s-9")]
+    assert [row.brain and row.brain.name for row in rows] == ["brain.nii", None, None]
+    assert all(row.is_volume for row in rows)
+    (alone,), _ = rows_of_csv(csv(tmp_path, "t1gd", "p1/t1gd.nii.gz"), ("T1GD",))
+    assert (alone.name, alone.more) == ("p1", ())
+
+
+@pytest.mark.parametrize(
+    ("channels", "text"),
+    [
+        (("flair", "t2"), "no column `t2` among flair, mask, flair2"),
+        (("flair", "FLAIR"), "the channels name column flair twice; large and small letters are the same"),
+        (("flair", "mask"), "column mask is no channel"),
+        (
+            (),
+            "no column `image` among flair, mask, flair2; if images have .* name these with --channels",
+        ),
+    ],
+)
+def test_channels_that_a_table_cannot_give_are_refused(tmp_path, channels, text):
+    with pytest.raises(TedmError, match=text):
+        rows_of_csv(csv(tmp_path, "flair,mask,flair2", "a.nii,m.nii,b.nii"), channels)
+
+
+def test_brain_masks_are_paired_like_masks_and_what_is_left_of_them_is_told(tmp_path):
+    for name in ("images/a.nii.gz", "images/b.nrrd", "brainmasks/a.nii", "brainmasks/b_mask.nii", "brainmasks/a.nrrd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rows, problems = rows_of_folder(tmp_path)
+    assert [(row.name, row.mask, row.brain and row.brain.name, row.split) for row in rows] == [
+        ("a", None, "a.nii", ""),
+        ("b", None, None, ""),
+    ]
+    assert problems == [
+        "brainmasks/a.nrrd: the same stem as a.nii; a mask is paired by its stem",
+        "brainmasks/b_mask.nii: no image of this stem in images/; a mask is paired by its stem: rename it to b.nii if it "
+        "is the mask of b",
+    ]
+
+
+def test_a_modality_in_two_splits_is_told_as_an_image_is(tmp_path):
+    rows, _ = rows_of_csv(csv(tmp_path, "name,a,b,split", "x,1.nii,2.nii,train", "y,3.nii,2.nii,test"), ("a", "b"))
+    assert problems_between(rows) == [
+        f"image {tmp_path}/clinic/2.nii is in train (line 2) and test (line 3); keep it in one split"
+    ]
+
+
+def test_an_image_by_itself_is_of_no_split(tmp_path):
+    ((row,), problems) = rows_of_file(tmp_path / "a.b.nii.gz")
+    assert (row.name, row.group, row.split, row.unsaid, problems) == ("a.b", "a.b", "", UNSAID, [])

@@ -134,7 +134,7 @@ def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], li
             continue
         patient = row.get("patient", "")
         # the file of one modality is often called after the modality
-        name = row.get("name") or (patient or image.parent.name if more else stem_of(image))
+        name = row.get("name") or (patient or image.parent.name if channels else stem_of(image))
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
         group = row.get("group") or patient
