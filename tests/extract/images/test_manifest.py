@@ -339,8 +339,9 @@ def test_a_folder_of_volumes_is_its_slices_with_masks_brain_masks_and_named_clas
     assert {(each.mask, each.brain, each.split) for each in manifest.entries[8:]} == {(None, None, "")}
     assert (manifest.classes, manifest.class_names) == ((0, 1, 2, 3), ("rest", "left", "right", "third"))
     assert manifest.class_colours == ("#000000", "#ff0000", "#00ff00", "#0000ff")
-    assert manifest.remarks == ("1 of 3 images without a mask in masks/ (p3.nii.gz): no mask is read for them; a mask has the stem of "
-                                "its image",)  # fmt: skip
+    assert manifest.remarks == (
+        "1 of 3 images without a mask in masks/ (p3.nii.gz): no mask is read for them; a mask has the stem of its image",
+    )
     # axes L-A-S: a slice shows the patient's right at its left, and the front at the top
     np.testing.assert_array_equal(manifest.read_mask(entry), label_map(1)[:, ::-1, 1].T)
 
@@ -547,7 +548,7 @@ def table_of(*rows: Sequence[str]) -> Callable[[Path], object]:
 
 
 IMAGE, MASK, BRAIN = (f"{folder}/p1.nii.gz" for folder in ("images", "masks", "brainmasks"))
-I, M, B = "image {f}/" + IMAGE, "mask {f}/" + MASK, "brain mask {f}/" + BRAIN
+IM, M, B = "image {f}/" + IMAGE, "mask {f}/" + MASK, "brain mask {f}/" + BRAIN
 SHIFTED = AFFINE + np.array([[0, 0, 0, 3.0], *[[0] * 4] * 3])
 NAN = scan().astype(np.float32) * np.float32("nan")
 
@@ -562,10 +563,10 @@ NAN = scan().astype(np.float32) * np.float32("nan")
         (overwrite(MASK, label_map(0, (0, 1, 9))), "values 9 are none of the classes 0, 1, 2, 3; add them to {f}/classes.csv"),
         (overwrite(MASK, label_map() + np.float32(0.5)), M + ": a mask with values that are no whole numbers"),
         (overwrite(MASK, label_map() * np.float32("nan")), M + ": a mask with values that are no whole numbers"),
-        (overwrite(IMAGE, scan(0, (*SHAPE, 3))), I + ": a 4D file of 3 volumes"),
-        (overwrite(IMAGE, NAN), I + ": all of its voxels are NaN or infinite"),
-        (cut, I + ": cut off, its compressed data has no end"),
-        (short, I + ": cut off, 552 bytes of 592 are there"),
+        (overwrite(IMAGE, scan(0, (*SHAPE, 3))), IM + ": a 4D file of 3 volumes"),
+        (overwrite(IMAGE, NAN), IM + ": all of its voxels are NaN or infinite"),
+        (cut, IM + ": cut off, its compressed data has no end"),
+        (short, IM + ": cut off, 552 bytes of 592 are there"),
         (two_series, "image {f}/images/p9: files of 2 series"),
         (gap, "image {f}/images/p9: "),
         (lambda f: write_series(f / "images", voxels_of(3)), "IM0000.dcm, IM0001.dcm, IM0002.dcm: 3 files of one series of 3"),

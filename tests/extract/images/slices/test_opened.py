@@ -77,7 +77,7 @@ def test_voxels_that_are_not_finite_are_black_count_nowhere_and_are_said(tmp_pat
     save(tmp_path / "a.nii.gz", values)
     manifest = read_manifest(tmp_path / "a.nii.gz")
     assert [remark for remark in manifest.remarks if "NaN" in remark] == [
-        f"{tmp_path / 'a.nii.gz'}: 3 voxels are NaN or infinite; they become black"
+        f"{tmp_path / 'a.nii.gz'}: 3 of 360 voxels are NaN or infinite; they become black"
     ]
     volume = manifest.entries[0].volume
     counted = np.isfinite(values) & (values != 0)

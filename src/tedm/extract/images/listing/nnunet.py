@@ -177,8 +177,6 @@ def _legend(document: JsonObject, path: Path) -> Legend:
         return NO_LEGEND
     names: dict[int, str] = {}
     for key, value in labels.items():
-        if key == "ignore":
-            continue  # no class: masks that hold it are refused, until --ignore names its value
         called, number = (value, key) if re.fullmatch(r"\d{1,6}", str(key)) and isinstance(value, str) else (key, value)
         if isinstance(number, list | dict):
             raise TedmError(
