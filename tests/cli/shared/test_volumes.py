@@ -6,7 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tedm.cli import extract, pretrain, volumes
+from tedm.cli import extract, pretrain
+from tedm.cli.shared import volumes
 from tedm.extract.images import VolumeOptions
 from tedm.store.volumes.normalisation import Normalisation
 
