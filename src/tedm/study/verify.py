@@ -9,6 +9,7 @@ import numpy as np
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, differences, read_manifest, recompute_images
+from tedm.extract.images import VolumeOptions
 from tedm.jsons import JsonValue
 from tedm.store import Damage, FeatureStore, verify
 from tedm.store.verification import to_recompute
@@ -115,7 +116,10 @@ def verify_store(
     if images is not None:
         sound = set(store.labels.names).difference(missing, (each.image for each in damage))
         classes = store.labels.classes or None
-        manifest = read_manifest(images, classes=classes, ignore=ignore, threshold=threshold, known=store.labels)
+        options = VolumeOptions.of(store.settings)
+        manifest = read_manifest(
+            images, classes=classes, ignore=ignore, threshold=threshold, known=store.labels, options=options
+        )
         differing = differences(store, manifest, source=images, sound=sound)
     chosen: list[str] = []
     if recompute is not None and backbone is not None:
