@@ -135,7 +135,7 @@ def test_a_store_that_grows_keeps_its_numbers_and_they_reach_head_and_new_files(
     for name, image in images.items():
         np.testing.assert_array_equal(done.store.image(name), image)
 
-    result = CliRunner().invoke(fit.main, [str(path), str(tmp_path / "head"), "--method", "timestep:1", "--head", "linear"])
+    result = CliRunner().invoke(fit.main, [str(path), str(tmp_path / "head"), "--timesteps", "1", "--head", "logistic"])
     assert result.exit_code == 0, result.output
     kept = json.loads((tmp_path / "head" / "head.json").read_text())
     assert json.dumps(list(numbers.means)) in json.dumps(kept)

@@ -116,13 +116,9 @@ def verify_store(
     if images is not None:
         sound = set(store.labels.names).difference(missing, (each.image for each in damage))
         classes = store.labels.classes or None
+        options = VolumeOptions.of(store.settings)
         manifest = read_manifest(
-            images,
-            classes=classes,
-            ignore=ignore,
-            threshold=threshold,
-            known=store.labels,
-            options=VolumeOptions.of(store.settings),
+            images, classes=classes, ignore=ignore, threshold=threshold, known=store.labels, options=options
         )
         differing = differences(store, manifest, source=images, sound=sound)
     chosen: list[str] = []

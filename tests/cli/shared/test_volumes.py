@@ -1,14 +1,18 @@
-"""The types of the options of volumes, and the values that they become."""
+"""The options of volumes, the values that they become, and patients from files to a backbone and a store."""
 
 from __future__ import annotations
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from volume_files import head, save, write_patients
 
-from tedm.cli import extract, pretrain
+from tedm.cli import extract, pretrain, verify
 from tedm.cli.shared import volumes
+from tedm.extract.backbones import load_backbone
 from tedm.extract.images import VolumeOptions
+from tedm.store import FeatureStore
 from tedm.store.volumes.normalisation import Normalisation
 
 
@@ -114,3 +118,87 @@ def test_both_commands_take_them(command):
 def test_names_of_classes_become_a_legend():
     assert volumes.legend_of({0: "background", 3: "left"}).names == {0: "background", 3: "left"}
     assert not volumes.legend_of(None).names
+
+
+def run(main, *arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+TINY = ["--image-size", 16, "--width", 8, "--multipliers", "1,2", "--timesteps-total", 50, "--device", "cpu", "--samples", 1]
+LEARN = [*TINY, "--iterations", 2, "--batch-size", 2, "--report-every", 2, "--normalise", "quantile"]
+EXTRACT = ["--timesteps", "1", "--layout", "native", "--precision", "float32", "--threads", 1, "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """Patients with two modalities, and a backbone that was pre-trained on them."""
+    folder = tmp_path_factory.mktemp("modalities")
+    source = write_patients(folder / "data", columns=["flair", "t1gd"])
+    said = run(pretrain.main, source, folder / "unet.safetensors", "--channels", "flair,t1gd", *LEARN)
+    assert "5 images of the split test left out" in said.stderr
+    assert "learning from 10 images, 5 held out" in said.stderr
+    return source, folder / "unet.safetensors"
+
+
+def test_a_backbone_of_two_modalities_is_made_and_extracted_with(learned, tmp_path):
+    source, checkpoint = learned
+    assert load_backbone(checkpoint).image_channels == 2
+    options = ["--checkpoint", checkpoint, *EXTRACT, "--channels", "flair,t1gd", "--normalise", "quantile"]
+    for part in ("1/2", "0/2"):
+        assert (
+            "10 images extracted, 0 were there" in run(extract.main, source, tmp_path / "s", *options, "--shard", part).stdout
+        )
+    store = FeatureStore.open(tmp_path / "s")
+    assert store.missing() == []
+    assert store.image("p0_003").shape == (16, 16, 2)
+    assert store.settings.channel_names == ("flair", "t1gd")
+    assert "0 different" in run(verify.main, tmp_path / "s", "--images", source).stdout
+    refused = run(extract.main, source, tmp_path / "t", "--checkpoint", checkpoint, *EXTRACT, "--channels", "flair", code=1)
+    assert "1 channel, and the backbone takes 2; name a column for each with --channels" in refused.stderr
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_number_of_channels_is_that_of_the_volumes_in_a_file(tmp_path, rng):
+    for number in range(2):
+        save(tmp_path / f"p{number}.nii.gz", np.stack([head(rng), head(rng, level=900)], axis=-1))
+    target = tmp_path / "unet.safetensors"
+    assert "4D file of 2 volumes" in run(pretrain.main, tmp_path, target, "--channels", 2, *LEARN, code=1).stderr
+    refused = run(pretrain.main, tmp_path, target, "--channels", 3, "--channels-in-file", *LEARN, code=1)
+    assert "2 channels, and the backbone takes 3" in refused.stderr
+    assert not target.exists()
+    run(pretrain.main, tmp_path, target, "--channels", 2, "--channels-in-file", *LEARN)
+    assert load_backbone(target).image_channels == 2
+
+
+def test_a_dry_run_of_volumes_writes_nothing_and_takes_the_numbers_of_the_store(tmp_path, checkpoint):
+    source = write_patients(tmp_path / "data")
+    lines = source.read_text().splitlines()
+    few = source.with_name("few.csv")
+    few.write_text("\n".join([*lines[:2], ""]))
+    options = ["--checkpoint", checkpoint, *EXTRACT, "--normalise", "zscore"]
+    assert "20 images to extract" in run(extract.main, source, tmp_path / "s", *options, "--dry-run").stdout
+    assert not (tmp_path / "s").exists()
+    run(extract.main, few, tmp_path / "s", *options)
+    before = FeatureStore.open(tmp_path / "s").files()
+    tests = source.with_name("tests.csv")
+    tests.write_text("\n".join([lines[0], lines[4], ""]))  # no training patient: what the store has is taken
+    assert "5 images to extract" in run(extract.main, tests, tmp_path / "s", *options, "--dry-run").stdout
+    assert FeatureStore.open(tmp_path / "s").files() == before
+    assert "5 images extracted, 0 were there" in run(extract.main, tests, tmp_path / "s", *options).stdout
+
+
+def test_a_verification_reads_volumes_again(tmp_path, checkpoint):
+    source = write_patients(tmp_path / "data", splits=["train", "test"])
+    options = ["--checkpoint", checkpoint, *EXTRACT, "--normalise", "quantile"]
+    run(extract.main, source, tmp_path / "s", *options)
+    assert "0 different" in run(verify.main, tmp_path / "s", "--images", source).stdout
+    save(tmp_path / "data" / "p1" / "image.nii.gz", head(np.random.default_rng(9)))
+    told = run(verify.main, tmp_path / "s", "--images", source, code=1)
+    assert told.stdout.count("image p1_00") == 4  # its first slice is not brain
+    assert "image p0_" not in told.stdout
+    assert "--update computes them anew" in run(extract.main, source, tmp_path / "s", *options, code=1).stderr
+    assert "4 images extracted, 6 were there" in run(extract.main, source, tmp_path / "s", *options, "--update").stdout
+    assert "0 different" in run(verify.main, tmp_path / "s", "--images", source).stdout
