@@ -1,7 +1,7 @@
 """Every row of docs/formats.md: the values that come out, or the refusal.
 
-`ROWS` has files for each row of the two tables of formats, by the row's name; a row without a file fails, and so does a file
-without a row. The table of palettes has its tests in test_palettes.py.
+`ROWS` has files for each row of the tables of pictures, by the row's name, `VOLUMES` for each row of the table of volumes; a
+row without a file fails, and so does a file without a row. The table of palettes has its tests in test_palettes.py.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import nrrd
 import numpy as np
+import pydicom
 import pytest
 import tifffile
+from dicom_files import enhanced, write_series
+from dicom_files import save as save_dicom
 from numpy.typing import NDArray
 from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract.images.manifest import read_manifest
 from tedm.extract.images.read import read_header, read_image, read_mask
+from tedm.extract.volumes.read import read_header as volume_header
+from tedm.extract.volumes.read import read_labels as read_volume_labels
+from tedm.extract.volumes.read import read_voxels
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "formats.md"
 RNG = np.random.default_rng(5)
@@ -449,12 +457,112 @@ ROWS: dict[str, list[File]] = {
     + [File(tiff(GREY, tags={279: (3,)}), "fewer bytes", "fewer bytes", header_refuses=True)],
 }
 
+VOXELS = RNG.permutation(60).reshape(4, 5, 3).astype(np.int16)
+MANY = np.stack([VOXELS, VOXELS[::-1]], -1)
+ODD = np.where(VOXELS == 7, np.float32("nan"), VOXELS).astype(np.float32)
+RESCALED = [{"RescaleSlope": 2.0, "RescaleIntercept": float(at), "WindowCenter": 5, "WindowWidth": 2} for at in range(3)]
+AS_RESCALED = VOXELS * np.float32(2) + np.arange(3, dtype=np.float32)
+DARK = {"PhotometricInterpretation": "MONOCHROME1"}
+NUMBERS = (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64)
+
+
+def nifti(values: NDArray[Any], kind: type[Any] = nibabel.Nifti1Image, slope: float = 1.0, inter: float = 0.0) -> Any:
+    def write(path: Path) -> None:
+        image = kind(values, np.diag([1.0, 2.0, 3.0, 1.0]))
+        image.header.set_slope_inter(slope, inter)
+        image.to_filename(path)
+
+    return write
+
+
+def pair(path: Path) -> None:
+    nibabel.Nifti1Pair(VOXELS, np.eye(4)).to_filename(path.with_suffix(".hdr"))
+    path.with_suffix(".hdr").rename(path)
+
+
+def written_nrrd(values: NDArray[Any], encoding: str = "gzip", **fields: Any) -> Any:
+    space = {"space": "left-posterior-superior", "space directions": np.eye(3), "space origin": np.zeros(3)}
+    return lambda path: nrrd.write(
+        str(path), values, {"encoding": encoding, **(fields or space)}, detached_header=path.suffix == ".nhdr"
+    )
+
+
+def series(values: NDArray[Any] = VOXELS, **options: Any) -> Any:
+    return lambda path: write_series(path, values, **options)
+
+
+def two_series(path: Path) -> None:
+    write_series(path, VOXELS)
+    for at, file in enumerate(write_series(path / "more", VOXELS, SeriesInstanceUID="1.2.9")):
+        file.rename(path / f"more{at}.dcm")
+
+
+def lines_skipped(path: Path) -> None:
+    written_nrrd(VOXELS, "raw")(path)
+    path.write_bytes(path.read_bytes().replace(b"encoding: raw", b"line skip: 2\nencoding: raw"))
+
+
+def by_rle(path: Path) -> None:
+    for file in write_series(path, VOXELS):
+        made = pydicom.dcmread(file)
+        made.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+        made.save_as(file)
+
+
+VOLUMES: dict[str, list[File]] = {
+    "nifti": [
+        *(File(nifti(VOXELS.astype(dtype)), VOXELS.astype(dtype), VOXELS, ".nii") for dtype in NUMBERS),
+        File(nifti(VOXELS), VOXELS, VOXELS, ".nii.gz"),
+        File(nifti(VOXELS.astype(np.int64), nibabel.Nifti2Image), VOXELS.astype(np.int64), VOXELS, ".nii.gz"),
+        File(nifti(VOXELS[..., 0]), VOXELS[..., :1], VOXELS[..., :1], ".nii"),
+        File(nifti(VOXELS, slope=2.0, inter=3.0), VOXELS, VOXELS, ".nii"),  # what is written is (n - 3) / 2, rounded
+        File(nifti(VOXELS / 4), VOXELS / 4, "no whole numbers", ".nii"),
+    ],
+    "nifti-4d": [File(nifti(MANY), "4D file of 2 volumes.*--channels-in-file", "4D file of 2 volumes", ".nii.gz")],
+    "nifti-other": [
+        File(pair, "the header of a pair", "the header of a pair", ".nii"),
+        File(nifti(VOXELS.astype(np.complex64)), "complex numbers", "complex numbers", ".nii"),
+        File(nifti(np.zeros((4, 5, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])), "colours", "colours", ".nii"),
+    ],
+    "nifti-cut": [File(cut(nifti(VOXELS)), "cut off", "cut off", suffix) for suffix in (".nii", ".nii.gz")],
+    "nrrd": [
+        *(File(written_nrrd(VOXELS, encoding), VOXELS, VOXELS, ".nrrd") for encoding in ("raw", "gzip", "bzip2")),
+        File(written_nrrd(VOXELS), VOXELS, VOXELS, ".nhdr"),
+        File(written_nrrd(MANY, kinds=["domain"] * 3 + ["list"]), "4D file of 2 volumes", "4D file of 2", ".nrrd"),
+    ],
+    "nrrd-other": [
+        File(written_nrrd(VOXELS, "ascii"), "encoding .* is not read", "encoding .* is not read", ".nrrd"),
+        File(written_nrrd(MANY, kinds=["domain"] * 3 + ["RGB-color"]), "colours", "colours", ".nrrd"),
+        File(lines_skipped, "skips 2 lines", "skips 2 lines", ".nrrd"),
+    ],
+    "dicom": [
+        *(File(series(VOXELS.astype(dtype)), VOXELS.astype(dtype), VOXELS, "") for dtype in (np.uint8, np.int16, np.uint32)),
+        File(by_rle, VOXELS, VOXELS, ""),
+        File(series(each=RESCALED), AS_RESCALED, AS_RESCALED, ""),
+    ],
+    "dicom-frames": [
+        File(
+            lambda path: save_dicom(path, enhanced(VOXELS.T, [0.0, 3.0, 6.0])),
+            VOXELS * np.arange(1, 4, dtype=np.float32) - 5,
+            VOXELS * np.arange(1, 4) - 5,
+            ".dcm",
+        )
+    ],
+    "dicom-inverted": [File(series(VOXELS.astype(np.uint8), **DARK), 255 - VOXELS.astype(np.uint8), VOXELS, "")],
+    "dicom-other": [
+        File(two_series, "files of 2 series", "files of 2 series", ""),
+        File(series(places=[0, 1, 3]), "missing", "missing", ""),
+        File(series(PhotometricInterpretation="PALETTE COLOR"), "colours", "colours", ""),
+    ],
+    "volume-nan": [File(nifti(ODD), ODD, "no whole numbers", ".nii")],
+}
+SCANS = [pytest.param(file, id=f"{row}-{at}") for row, files in VOLUMES.items() for at, file in enumerate(files)]
 FILES = [pytest.param(file, id=f"{row}-{at}") for row, files in ROWS.items() for at, file in enumerate(files)]
 
 
 def test_each_row_of_the_page_has_a_test_and_each_test_its_row() -> None:
     tables, palettes = PAGE.read_text().split("## Palettes")
-    assert re.findall(r"^\| `([\w-]+)` \|", tables, re.MULTILINE) == list(ROWS)
+    assert re.findall(r"^\| `([\w-]+)` \|", tables, re.MULTILINE) == [*ROWS, *VOLUMES]
     tests = (Path(__file__).parent / "test_palettes.py").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \|", palettes, re.MULTILINE)
     assert len(rows) == 6
@@ -483,6 +591,20 @@ def test_a_file_means_what_its_row_says(tmp_path: Path, file: File) -> None:
             read_mask(path)
     else:
         np.testing.assert_array_equal(read_mask(path), file.mask)
+
+
+@pytest.mark.parametrize("file", SCANS)
+def test_a_volume_means_what_its_row_says(tmp_path: Path, file: File) -> None:
+    path = tmp_path / f"a{file.suffix}"
+    file.write(path)
+    for expected, read in ((file.image, read_voxels), (file.mask, read_volume_labels)):
+        if isinstance(expected, str):
+            with pytest.raises(TedmError, match=rf"a{re.escape(file.suffix)}.*{expected}"):
+                read(path, volume_header(path))
+        else:
+            values = read(path, volume_header(path))
+            np.testing.assert_array_equal(values.reshape(expected.shape), expected)
+            assert read is read_volume_labels or values.dtype == expected.dtype
 
 
 def test_negative_labels_are_refused_unless_they_are_named(tmp_path: Path) -> None:
