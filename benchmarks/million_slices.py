@@ -20,9 +20,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from tedm.extract import as_read, extract, peak_memory, read_manifest, whole_images
+from tedm.extract import as_read, extract, peak_memory, read_manifest, registrations, whole_images
 from tedm.extract.backbones import random_backbone
-from tedm.extract.registration import registrations
 from tedm.store import FeatureStore
 
 WORST = 1.3  # times as much as the number of slices

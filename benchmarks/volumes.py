@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from tedm.extract import extract, load_backbone, peak_memory, read_manifest
-from tedm.extract.images.slices.opened import open_volume
+from tedm.extract.images import open_volume
 from tedm.store.volumes.normalisation import Normalisation
 
 MORE = 1.05

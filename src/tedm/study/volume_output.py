@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tedm.errors import TedmError
-from tedm.extract import LiveFeatures
-from tedm.extract.packages import package
+from tedm.extract import LiveFeatures, package
 from tedm.extract.volumes import (
     require_segmentable,
     volume_files_written,

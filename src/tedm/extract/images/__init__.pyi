@@ -5,7 +5,7 @@ from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
 from .slices.grid import Grid, grid_of
-from .slices.opened import uncropped
+from .slices.opened import open_volume, uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
@@ -27,6 +27,7 @@ __all__ = [
     "from_square_probabilities",
     "grid_of",
     "native_mask",
+    "open_volume",
     "pixels_of_a_cell",
     "read_image",
     "read_manifest",
