@@ -20,7 +20,7 @@ from tedm.store.volumes.volume import Volume
 
 from .scaling import brain_voxels
 
-NO_BRAIN_MASK = "it has no brain mask; name one in the column brainmask, or extract with --brain nonzero"
+NO_BRAIN_MASK = "it has no brain mask; name one in the column brainmask, or say --brain nonzero"
 
 
 @dataclass(frozen=True)
