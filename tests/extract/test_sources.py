@@ -99,8 +99,8 @@ def test_files_of_the_same_size_and_time_are_not_opened(world):
         os.utime(path, ns=(0, before.st_mtime_ns))
     assert "0 images extracted, 7 were there" in world.extract()
     os.utime(world.mask())
-    assert not told("scan 1", world.image(), world.mask())
-    assert told("scan 1", world.image(), None)
+    assert not told("scan 1", [world.image()], world.mask())
+    assert told("scan 1", [world.image()], None)
     assert as_read(world.folder / "elsewhere") is None
 
 
