@@ -35,8 +35,8 @@ def labels_of(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
     """A label map: two blobs and a speck, no slice like another."""
     rng, grid = np.random.default_rng(seed), np.stack(np.mgrid[: shape[0], : shape[1], : shape[2]], axis=-1)
     labels = np.zeros(shape, np.uint8)
-    for value, part, reach in ((4, 0.35, 3.2), (9, 0.7, 2.6)):
-        centre = np.array(shape) * [part, 0.45, 0.5] + rng.uniform(-0.7, 0.7, 3)
+    for value, part, reach in ((4, [0.35, 0.3, 0.4], 3.2), (9, [0.7, 0.6, 0.6], 2.6)):
+        centre = np.array(shape) * part + rng.uniform(-0.7, 0.7, 3)
         labels[np.sqrt((((grid - centre) * [1, 1, 1.4]) ** 2).sum(axis=-1)) < reach] = value
     labels[0, 0, 0] = 9
     return labels

@@ -103,13 +103,13 @@ def test_maps_are_floats_of_each_voxel_and_probabilities_sum_to_one(tmp_path, he
 
 
 def test_a_part_that_spans_slices_counts_once_and_a_hole_is_one_in_three_dimensions(tmp_path, head):
-    labels = np.zeros((7, 7, 6), np.uint8)
+    labels = np.zeros((8, 8, 7), np.uint8)
     labels[1:6, 1:6, 1:5] = 4  # 100 voxels, of 25 in each of four slices
     labels[3, 3, 2] = 0  # a hole
     labels[2, 2, 3:] = 0  # open to the last slice: a hole of a slice, and none of the volume
-    labels[6, 6, 5], labels[0, 0, 0] = 4, 9
+    labels[7, 7, 6], labels[0, 0, 0] = 4, 9
     expected = labels.copy()
-    expected[3, 3, 2], expected[6, 6, 5] = 4, 0
+    expected[3, 3, 2], expected[7, 7, 6] = 4, 0
     volume = made_of(labels)
     output = VolumeOutput("auto", head, Cleaning(largest=1, fill_holes=True), False)
     np.testing.assert_array_equal(voxels_in(output.write(tmp_path, volume, None))[0], expected)

@@ -133,6 +133,7 @@ def test_cleaned_masks_are_scored_beside_plain_ones_in_three_dimensions(volume_s
     assert dice == pytest.approx(by_hand(truth, mask, 4)["dice"])
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of an argument that MONAI itself passes on
 def test_distances_are_monais_in_the_files_own_axes_and_millimetres(volume_study, store, heads, predicted):
     records = scored(store, {"tedm": heads["tedm"]}, volume_study / "manifest.csv", distances=True, tolerance=2.5)
     for record in (each for each in records if each.class_value):

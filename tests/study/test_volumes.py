@@ -163,10 +163,12 @@ def test_memory_does_not_grow_with_the_volumes(tmp_path):
     manifest = read_manifest(scans(tmp_path, ".nii", shape=(16, 16, 64), many=4))
     features = features_of(manifest, 16)
     volumes = whole_volumes(features.labels, features.labels.names, what="the store")
+    masks = {each.name: each.mask for each in truths(manifest)}
     peaks = []
     for many in (1, 1, 4):
         tracemalloc.start()
-        predictions = itertools.islice(truths(manifest), 64 * many)
+        names = [name for whole in volumes[:many] for name in whole.names]
+        predictions = (Prediction(name, "truth", np.eye(3, dtype=np.float32)[masks[name]]) for name in names)
         for volume in assembled(predictions, volumes[:many], features, probabilities=True):
             assert volume.map("probabilities").nbytes == 16 * 16 * 64 * 3 * 4
             del volume

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from tedm.errors import TedmError
-from tedm.extract import LiveFeatures, package
+from tedm.extract import LiveFeatures
 from tedm.extract.volumes import (
     require_segmentable,
+    require_writers,
     volume_files_written,
     write_dicom_seg,
     write_label_map,
@@ -23,8 +24,6 @@ from tedm.text import listed
 
 VolumeFormat = Literal["auto", "nifti", "nrrd", "dicom-seg"]
 MAPS = ("entropy", "disagreement")
-# What writes each kind of file: a module, and the extra that brings it. Maps are NIfTI.
-_WRITERS = {"nifti": ("nibabel", "volumes"), "nrrd": ("nrrd", "volumes"), "dicom-seg": ("highdicom", "dicom")}
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,10 @@ class VolumeOutput:
             return
         if self.format == "dicom-seg":
             self._require_series(volumes, live, source)
-        for module, extra in sorted({_WRITERS[self._kind(whole.volume)] for whole in volumes} | {_WRITERS["nifti"]}):
-            package(module, extra, f"writing the masks of {source}")
+        # maps are NIfTI, whatever masks are
+        require_writers(
+            sorted({"nifti", *(self._kind(whole.volume) for whole in volumes)}), what=f"writing the masks of {source}"
+        )
 
     def _require_series(self, volumes: Sequence[WholeVolume], live: LiveFeatures | None, source: str) -> None:
         """Refuse DICOM segmentations of what is no DICOM series, or cannot have one."""

@@ -114,6 +114,8 @@ def score_volumes(
                 volume.spacing,
                 volume.cell,
             )
+        for _ in predictions:  # none is left, and the last one is counted
+            pass
 
     return evaluate_volumes(
         labels,

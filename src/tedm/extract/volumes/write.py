@@ -15,7 +15,7 @@ import colorsys
 import gzip
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -33,12 +33,33 @@ from .space import apart, tolerance
 
 MapKind = Literal["nifti", "nrrd"]
 ENDINGS: dict[MapKind, str] = {"nifti": ".nii.gz", "nrrd": ".nrrd"}
+# What writes each kind: a module, and the extra that brings it.
+_WRITERS = {"nifti": ("nibabel", "volumes"), "nrrd": ("nrrd", "volumes"), "dicom-seg": ("highdicom", "dicom")}
 LABELS = "-labels.txt"
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 REMEDY = "make room; what was written before is whole"
 MOST_NIFTI1 = 2**15 - 1  # voxels along an axis
 MOST_CODE = 5  # of NIfTI; a store from elsewhere may hold any number
 _UNSIGNED, _SIGNED = (np.uint8, np.uint16, np.uint32), (np.int16, np.int32)
+
+
+def require_writers(kinds: Iterable[str], *, what: str) -> None:
+    """Refuse, before the work, kinds of files whose packages are not installed.
+
+    Parameters
+    ----------
+    kinds : iterable of {"nifti", "nrrd", "dicom-seg"}
+    what : str
+        What is to be written, for the message: "writing the masks of scans", say.
+
+    Raises
+    ------
+    TedmError
+        Which says what to install.
+    """
+    for kind in kinds:
+        module, extra = _WRITERS[kind]
+        package(module, extra, what)
 
 
 def volume_files_written(name: str, *, like: MapKind, named: bool = False, maps: Sequence[str] = ()) -> list[str]:
