@@ -177,7 +177,7 @@ def test_the_readmes_commands_for_volumes_run(brains):
 
     _, block = blocks("sh")
     assert "--groups 2\n" in block
-    printed = _call(block.replace("--groups 2\n", "--groups 2 --iterations 50\n"))
+    printed = _call(block.replace("--groups 2\n", "--groups 2 --iterations 10\n"))
     assert "thalamus" in printed
     scan, labels = nibabel.load(brains / "PATIENT.nii.gz"), nibabel.load(brains / "label-maps" / "PATIENT.nii.gz")
     assert labels.shape == scan.shape

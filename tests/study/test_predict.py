@@ -317,12 +317,12 @@ def test_a_brain_to_crop_to_can_be_said_again_at_prediction(volume_study: Path, 
     backbone = load_backbone(checkpoint)
     store = extract(manifest, tmp_path / "store", backbone, **quick).store
     head = fit(store, method_named("timestep:1"), iterations=10)
-    with pytest.raises(TedmError, match="--crop brain needs a brain mask .*, or --brain nonzero"):
-        predict_folder(tmp_path / "no", head, tmp_path / "v.nii.gz", backbone=backbone, device="cpu")
+    predict_folder(tmp_path / "as the head says", head, tmp_path / "v.nii.gz", backbone=backbone, device="cpu")
     predict_folder(tmp_path / "files", head, tmp_path / "v.nii.gz", backbone=backbone, device="cpu", brain="nonzero")
     predict_folder(tmp_path / "store masks", head, tmp_path / "store")
     mask = voxels_in(tmp_path / "files" / "v.nii.gz")[0]
-    np.testing.assert_array_equal(mask, voxels_in(tmp_path / "store masks" / "v.nii.gz")[0])
+    for folder in ("store masks", "as the head says"):
+        np.testing.assert_array_equal(mask, voxels_in(tmp_path / folder / "v.nii.gz")[0])
     assert not mask[:3].any()
     assert not mask[:, 9:].any()
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from monai.metrics import compute_hausdorff_distance
-from scans import CLASSES, OBLIQUE, labels_of, voxels_in, write_table, write_volume
+from scans import CLASSES, OBLIQUE, image_of, labels_of, voxels_in, write_table, write_volume
 
 from tedm.errors import TedmError
 from tedm.extract import extract, load_backbone, read_manifest
@@ -234,7 +234,9 @@ def test_slices_that_training_dropped_are_missed_by_name(volume_study, checkpoin
     from tedm.extract.images import VolumeOptions
 
     for what in ("images", "masks"):
-        write_volume(tmp_path / what / "v.nii", labels_of((9, 9, 6), 3) if what == "masks" else np.ones((9, 9, 6), np.uint8))
+        write_volume(
+            tmp_path / what / "v.nii", labels_of((9, 9, 6), 3) if what == "masks" else image_of(labels_of((9, 9, 6), 3), 3)
+        )
     empty = nib.load(tmp_path / "masks" / "v.nii")
     labels = np.asanyarray(empty.dataobj).copy()
     labels[..., 4:], labels[0, 0, 0] = 0, 0

@@ -225,7 +225,7 @@ def live_features(
     settings = head.settings
     options, normalisation = VolumeOptions.of(settings), settings.normalisation
     if brain is not None:
-        if normalisation is None and settings.crop != "brain":
+        if normalisation is None and settings.crop not in ("brain", "nonzero"):
             raise TedmError("--brain is for heads whose volumes were normalised by the brain, or cropped to it; leave it out")
         if normalisation is not None and brain != normalisation.brain:
             log(f"note: brain is {brain} here, and was {normalisation.brain} where the head was made")
