@@ -154,6 +154,17 @@ def test_a_store_that_grows_keeps_its_numbers_and_they_reach_head_and_new_files(
     np.testing.assert_array_equal(live.image("p0_003"), to_square_image(rows, 16, "pad"))
 
 
+@pytest.mark.parametrize("lost", [["p1_002"], ["p0_000", "p0_004"], [f"p1_{index:03d}" for index in range(5)]])
+def test_slices_that_are_missing_after_an_interruption_are_computed(tmp_path, lost):
+    source, path = write_patients(tmp_path / "data", splits=["train", "test"]), tmp_path / "store"
+    store = stored(read_manifest(source), path).store
+    before = {key: (path / key).read_bytes() for key in store.files()}
+    store.discard(lost)
+    done = again(source, path)
+    assert (done.computed, done.reused) == (len(lost), 10 - len(lost))
+    assert {key: (path / key).read_bytes() for key in done.store.files()} == before
+
+
 def test_another_normalisation_than_the_stores_is_said_with_both(tmp_path):
     manifest = read_manifest(write_patients(tmp_path / "data", splits=["train", "test"]))
     stored(manifest, tmp_path / "store", ZSCORE)
