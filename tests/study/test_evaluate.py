@@ -124,7 +124,7 @@ def test_a_store_of_volumes_is_reported_slice_by_slice(volume_study: Path, tmp_p
     write_report([tmp_path / "folder"], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert any(record.image in text for record in done.records)
-    assert "scored at feature resolution" in text
+    assert "feature resolution" in text
 
 
 def _no_stage(stage: str) -> None:

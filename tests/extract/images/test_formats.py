@@ -468,7 +468,7 @@ NUMBERS = (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float
 
 def nifti(values: NDArray[Any], kind: type[Any] = nibabel.Nifti1Image, slope: float = 1.0, inter: float = 0.0) -> Any:
     def write(path: Path) -> None:
-        image = kind(values, np.diag([1.0, 2.0, 3.0, 1.0]))
+        image = kind(values, np.diag([1.0, 2.0, 3.0, 1.0]), dtype=values.dtype)
         image.header.set_slope_inter(slope, inter)
         image.to_filename(path)
 
@@ -515,7 +515,7 @@ VOLUMES: dict[str, list[File]] = {
         File(nifti(VOXELS), VOXELS, VOXELS, ".nii.gz"),
         File(nifti(VOXELS.astype(np.int64), nibabel.Nifti2Image), VOXELS.astype(np.int64), VOXELS, ".nii.gz"),
         File(nifti(VOXELS[..., 0]), VOXELS[..., :1], VOXELS[..., :1], ".nii"),
-        File(nifti(VOXELS, slope=2.0, inter=3.0), VOXELS, VOXELS, ".nii"),  # what is written is (n - 3) / 2, rounded
+        File(nifti(VOXELS, slope=2.0, inter=3.0), VOXELS * np.float32(2) + 3, VOXELS * 2 + 3, ".nii"),
         File(nifti(VOXELS / 4), VOXELS / 4, "no whole numbers", ".nii"),
     ],
     "nifti-4d": [File(nifti(MANY), "4D file of 2 volumes.*--channels-in-file", "4D file of 2 volumes", ".nii.gz")],

@@ -210,5 +210,5 @@ def test_a_file_that_became_another_volume_meanwhile_is_refused_and_read_once(tm
 def test_a_normalisation_in_a_mask_that_is_not_there_is_refused(tmp_path, rng):
     save(tmp_path / "a.nii.gz", head(rng))
     entry = read_manifest(tmp_path / "a.nii.gz").entries[0]
-    with pytest.raises(TedmError, match=r"a\.nii\.gz: it has no brain mask; name one in the column brainmask, or extract with"):
+    with pytest.raises(TedmError, match=r"a\.nii\.gz: it has no brain mask; name one in the column brainmask, or say --brain"):
         open_volume(entry, intensity_range=None, normalisation=QUANTILE)
