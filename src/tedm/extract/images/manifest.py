@@ -303,7 +303,8 @@ def read_manifest(
     left_out_values = background if options.drop_empty else None
     pairs = [pair for each in checked for pair in each.entries(left_out_values)]
     places = sum(len(each.places) for each in checked)
-    problems += _names_twice([entry for entry, _ in pairs])
+    if not problems:  # two rows of one name are told already
+        problems += _names_twice([entry for entry, _ in pairs])
     if not pairs and not problems:
         problems.append("--drop-empty train leaves no image; nothing of the split train shows a structure")
     raise_listed(f"{source} cannot be used", problems)
