@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from tedm.extract.images.check import Check, Known, rows_without
 from tedm.extract.images.listing.rows import Row, rows_of_folder
 from tedm.extract.images.palettes import Palettes
 from tedm.extract.images.slices.options import VolumeOptions
-from tedm.store import Labels, Slice
+from tedm.extract.registration import whole_images
+from tedm.store import FeatureStore, Labels, Slice, Storage
+
+SMALL = runpy.run_path(str(Path(__file__).parents[2] / "store" / "test_disk.py"))
 
 
 def check(known: Known | None = None, ignore: int | None = None, **options) -> Check:
@@ -97,6 +101,25 @@ def test_a_row_of_another_kind_than_what_is_known_under_its_name_is_not_known(tm
     assert store.has(replace(picture, name="flat"))
     assert not store.has(replace(row, name="gone"))  # the store has none of its slices
     assert (store.names(row), store.names(replace(row, name="gone"))) == (["p_003", "p_001"], [])
+
+
+def test_a_volume_of_which_a_slice_is_missing_is_opened_again(tmp_path):
+    row = one_volume(tmp_path)
+    volume = check().opened(row).volume
+    store = FeatureStore.create(
+        tmp_path / "s", SMALL["settings"](axis="axial"), SMALL["ARITHMETIC"], Storage("native", "float16"), {}
+    )
+    names = ["flat", *(volume.slice_name(index) for index in range(2))]
+    every = SMALL["registrations"](names)
+    store.register(
+        [every[0], *(replace(each, volume=volume, slice=Slice(-1, at)) for at, each in enumerate(every[1:]))], (0, 255)
+    )
+    told = []
+    for name in names:
+        store.write(name, SMALL["image_of"](name), SMALL["cells_of"](name))
+        known = Known(whole_images(store.path))
+        told.append((known.names(row), known.has(row), known.labels.names))
+    assert told == [([], False, ("flat",)), ([], False, ("flat",)), (["p_000", "p_001"], True, tuple(names))]
 
 
 def test_a_volume_is_labelled_anew_wherever_its_own_file_is(tmp_path):

@@ -341,6 +341,11 @@ def test_a_folder_of_volumes_is_its_slices_with_masks_brain_masks_and_named_clas
     assert manifest.class_colours == ("#000000", "#ff0000", "#00ff00", "#0000ff")
     (remark,) = manifest.remarks
     assert remark.startswith("1 of 3 images without a mask in masks/ (p3.nii.gz): no mask is read for them")
+    pixels = [int(sum((label_map(seed) == value).sum() for seed in range(2))) for value in range(3)]
+    assert manifest.sentences()[-1] == (
+        f"classes in the masks: 0 rest ({pixels[0]} voxels in 2 volumes), 1 left ({pixels[1]} voxels in 2 volumes), "
+        f"2 right ({pixels[2]} voxels in 2 volumes), 3 third (0 voxels in 0 volumes)"
+    )
     # axes L-A-S: a slice shows the patient's right at its left, and the front at the top
     np.testing.assert_array_equal(manifest.read_mask(entry), label_map(1)[:, ::-1, 1].T)
 

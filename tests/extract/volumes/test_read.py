@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.volumes import read
+from tedm.extract.volumes import nifti, read
 from tedm.extract.volumes.read import (
     KINDS,
     Kind,
@@ -126,3 +126,17 @@ def test_other_shapes_are_said_with_both(header):
 
 def test_another_kind_or_number_of_channels_is_no_problem(header):
     assert shape_problem(header, "a", replace(header, channels=4, kind="nrrd", sform_code=0), "b") is None
+
+
+def test_a_file_is_decompressed_for_its_header_once_and_again_when_it_changes(tmp_path, monkeypatch):
+    path, asked = tmp_path / "a.nii.gz", []
+    nib.save(nib.Nifti1Image(np.zeros((2, 3, 4), np.uint8), np.eye(4)), path)
+    original = nifti.read_header
+    monkeypatch.setattr(nifti, "read_header", lambda path, **how: asked.append(path) or original(path, **how))
+    assert read_header(path) == read_header(path)
+    assert len(asked) == 1
+    nib.save(nib.Nifti1Image(np.zeros((2, 3, 5), np.uint8), np.eye(4)), path)
+    assert read_header(path).shape == (2, 3, 5)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(TedmError, match="cut off"):
+        read_header(path)

@@ -86,8 +86,11 @@ class Manifest:
 
     def sentences(self) -> list[str]:
         """Say what is not used, and the classes of the masks that were opened with their pixels and images."""
-        classes = [f"classes in the masks: {in_words(self.counts)}"] if any(count.masks for count in self.counts) else []
-        return [f"note: {remark}" for remark in self.remarks] + classes
+        said = [f"note: {remark}" for remark in self.remarks]
+        if any(count.masks for count in self.counts):
+            volumes = all(entry.volume is not None for entry in self.entries)
+            said.append(f"classes in the masks: {in_words(self.counts, self.class_names, volumes=volumes)}")
+        return said
 
     def read_mask(self, entry: ManifestEntry) -> NDArray[np.uint8]:
         """Read an entry's mask.

@@ -157,17 +157,20 @@ def class_counts(masks: Iterable[MaskValues], classes: Iterable[int]) -> tuple[C
     return tuple(ClassCount(value, pixels[value], shown[value]) for value in classes)
 
 
-def in_words(counts: Sequence[ClassCount]) -> str:
-    """Write classes with their counts on one line.
+def in_words(counts: Sequence[ClassCount], names: Sequence[str] = (), *, volumes: bool = False) -> str:
+    """Write classes with their counts on one line, with their names if they have some.
 
     Examples
     --------
     >>> in_words([ClassCount(0, 12000, 3), ClassCount(255, 288, 1)])
     '0 (12,000 pixels in 3 images), 255 (288 pixels in 1 image)'
+    >>> in_words([ClassCount(17, 288, 1)], ["left hippocampus"], volumes=True)
+    '17 left hippocampus (288 voxels in 1 volume)'
     """
+    pixel, image = ("voxel", "volume") if volumes else ("pixel", "image")
     parts = [
-        f"{value} ({pixels:,} pixel{'s' * (pixels != 1)} in {counted(masks, 'image')})"
-        for value, pixels, masks in counts[:SHOWN]
+        f"{value}{f' {name}' if name else ''} ({pixels:,} {pixel}{'s' * (pixels != 1)} in {counted(masks, image)})"
+        for (value, pixels, masks), name in zip(counts[:SHOWN], names or [""] * len(counts), strict=False)
     ]
     return ", ".join(parts) + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")
 

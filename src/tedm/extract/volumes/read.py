@@ -88,6 +88,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
+MOST_HEADERS = 4096  # that are remembered
+_HEADERS: dict[tuple[Path, Path, int, int, bool], VolumeHeader] = {}
+
+
 def is_volume(path: Path) -> bool:
     """Whether a path is a volume's: by its suffix, in small or large letters, or by what its kind looks for.
 
@@ -113,6 +117,9 @@ def volume_stem(path: Path) -> str:
 def read_header(path: Path, *, channels: bool = False) -> VolumeHeader:
     """Read what a file says of itself, and find everything that is wrong with it, without keeping its voxels.
 
+    To find that, a compressed file is decompressed to its end: a file of the size and time of before is not read again, unless
+    it is one of several that are a volume together.
+
     Parameters
     ----------
     path : Path
@@ -125,7 +132,18 @@ def read_header(path: Path, *, channels: bool = False) -> VolumeHeader:
     TedmError
         If it cannot be read, is damaged, or is no volume that we take; one line that names it.
     """
-    return _reader(path).read_header(path, channels=channels)
+    reader = _reader(path)
+    try:
+        found = path.stat()
+    except OSError:  # which its reader says in words
+        return reader.read_header(path, channels=channels)
+    key = (path, path.absolute(), found.st_size, found.st_mtime_ns, channels)
+    header = _HEADERS.get(key) or reader.read_header(path, channels=channels)
+    if header.files == (path,) and header.kind != "dicom":  # a series may have other files the next time
+        if len(_HEADERS) >= MOST_HEADERS:
+            _HEADERS.clear()
+        _HEADERS[key] = header
+    return header
 
 
 def read_voxels(path: Path, header: VolumeHeader) -> NDArray[Any]:

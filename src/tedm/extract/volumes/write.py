@@ -150,9 +150,7 @@ def write_map(folder: Path, volume: Volume, name: str, values: NDArray[np.floati
     """
     if values.shape[:3] != volume.shape or values.ndim > 4:
         raise ValueError(f"values of shape {values.shape} for a volume of {volume.shape}")
-    path = file_of(folder, f"{volume.name}-{name}", ENDINGS["nifti"])
-    write_whole(path, _nifti(path, volume, values.astype(np.float32, copy=False)), remedy=REMEDY)
-    return path
+    return _write_floats(file_of(folder, f"{volume.name}-{name}", ENDINGS["nifti"]), volume, values)
 
 
 def write_modality(folder: Path, volume: Volume, channel: int, values: NDArray[np.floating[Any]]) -> Path:
@@ -181,7 +179,10 @@ def write_modality(folder: Path, volume: Volume, channel: int, values: NDArray[n
     """
     if values.shape != volume.shape:
         raise ValueError(f"values of shape {values.shape} for a volume of {volume.shape}")
-    path = file_of(folder, volume.name, f"_{channel:04d}{ENDINGS['nifti']}")
+    return _write_floats(file_of(folder, volume.name, f"_{channel:04d}{ENDINGS['nifti']}"), volume, values)
+
+
+def _write_floats(path: Path, volume: Volume, values: NDArray[np.floating[Any]]) -> Path:
     write_whole(path, _nifti(path, volume, values.astype(np.float32, copy=False)), remedy=REMEDY)
     return path
 
