@@ -21,6 +21,7 @@ from small_volumes import AFFINE, SHAPE, label_map, scan, write_nifti
 from tedm.errors import TedmError
 from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
 from tedm.store import Labels
+from tedm.store.volumes.normalisation import Normalisation
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -638,3 +639,11 @@ def test_the_brains_of_the_tumour_set_are_whole() -> None:
     assert len({entry.group for entry in manifest.entries}) == 6
     assert {0, 1, 2} <= set(manifest.classes or ()) <= {0, 1, 2, 3, 4}
     assert "--drop-empty train leaves out" in manifest.remarks[-1]
+
+
+def test_that_air_counts_is_said_unless_it_was_asked_for(tmp_path):
+    write_nifti(tmp_path / "a.nii.gz", scan())
+    for brain, said in ((None, 1), ("all", 0), ("nonzero", 0)):
+        manifest = read_manifest(tmp_path, options=VolumeOptions(brain=brain))
+        odd = manifest.require_intensity_range(None, channels=1, normalisation=Normalisation("quantile", brain=brain or "all"))
+        assert len([remark for remark in odd if "those of air too" in remark]) == said

@@ -38,6 +38,11 @@ from .slices.opened import cropped, label_slice, plain_header
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .slices.ranges import first_slices, volume_problems
 
+ALL_VOXELS = (
+    "black and white are taken from all voxels, those of air too; name brain masks in a column brainmask, or say "
+    "--brain nonzero (--brain all, if it is meant)"
+)
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -175,7 +180,8 @@ class Manifest:
             for path, header in zip(entry.files, headers, strict=False)
         ]
         if not images:
-            return []
+            of_air = normalisation is not None and normalisation.brain == "all" and self.options.brain is None
+            return [ALL_VOXELS] if of_air and self.volume_headers else []
         pictures = zip(self.entries, self.headers, strict=True)
         unopened = any(entry.volume is None and header is None for entry, header in pictures)
         unopened = unopened or not set(volumes) <= set(self.volume_headers)
