@@ -283,6 +283,7 @@ def test_classes_stand_under_their_names_with_the_images_that_show_them() -> Non
     unnamed = summarise([replace(row, class_name="") for row in rows], by_class=True).to_text()
     assert "shenzhen, class 3: " in unnamed
     assert "by class over the classes 3, 7" in unnamed
+    assert "over the 0 comparisons" not in summarise(named(tedm=0.1), by_class=True).to_text()
 
 
 def test_a_class_of_two_names_and_an_unknown_correction_are_refused() -> None:

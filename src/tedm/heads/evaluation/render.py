@@ -254,9 +254,9 @@ def notes(table: Cells, mark: str) -> list[str]:
 def _correction(table: Cells) -> str:
     """Return how tests are corrected, and for which comparisons where these are of several classes."""
     named = f"{table.correction.capitalize()}-corrected"
-    if not table.by_class:
-        return named
     sizes = {cell.family for cell in table.cells}
+    if not table.by_class or sizes == {0}:  # one method is compared with nobody
+        return named
     family = counted(min(sizes), "comparison") if len(sizes) == 1 else f"{_range(sizes)} comparisons"
     return f"{named} over the {family} of a domain and n, all classes and methods together"
 
