@@ -44,7 +44,7 @@ from tedm.extract import (
     save_backbone,
 )
 from tedm.extract.backbones import random_backbone
-from tedm.extract.backbones.networks import tedm_unet
+from tedm.networks import tedm_unet
 
 SIDE = 128
 TIMESTEPS = torch.tensor(TEDM_TIMESTEPS)

@@ -98,7 +98,7 @@ def test_a_lazy_package_offers_what_its_stub_says(folder):
     assert set(homes) & {each.name for each in pkgutil.iter_modules([str(folder)])} == set()
 
 
-DOORS = {"tedm.heads": (), "tedm.extract": ("images", "backbones", "backbones.networks", "pretrain", "volumes")}
+DOORS = {"tedm.heads": (), "tedm.extract": ("images", "backbones", "pretrain", "volumes")}
 DEEPER = re.compile(r"\b(?:from|import)\s+(tedm\.(?:heads|extract)\.[\w.]+)")
 
 
@@ -208,4 +208,4 @@ def test_networks_are_found_under_their_names_of_before():
 
     assert callable(own_backbone)
     assert PREFIX == "model."
-    assert TedmUNet.__module__ == "tedm.extract.backbones.networks.tedm_unet"
+    assert TedmUNet.__module__ == "tedm.networks.tedm_unet"

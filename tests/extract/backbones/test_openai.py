@@ -12,7 +12,7 @@ from backbone_suite import BackboneSuite, images
 
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone, load_backbone
-from tedm.extract.backbones.networks.openai_unet import OpenaiUNet, Shape
+from tedm.networks.openai_unet import OpenaiUNet, Shape
 from tedm.store.settings import Level
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden"

@@ -10,8 +10,8 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.extract.backbones import load_backbone
-from tedm.extract.backbones.networks.openai_unet import OpenaiUNet, Shape
 from tedm.extract.backbones.tedm import content, random_backbone
+from tedm.networks.openai_unet import OpenaiUNet, Shape
 
 SHAPE = Shape(1, 1, 32, 32, 1, (1, 1), (), 1, 1)
 CONFIG = {"image_size": 16, "num_heads": 1, "noise_schedule": "cosine"}

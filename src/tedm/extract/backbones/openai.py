@@ -15,12 +15,12 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
+from tedm.networks.openai_unet import OpenaiUNet, Shape
 from tedm.store.settings import Level
 
 from . import config as settings
 from .backbone import Backbone
 from .family import Content, fit_tensors, no_larger_than, presets_of
-from .networks.openai_unet import OpenaiUNet, Shape
 from .schedule import Schedule
 
 NAME = "openai"

@@ -16,12 +16,12 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
+from tedm.networks.tedm_unet import TedmUNet
 from tedm.store.settings import Level
 from tedm.text import listed
 
 from .backbone import Backbone, Prediction
 from .family import Content, fit_tensors, no_larger_than
-from .networks.tedm_unet import TedmUNet
 from .schedule import Schedule, precision_of
 
 NAME = "tedm"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tedm.extract.backbones import custom, diffusers, family, monai, openai, tedm
-from tedm.extract.backbones.networks import openai_unet, tedm_unet
+from tedm.networks import openai_unet, tedm_unet
 
 # `from tedm.extract.families.own import ...` looks here first.
 for _old, _module in {

@@ -19,8 +19,8 @@ from torch import Tensor
 from tedm.errors import TedmError
 from tedm.extract.backbones import Schedule
 from tedm.extract.backbones.backbone import DTYPES, Backbone
-from tedm.extract.backbones.networks.tedm_unet import TedmUNet
 from tedm.extract.backbones.tedm import as_backbone, random_network
+from tedm.networks.tedm_unet import TedmUNet
 from tedm.store.settings import Precision
 
 

@@ -14,8 +14,8 @@ from safetensors.torch import save
 from tedm.errors import TedmError
 from tedm.extract.backbones import load_backbone, random_backbone
 from tedm.extract.backbones.files.reading import read_file
-from tedm.extract.backbones.networks.tedm_unet import TedmUNet
 from tedm.extract.backbones.tedm import PREFIX, content
+from tedm.networks.tedm_unet import TedmUNet
 
 
 def refused(path: Path, said: str) -> None:

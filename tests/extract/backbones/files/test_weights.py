@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone, load_backbone
 from tedm.extract.backbones.files.weights import choose_weights, under_prefix
-from tedm.extract.backbones.networks.openai_unet import OpenaiUNet, Shape
 from tedm.extract.backbones.tedm import PREFIX, content, random_backbone
+from tedm.networks.openai_unet import OpenaiUNet, Shape
 
 CONFIG = {"image_size": 16, "num_heads": 1, "noise_schedule": "cosine"}
 State = dict[str, Tensor]

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tedm.errors import TedmError
-from tedm.extract.backbones.networks.tedm_unet import TedmUNet
 from tedm.extract.backbones.tedm import random_network
+from tedm.networks.tedm_unet import TedmUNet
 
 X = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(4))
 
@@ -47,3 +47,26 @@ def test_weights_are_a_function_of_the_seed_and_torchs_generator_stays(network):
 def test_numbers_that_make_no_network_are_refused(width, multipliers, text):
     with pytest.raises(TedmError, match=text):
         TedmUNet(width=width, multipliers=multipliers, image_channels=1)
+
+
+def test_a_network_without_timesteps_has_the_same_layers_less_those_of_time(network):
+    plain = TedmUNet(width=8, multipliers=(1, 2), image_channels=1, out_channels=3, timed=False)
+    timed = TedmUNet(width=8, multipliers=(1, 2), image_channels=1, out_channels=3)
+    names = [name for name in timed.state_dict() if "time_mlp" not in name]
+    assert list(plain.state_dict()) == names
+    assert len(names) < len(timed.state_dict())
+    assert plain(X).shape == (2, 3, 16, 16)
+
+
+def test_encoder_and_decoder_stages_give_what_the_whole_network_computes_on_its_way(network):
+    taken: dict[str, torch.Tensor] = {}
+    network.mid_block2.register_forward_hook(lambda _module, _inputs, output: taken.update(middle=output))
+    network.ups[0][2].register_forward_hook(lambda _module, _inputs, output: taken.update(first=output))
+    network.ups[1][2].register_forward_hook(lambda _module, _inputs, output: taken.update(second=output))
+    timesteps = torch.tensor([3, 900])
+    with torch.inference_mode():
+        network(X, timesteps)
+        whole = {name: output.clone() for name, output in taken.items()}
+        assert torch.equal(network.encode(X, timesteps), whole["middle"])
+        assert torch.equal(network.decode(X, 1, timesteps), whole["first"])
+        assert torch.equal(network.decode(X, 2, timesteps), whole["second"])

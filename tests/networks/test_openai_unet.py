@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tedm.errors import TedmError
-from tedm.extract.backbones.networks.openai_unet import OpenaiUNet, Shape
+from tedm.networks.openai_unet import OpenaiUNet, Shape
 
 SHAPE = Shape(
     in_channels=1,

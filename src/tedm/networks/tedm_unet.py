@@ -38,6 +38,9 @@ class TedmUNet(nn.Module):
         Channels of the images.
     out_channels : int, optional
         Channels of the output; by default as many as the images have.
+    timed : bool
+        Whether it is told a timestep. Without, it is the network that segments or contrasts: the same layers and names, less those
+        that a timestep goes through.
 
     Raises
     ------
@@ -48,7 +51,15 @@ class TedmUNet(nn.Module):
     # eight bits cannot tell timestep 800 from 801
     kept_in_float32 = ("time_mlp.",)
 
-    def __init__(self, *, width: int, multipliers: Sequence[int], image_channels: int, out_channels: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        multipliers: Sequence[int],
+        image_channels: int,
+        out_channels: int | None = None,
+        timed: bool = True,
+    ) -> None:
         super().__init__()
         if width < 1 or width % GROUPS:
             raise TedmError(f"a width of {width} channels cannot be normalised in {GROUPS} groups; use a multiple of {GROUPS}")
@@ -59,12 +70,14 @@ class TedmUNet(nn.Module):
             )
         self.width, self.multipliers, self.image_channels = width, tuple(multipliers), image_channels
         self.out_channels = out_channels or image_channels
-        times = width * 4
+        times = width * 4 if timed else None
         channels = [width, *(width * multiplier for multiplier in multipliers)]
         stages = list(itertools.pairwise(channels))
 
         self.init_conv = nn.Conv2d(image_channels, width, 7, padding=3)
-        self.time_mlp = nn.Sequential(_Sinusoids(width), nn.Linear(width, times), nn.GELU(), nn.Linear(times, times))
+        self.time_mlp: nn.Sequential | None = None
+        if times is not None:
+            self.time_mlp = nn.Sequential(_Sinusoids(width), nn.Linear(width, times), nn.GELU(), nn.Linear(times, times))
         self.downs = nn.ModuleList()
         for index, (fine, coarse) in enumerate(stages):
             last = index == len(stages) - 1
@@ -97,10 +110,52 @@ class TedmUNet(nn.Module):
         self.final_res_block = _ResnetBlock(width * 2, width, times)
         self.final_conv = nn.Conv2d(width, self.out_channels, 1)
 
-    def forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
-        """Map (B, image_channels, H, W) and (B,) to (B, out_channels, H, W); H and W multiples of 2 ** (stages - 1)."""
-        x = first = self.init_conv(x)
-        times = self.time_mlp(timesteps).to(x.dtype)
+    def forward(self, x: Tensor, timesteps: Tensor | None = None) -> Tensor:
+        """Map (B, image_channels, H, W) to (B, out_channels, H, W); H and W multiples of 2 ** (stages - 1).
+
+        Parameters
+        ----------
+        timesteps : Tensor of shape (B,), or None
+            For a network that is told timesteps, and for no other.
+        """
+        first = self.init_conv(x)
+        times = self._times(timesteps, first.dtype)
+        x, skips = self._down(first, times)
+        return self._up(x, first, skips, times)
+
+    def encode(self, x: Tensor, timesteps: Tensor | None = None) -> Tensor:
+        """Map (B, image_channels, H, W) to what the middle makes of it: (B, channels of the last stage, coarsest H, W)."""
+        x = self.init_conv(x)
+        return self._down(x, self._times(timesteps, x.dtype))[0]
+
+    def decode(self, x: Tensor, stages: int, timesteps: Tensor | None = None) -> Tensor:
+        """Map (B, image_channels, H, W) to the output of the attention of one of the first decoder stages.
+
+        Parameters
+        ----------
+        stages : int
+            Decoder stages that are run, at least 1: the tap of the last of them is returned.
+        """
+        first = self.init_conv(x)
+        times = self._times(timesteps, first.dtype)
+        x, skips = self._down(first, times)
+        for index, (block1, block2, attention, larger) in enumerate(map(_parts, self.ups)):
+            x = block1(torch.cat((x, skips.pop()), dim=1), times)
+            x = attention(block2(torch.cat((x, skips.pop()), dim=1), times))
+            if index == stages - 1:
+                break
+            x = larger(x)
+        return x
+
+    def _times(self, timesteps: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+        if self.time_mlp is None:
+            return None
+        assert timesteps is not None, "this network is told timesteps"
+        times: Tensor = self.time_mlp(timesteps).to(dtype)
+        return times
+
+    def _down(self, x: Tensor, times: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        """Run the encoder and the middle on what the first convolution gave."""
         skips = []
         for block1, block2, attention, smaller in map(_parts, self.downs):
             x = block1(x, times)
@@ -108,7 +163,9 @@ class TedmUNet(nn.Module):
             x = attention(block2(x, times))
             skips.append(x)
             x = smaller(x)
-        x = self.mid_block2(self.mid_attn(self.mid_block1(x, times)), times)
+        return self.mid_block2(self.mid_attn(self.mid_block1(x, times)), times), skips
+
+    def _up(self, x: Tensor, first: Tensor, skips: list[Tensor], times: Tensor | None) -> Tensor:
         for block1, block2, attention, larger in map(_parts, self.ups):
             x = block1(torch.cat((x, skips.pop()), dim=1), times)
             x = block2(torch.cat((x, skips.pop()), dim=1), times)
@@ -170,18 +227,21 @@ class _Block(nn.Module):
 
 
 class _ResnetBlock(nn.Module):
-    """Two blocks, the first modulated by the timestep, beside a shortcut."""
+    """Two blocks, the first modulated by the timestep if there is one, beside a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, times: int) -> None:
+    def __init__(self, inputs: int, outputs: int, times: int | None) -> None:
         super().__init__()
-        self.time_mlp = nn.Sequential(nn.SiLU(), nn.Linear(times, outputs * 2))
+        self.time_mlp = None if times is None else nn.Sequential(nn.SiLU(), nn.Linear(times, outputs * 2))
         self.block1 = _Block(inputs, outputs)
         self.block2 = _Block(outputs, outputs)
         self.res_conv = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, times: Tensor) -> Tensor:
-        scale, shift = self.time_mlp(times)[:, :, None, None].chunk(2, dim=1)
-        output: Tensor = self.block2(self.block1(x, (scale, shift)))
+    def forward(self, x: Tensor, times: Tensor | None) -> Tensor:
+        modulation = None
+        if self.time_mlp is not None:
+            scale, shift = self.time_mlp(times)[:, :, None, None].chunk(2, dim=1)
+            modulation = (scale, shift)
+        output: Tensor = self.block2(self.block1(x, modulation))
         output += self.res_conv(x)
         return output
 
