@@ -39,8 +39,8 @@ class TedmUNet(nn.Module):
     out_channels : int, optional
         Channels of the output; by default as many as the images have.
     timed : bool
-        Whether it is told a timestep. Without, it is the network that segments or contrasts: the same layers and names, less those
-        that a timestep goes through.
+        Whether it is told a timestep. Without, it is the network that segments or contrasts: the same layers and names, less
+        those that a timestep goes through.
 
     Raises
     ------
