@@ -19,6 +19,7 @@ from tedm.heads import (
     training_subset,
 )
 from tedm.jsons import JsonValue
+from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_to_learn_from
 from tedm.text import counted, listed
@@ -42,6 +43,7 @@ def fit_folder(
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     params: Mapping[str, JsonValue] | None = None,
+    start: Pretrained | None = None,
     calibrate: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -55,7 +57,7 @@ def fit_folder(
     ----------
     folder : Path
         Not there yet, or empty. The state of a fit under way is a file beside it, which is deleted in the end.
-    features, method, name, split, domain, images, groups, pixels_per_image, sampling, params, calibrate, seed, device
+    features, method, name, split, domain, images, groups, pixels_per_image, sampling, params, start, calibrate, seed, device
     memory, workers
         See `tedm.heads.fit`.
     options : HeadOptions
@@ -93,6 +95,7 @@ def fit_folder(
             patience=options.patience,
             class_weight=options.class_weight,
             params=params,
+            start=start,
             calibrate=calibrate,
             seed=seed,
             device=device,
@@ -113,8 +116,9 @@ def fit_summary(head: Segmenter) -> str:
     iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
     loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
     groups = "" if head.provenance.groups is None else f" of {counted(head.provenance.groups, 'group')}"
+    reads = f"rows {method.rows}, {counted(len(method.timesteps), 'timestep')}"
     return (
-        f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
+        f"{called} ({method.head}, {'looks at images' if method.looks_at_images else reads}) from "
         f"{counted(len(head.provenance.images), 'image')}{groups}{iterations}{loss}"
     )
 

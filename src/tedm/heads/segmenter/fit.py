@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions, Progress
+from tedm.heads.base.head import Head, HeadOptions, Progress, StartingHead
 from tedm.heads.base.registry import make_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, Sampling
@@ -20,6 +20,7 @@ from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
+from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import listed
@@ -46,6 +47,7 @@ def fit(
     patience: int | None = None,
     class_weight: ClassWeight = None,
     params: Mapping[str, JsonValue] | None = None,
+    start: Pretrained | None = None,
     calibrate: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -83,6 +85,8 @@ def fit(
         groups; their labels count as used.
     params : mapping or None
         Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
+    start : Pretrained or None
+        Weights that the fit starts from, for methods that do.
     calibrate : bool
         Afterwards fit a temperature on the labelled images of split "val" of the same domain (`calibrate`). Where the method
         votes by "learned", its weights are learned on them first. Both count as used labels, and both are computed by this
@@ -129,7 +133,9 @@ def fit(
         "vote": plain,
         "pixels_per_batch": method.pixels_per_batch,
     }
-    head = make_head(method.head, options, params, seed=seed, device=device, from_method=settled)
+    arguments = {**method.settings, **(params or {})}
+    head = make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
+    _start(head, method, start)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed)
     decides = {
@@ -181,6 +187,15 @@ def fit(
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)
     return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
+
+
+def _start(head: Head, method: Method, start: Pretrained | None) -> None:
+    """Give a head the weights that it starts from; a `TedmError` if it takes none."""
+    if start is None:
+        return
+    if not head.capabilities.starts:
+        raise TedmError(f"--checkpoint names weights to start from, and --method {method.name} starts from none; leave it out")
+    cast(StartingHead, head).start_from(start)
 
 
 def training_subset(

@@ -70,6 +70,8 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
     try:
         about = read_description(folder)
         estimator = remake_head(about.method.head, about.estimator, about.parameters, device=device)
+        if estimator.capabilities.looks_at_images != about.method.looks_at_images:
+            raise ValueError("a head of activations reads one timestep or more, and one that looks at images none")
         estimator.restore(folder, features=about.features, classes=len(about.classes))
         estimator.constructor()  # arguments that cannot be told again are of no use to whoever compares heads
         return Segmenter(
@@ -98,7 +100,7 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": asdict(head.method),
+        "method": {name: value for name, value in asdict(head.method).items() if name != "settings" or value},
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from tedm.errors import TedmError
 from tedm.files import table_text
-from tedm.heads.segmenter.methods import Method, method_named
+from tedm.heads.segmenter.methods import METHODS, Method, method_named
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
@@ -279,7 +279,8 @@ def _require_one_each(names: Mapping[Identity, str]) -> None:
 def _published(method: Method) -> Method | None:
     """Return the method of that name as it was published, with the same kind of head; None for a name of the user's own."""
     try:
-        published = method_named(method.name.partition("-")[0], head=method.head)
+        known = method.name in METHODS
+        published = method_named(method.name if known else method.name.partition("-")[0], head=method.head)
     except TedmError:
         return None
     return published if published.name == method.name else None
@@ -309,6 +310,8 @@ def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[
         default = known[argument].default if argument in known else Parameter.empty
         if argument == "pixels_per_batch" and published is not None:
             default = published.pixels_per_batch
+        if published is not None and argument in published.settings:
+            default = published.settings[argument]
         if argument == "class_weight" and isinstance(value, Mapping):
             value = {_mask_value(index, head.classes): weight for index, weight in value.items()}
         elif isinstance(value, Mapping):  # arguments of an estimator inside
