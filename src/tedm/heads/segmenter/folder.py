@@ -98,7 +98,7 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": asdict(head.method),
+        "method": {name: value for name, value in asdict(head.method).items() if value or name != "published"},
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from tedm.errors import TedmError
 from tedm.heads.base.registry import head_class, heads_taking
 from tedm.heads.data.rows import RowLayout
+from tedm.heads.segmenter.published import require_published
 from tedm.heads.voting.vote import VotingRule
 
 LONGEST_NAME = 100
@@ -38,6 +39,8 @@ class Method:
         How the opinions merge.
     pixels_per_batch : int
         Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
+    published : bool
+        Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
 
     name: str
@@ -47,6 +50,7 @@ class Method:
     members: int
     vote: VotingRule
     pixels_per_batch: int = 512
+    published: bool = False
 
 
 METHODS = {
@@ -66,6 +70,7 @@ def method_named(
     head: str | None = None,
     members: int | None = None,
     vote: VotingRule | None = None,
+    published: bool = False,
 ) -> Method:
     """Return a published method, with changes.
 
@@ -75,11 +80,15 @@ def method_named(
         "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
+    published : bool
+        As the code published with the paper has it, where it differs: one classifier, no ensemble, and the settings of its fit
+        (`docs/methods.md`). A method "timestep:T" stays as it is: the published code computes a standardisation for it, and
+        then does not apply it.
 
     Raises
     ------
     TedmError
-        If there is no such method.
+        If there is no such method, or it has no published setting.
 
     Examples
     --------
@@ -95,6 +104,9 @@ def method_named(
     if head is not None and head != method.head:
         head_class(head)  # refuses a head that does not exist
         method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    if published and name in METHODS:
+        require_published(method.name)
+        method = replace(method, members=1, vote="soft", published=True)
     if members is not None and members > 1 and not head_class(method.head).capabilities.members:
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
