@@ -184,8 +184,8 @@ def published_remarks(features: Features, method: Method, *, domain: str | None 
     """
     if not method.published:
         return [
-            f"note: {method.name} is fitted as without --as-published: the published code computes a standardisation for it and "
-            "does not apply it"
+            f"note: {method.name} is fitted as without --as-published: the published code computes a standardisation for it "
+            "and does not apply it"
         ]
     settings, val = features.settings, labelled_images(features.labels, split="val", domain=domain)
     low, high = settings.input_range

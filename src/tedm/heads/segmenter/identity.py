@@ -100,6 +100,7 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     usual = {} if published is None else _method_values(published)
     own = _method_values(replace(head.method, vote=rule or head.method.vote))
     settings = [Setting("method", head.method.name, head.label)]
+    settings += [Setting("as published", "yes", "no")] if head.method.published else []
     settings += [Setting(name, value, usual.get(name)) for name, value in own.items()]
     taken = {setting.name for setting in settings} | {LABEL, ASKED}
     for setting in _classifier_settings(head, published):
@@ -117,8 +118,6 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     ]
     if about.groups is not None and about.n_counts == "images":  # else n is their number
         settings.append(Setting("training groups", _text(about.groups)))
-    if head.method.published:
-        settings.append(Setting("as published", "yes", "no"))
     if (about.order == "manifest") != head.method.published:
         settings.append(Setting("training order", about.order))
     return Identity(head.label, tuple(settings), None if timesteps is None else tuple(timesteps))
