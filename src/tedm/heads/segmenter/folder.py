@@ -34,6 +34,8 @@ DAMAGE = (
     SafetensorError,
 )
 MOST_SAID = 300
+# What came to a method later, and is left out where it says nothing: versions of before read the head then.
+LATER = ("settings", "published")
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -100,7 +102,9 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": {name: value for name, value in asdict(head.method).items() if name != "settings" or value},
+        "method": {
+            name: value for name, value in asdict(head.method).items() if value or name not in ("settings", "published")
+        },
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

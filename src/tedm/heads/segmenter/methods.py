@@ -12,6 +12,7 @@ from typing import Any
 from tedm.errors import TedmError
 from tedm.heads.base.registry import head_class, heads_taking
 from tedm.heads.data.rows import RowLayout
+from tedm.heads.segmenter.published import require_published
 from tedm.heads.voting.vote import VotingRule
 
 LONGEST_NAME = 100
@@ -41,6 +42,8 @@ class Method:
         Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
     settings : mapping
         Arguments of the head that make it this method, as JSON values.
+    published : bool
+        Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
 
     name: str
@@ -51,6 +54,7 @@ class Method:
     vote: VotingRule
     pixels_per_batch: int = 512
     settings: Mapping[str, Any] = field(default_factory=dict)  # msgspec reads it, and knows no recursive types
+    published: bool = False
 
     @property
     def looks_at_images(self) -> bool:
@@ -75,6 +79,7 @@ def method_named(
     head: str | None = None,
     members: int | None = None,
     vote: VotingRule | None = None,
+    published: bool = False,
 ) -> Method:
     """Return a published method, with changes.
 
@@ -84,11 +89,15 @@ def method_named(
         "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
+    published : bool
+        As the code published with the paper has it, where it differs: one classifier, no ensemble, and the settings of its fit
+        (`docs/methods.md`). A method "timestep:T" stays as it is: the published code computes a standardisation for it, and
+        then does not apply it.
 
     Raises
     ------
     TedmError
-        If there is no such method.
+        If there is no such method, or it has no published setting.
 
     Examples
     --------
@@ -109,6 +118,9 @@ def method_named(
                 else f"--method {method.name} looks at images, which --head {head} does not: leave out one of them"
             )
         method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    if published and name in METHODS:
+        require_published(method.name)
+        method = replace(method, members=1, vote="soft", published=True)
     if members is not None and members > 1 and not head_class(method.head).capabilities.members:
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
