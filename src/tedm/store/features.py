@@ -36,6 +36,8 @@ class Block:
         Side of the image in pixels.
     upsampling : {"nearest", "bilinear"}
         How cells become pixels.
+    image : array of shape (size, size, channels), or None
+        The image in [0, 1]; there when a head looks at images. Such a block has no timesteps and no cells.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Block:
     cells: tuple[Floats, ...]
     size: int
     upsampling: Upsampling
+    image: NDArray[np.float32] | None = None
 
     @property
     def draws(self) -> int:

@@ -72,6 +72,10 @@ class Capabilities:
         Whether its constructor has these arguments.
     resumes : bool
         Whether a fit that was stopped goes on from a checkpoint file.
+    looks_at_images : bool
+        Whether it looks at the image itself (`Block.image`, `Features.image`) and at no activations.
+    starts : bool
+        Whether it can start from pretrained weights (`start_from`).
     named_by : str or None
         The constructor's argument for what stands behind the colon of `sklearn:ensemble.RandomForestClassifier`; None for heads
         that have no such name.
@@ -85,6 +89,8 @@ class Capabilities:
     takes_seed: bool = False
     takes_device: bool = False
     resumes: bool = False
+    looks_at_images: bool = False
+    starts: bool = False
     named_by: str | None = None
     parameters: str | None = None
 
