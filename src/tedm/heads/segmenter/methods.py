@@ -88,7 +88,8 @@ def method_named(
     Parameters
     ----------
     name : str
-        "tedm", "ledm", "ledme", "unet", "global-cl", "global-local-cl", "ddpm-finetune", or "timestep:T" for the ridge logistic regression at one timestep.
+        "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl", "global-local-cl", "ddpm-finetune"), or
+        "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
 

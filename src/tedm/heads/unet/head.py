@@ -1,8 +1,8 @@
 """The head that looks at images: a segmentation network, from random weights or from pretrained ones.
 
 It sees no activations: what few labels teach a network of its own is what features are to be compared with. As published or
-fair is a matter of its arguments (`PUBLISHED`). Everything random in a step is drawn from (seed, iteration) alone, so that a fit
-that was interrupted goes on to the bits of one that was not. It computes in float32.
+fair is a matter of its arguments (`PUBLISHED`). Everything random in a step is drawn from (seed, iteration) alone, so that an
+interrupted fit goes on to the bits of one that was not. It computes in float32.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from tedm.networks.pretrained import Pretrained
 from tedm.store import Block
 
 WEIGHTS = "weights.safetensors"
-# The supervised baseline as Rosnati et al. trained it (arXiv:2311.07421): 50 looks at the val images, of which the best is kept.
+# The supervised baseline as Rosnati et al. trained it (arXiv:2311.07421); of 50 looks at the val images the best is kept.
 PUBLISHED: Mapping[str, JsonValue] = MappingProxyType(
     {
         "network": "tedm",
@@ -278,7 +278,7 @@ class UNetHead(Classifier):
             look = None if looked_at is None else lambda: training.loss_on(looked_at)
             loop = Loop(self.network_, training.optimiser, self.iterations, self.patience, look, self.device)
             self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
-            with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):  # type: ignore[no-untyped-call]
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
                 self.n_iter_ = loop.run(lambda state: training.steps(pictures, state), state, progress, saved)
         finally:
             pictures.give_back()

@@ -1,7 +1,7 @@
 """Which network segments, and what it is made from.
 
-Either MONAI's DynUNet, which is nnU-Net's architecture (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), or the UNet of the
-published TEDM with a channel a class in place of the noise. A shape says all that decides its tensors.
+MONAI's DynUNet, which is nnU-Net's architecture (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), or the published TEDM's
+UNet with a channel a class in place of the noise. A shape says all that decides its tensors.
 """
 
 from __future__ import annotations
