@@ -115,6 +115,7 @@ from .segmenter.published import VAL_IMAGES as VAL_IMAGES
 from .segmenter.segmenter import Segmenter as Segmenter
 from .segmenter.tuning import calibrate as calibrate
 from .segmenter.tuning import learn_weights as learn_weights
+from .unet.head import UNetHead as UNetHead
 from .voting.ballot import Vote as Vote
 from .voting.temperature import Calibration as Calibration
 from .voting.vote import RULES as RULES

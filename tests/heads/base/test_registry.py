@@ -39,8 +39,8 @@ def test_a_head_that_is_not_there_is_answered_with_those_that_are(name):
 
 def test_what_a_head_does_not_take_is_said_with_those_that_do():
     for head, options, takers in (
-        ("logistic", HeadOptions(learning_rate=0.1), "mlp or xgboost"),
-        ("xgboost", HeadOptions(images_per_batch=2), "mlp"),
+        ("logistic", HeadOptions(learning_rate=0.1), "mlp or xgboost or unet"),
+        ("xgboost", HeadOptions(images_per_batch=2), "mlp or unet"),
         ("sklearn:svm.LinearSVC", HeadOptions(ridge=1.0), "logistic"),
     ):
         with pytest.raises(TedmError, match=f"is for --head {takers}, not for {head.partition(':')[0]}$"):
@@ -57,6 +57,6 @@ def test_a_head_is_made_again_by_its_class_whatever_it_was_called():
 
 
 def test_every_built_in_head_is_there_by_its_name():
-    assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn"]
-    for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC"):
+    assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn", "unet"]
+    for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC", "unet"):
         assert head_class(name).__name__ == BUILT_IN[name.partition(":")[0]].rpartition(":")[2]

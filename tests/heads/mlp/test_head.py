@@ -12,10 +12,10 @@ from head_suite import HeadSuite
 from torch import nn
 
 from tedm.errors import TedmError
+from tedm.heads.base.checkpoint import FitState
 from tedm.heads.base.head import HeadOptions
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import dense_rows, row_labels
-from tedm.heads.mlp.checkpoint import FitState
 from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.memory import Memory
 from tedm.heads.mlp.network import Committee

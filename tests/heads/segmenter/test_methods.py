@@ -21,7 +21,7 @@ def test_methods_are_the_papers():
     probe = method_named("timestep:50")
     assert (probe.head, probe.timesteps, probe.name) == ("logistic", (50,), "timestep:50")
     assert method_named("tedm", head="logistic").name == "tedm-logistic"
-    for wrong in ("unet", "timestep", "timestep:-1", "timestep:x"):
+    for wrong in ("nnunet", "timestep", "timestep:-1", "timestep:x"):
         with pytest.raises(TedmError, match="there is no method"):
             method_named(wrong)
     with pytest.raises(TedmError, match="5 members of logistic would be equal; --members is for --head mlp"):

@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from tedm import packages
 from tedm.errors import TedmError
-from tedm.extract import packages
 from tedm.jsons import JsonObject
 
 from . import config as settings
@@ -27,7 +27,7 @@ PREDICTIONS: dict[str, Prediction] = {"epsilon": "noise", "sample": "image", "v_
 
 
 def package(module: str, extra: str, content: Content) -> ModuleType:
-    """Import a module that a checkpoint needs, of an optional package; see `tedm.extract.packages`."""
+    """Import a module that a checkpoint needs, of an optional package; see `tedm.packages`."""
     return packages.package(module, extra, f"checkpoint {content.name}")
 
 

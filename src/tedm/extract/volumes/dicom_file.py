@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tedm.errors import TedmError
-from tedm.extract.packages import package
 from tedm.extract.reading import naming
 from tedm.foreign import require_plain
+from tedm.packages import package
 from tedm.text import counted, shown
 
 PIXEL_DATA = 0x7FE00010

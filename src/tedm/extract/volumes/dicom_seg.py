@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 import tedm
 from tedm.errors import TedmError
-from tedm.extract.packages import package
 from tedm.files import PLACE, make_folder, write_whole
+from tedm.packages import package
 from tedm.store.volumes.volume import Volume
 from tedm.text import listed
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.extract.packages import package
 from tedm.extract.reading import naming
+from tedm.packages import package
 from tedm.text import listed, shown
 
 from .checks import (

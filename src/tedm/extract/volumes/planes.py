@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.packages import package
+from tedm.packages import package
 from tedm.store.volumes.volume import Matrix
 
 Axis = Literal["axial", "coronal", "sagittal", "0", "1", "2"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.packages import package
+from tedm.packages import package
 from tedm.store.volumes.volume import Matrix
 
 

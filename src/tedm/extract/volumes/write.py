@@ -23,9 +23,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.packages import package
 from tedm.files import write_whole
 from tedm.names import file_of
+from tedm.packages import package
 from tedm.store.volumes.volume import Volume
 from tedm.text import shown
 

@@ -1,4 +1,4 @@
-"""Which heads there are, by name: the four of this package, and those that others bring by entry point.
+"""Which heads there are, by name: those of this package, and those that others bring by entry point.
 
 A package joins with an entry point of the group `tedm.heads`: its name is what `--head` takes, its value the class
 (`my_package.my_module:MyHead`), which follows `tedm.heads.base.head.Head`. A class is imported when it is asked for.
@@ -27,6 +27,7 @@ BUILT_IN = {
     "logistic": "tedm.heads.linear.logistic:LogisticHead",
     "xgboost": "tedm.heads.boosting.head:XGBoostHead",
     "sklearn": "tedm.heads.estimator.head:EstimatorHead",
+    "unet": "tedm.heads.unet.head:UNetHead",
 }
 MEMBERS = ("fit_blocks", "opinions", "needs_validation", "report", "remarks", "constructor", "save", "restore")
 

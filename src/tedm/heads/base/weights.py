@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from tedm.foreign import require_plain
+from tedm.text import listed
 
 # The types that heads are written in, by their names in the file.
 NUMBERS, FLAGS = ("F32", "F64"), ("BOOL",)
 Shape = Sequence[int]
+MOST = 8  # arrays that a message names
 
 
 def read_weights(
@@ -46,7 +48,7 @@ def read_weights(
         strange = sorted((found - {*shapes, *flags}) | (set(shapes) - found))
         if strange:
             what = "has no" if strange[0] in shapes else "holds"
-            raise ValueError(f"{path.name} {what} {strange[0]!r}; its arrays should be {', '.join(shapes)}")
+            raise ValueError(f"{path.name} {what} {strange[0]!r}; its arrays should be {listed(shapes, most=MOST)}")
         for name in sorted(found):
             types, wanted = (NUMBERS, shapes[name]) if name in shapes else (FLAGS, flags[name])
             about = file.get_slice(name)

@@ -88,6 +88,11 @@ def draw_pixels(mask: NDArray[np.uint8], pixels: int, sampling: Sampling, seed: 
     return drawn.reshape(mask.shape)
 
 
+def draw(seed: int, what: int, number: int) -> np.random.Generator:
+    """Return the random numbers of an iteration or an epoch."""
+    return np.random.default_rng([seed % 2**64, what, number])
+
+
 ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import as_tensor
-from tedm.heads.data.sampling import pixel_weights
+from tedm.heads.data.sampling import draw, pixel_weights
 from tedm.store import IGNORE
 
 # What is drawn: another stream of random numbers for each.
@@ -95,11 +95,6 @@ class Batches:
         """Return the iterations between two turns: a pass over the pixels is one over the images, or there are `PASSES`."""
         pixels = sum(data.labelled_pixels(name) for name in names) // len(names)
         return max(1, min(pixels // self.pixels_per_batch, self.iterations // (PASSES * len(names))))
-
-
-def draw(seed: int, what: int, number: int) -> np.random.Generator:
-    """Return the random numbers of an iteration or an epoch."""
-    return np.random.default_rng([seed % 2**64, what, number])
 
 
 class Window:

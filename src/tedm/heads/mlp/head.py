@@ -21,15 +21,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from tedm.errors import TedmError
+from tedm.heads.base.checkpoint import Checkpoint, FitState
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
+from tedm.heads.base.loop import Loop
 from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
-from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.mlp.batches import PIXELS, ROWS, Batches, draw
-from tedm.heads.mlp.checkpoint import Checkpoint, FitState
-from tedm.heads.mlp.loop import Loop
+from tedm.heads.data.sampling import ClassWeight, class_weights, draw
+from tedm.heads.mlp.batches import PIXELS, ROWS, Batches
 from tedm.heads.mlp.memory import Memory
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses, parameter_shapes
 from tedm.heads.runtime.memory import SLACK

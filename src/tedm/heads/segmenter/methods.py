@@ -33,7 +33,7 @@ class Method:
     rows : {"share", "concatenate"}
         How these become rows.
     head : str
-        The classifier: "mlp", "logistic", "xgboost" or "sklearn:module.Class".
+        The classifier: "mlp", "logistic", "xgboost", "sklearn:module.Class" or "unet".
     members : int
         Size of the ensemble.
     vote : {"soft", "hard", "geometric", "entropy", "learned"}
@@ -68,6 +68,18 @@ METHODS = {
         "ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64
     ),  # arXiv:2112.03126; batches as in its code
     "ledme": Method("ledme", TEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64),  # arXiv:2311.07421
+    # nnU-Net's architecture and loss (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z), from the labelled images alone
+    "unet": Method("unet", (), "concatenate", "unet", 1, "soft", settings={}),
+    "global-cl": Method(
+        "global-cl", (), "concatenate", "unet", 1, "soft", settings={"network": "tedm", "start": "global-cl"}
+    ),  # SimCLR, arXiv:2002.05709
+    "global-local-cl": Method(
+        "global-local-cl", (), "concatenate", "unet", 1, "soft", settings={"network": "tedm", "start": "global-local-cl"}
+    ),  # Chaitanya et al. 2020, arXiv:2006.10511
+    # the DDPM whose activations the others read, with all its weights trained further on the labels
+    "ddpm-finetune": Method(
+        "ddpm-finetune", (), "concatenate", "unet", 1, "soft", settings={"network": "tedm", "start": "diffusion"}
+    ),
 }
 
 
@@ -86,7 +98,8 @@ def method_named(
     Parameters
     ----------
     name : str
-        "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
+        "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl", "global-local-cl", "ddpm-finetune"), or
+        "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
     published : bool

@@ -20,8 +20,28 @@ NEVER = 100
 ONE_MLP: Mapping[str, JsonValue] = MappingProxyType(
     {"batch": "images", "images_per_batch": 16, "iterations": 20_000, "learning_rate": 1e-4, "patience": NEVER}
 )
+# The supervised baseline, and the fine-tuning of contrasted weights: TEDM's own UNet, plain cross-entropy, no augmentation.
+OWN_UNET: Mapping[str, JsonValue] = MappingProxyType(
+    {
+        "network": "tedm",
+        "loss": "ce",
+        "augment": False,
+        "decay": False,
+        "images_per_batch": 16,
+        "iterations": 20_000,
+        "learning_rate": 1e-4,
+        "patience": NEVER,
+    }
+)
 # Arguments of the constructor of the method's head, by the method's name: what is not in it has no published setting.
-PUBLISHED: Mapping[str, Mapping[str, JsonValue]] = {"tedm": ONE_MLP, "ledm": ONE_MLP, "ledme": ONE_MLP}
+PUBLISHED: Mapping[str, Mapping[str, JsonValue]] = {
+    "tedm": ONE_MLP,
+    "ledm": ONE_MLP,
+    "ledme": ONE_MLP,
+    "unet": OWN_UNET,
+    "global-cl": OWN_UNET,
+    "global-local-cl": OWN_UNET,
+}
 # Val images that its heads are chosen on.
 VAL_IMAGES = 25
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.packages import package
+from tedm.packages import package
 
 
 def test_what_needs_a_package_that_is_not_installed_is_named():

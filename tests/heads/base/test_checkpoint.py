@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tedm.errors import TedmError
+from tedm.heads.base import checkpoint as module
 from tedm.heads.data.dataset import TrainingData
-from tedm.heads.mlp import checkpoint as module
 from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.network import Committee
 from tedm.heads.runtime.memory import Budget

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tedm.errors import TedmError
+from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors
 from tedm.heads.base.head import Progress
-from tedm.heads.mlp.checkpoint import Checkpoint, FitState
-from tedm.heads.mlp.network import Committee
 from tedm.signals import deferred_signals
 
 # Validation loss is looked at this often while stopping early.
@@ -26,7 +25,7 @@ class Loop:
 
     Parameters
     ----------
-    network : Committee
+    network : Module
     optimiser : torch.optim.Adam
         Of its parameters.
     iterations : int
@@ -38,7 +37,7 @@ class Loop:
     device : str
     """
 
-    network: Committee
+    network: nn.Module
     optimiser: torch.optim.Adam
     iterations: int
     patience: int | None
@@ -117,5 +116,5 @@ class Loop:
         network.eval()
         if state.best_weights is None:
             return self.iterations
-        network.load_state_dict(state.best_weights)
+        put_tensors(network, state.best_weights)
         return state.best_iteration

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import time
@@ -16,10 +15,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from tedm.errors import TedmError
-from tedm.heads.mlp.network import Committee
 from tedm.jsons import JsonObject, JsonValue
 
 # Points of the recorded loss curve.
@@ -62,13 +60,13 @@ class FitState:
         """Tell whether as many looks in a row as `patience` brought no better validation loss."""
         return patience is not None and self.waited >= patience
 
-    def look(self, loss: float, network: Committee) -> None:
+    def look(self, loss: float, network: nn.Module) -> None:
         """Take note of a validation loss."""
         self.validation_curve.append(loss)
         self.waited += 1
         if loss < self.best:
             self.best, self.best_iteration, self.waited = loss, self.iteration, 0
-            self.best_weights = copy.deepcopy(network.state_dict())
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in tensors_of(network).items()}
 
     def count(self, loss: Tensor, iterations: int) -> bool:
         """Take note of an iteration and its loss; return whether that made a point of the curve."""
@@ -80,13 +78,13 @@ class FitState:
         self.since, self.running, self._total = 0, 0.0, None
         return True
 
-    def restore(self, network: Committee, optimiser: torch.optim.Adam, device: str) -> None:
+    def restore(self, network: nn.Module, optimiser: torch.optim.Adam, device: str) -> None:
         """Put weights and Adam's state where they were, if this state was read from a file."""
         if not self._arrays:
             return
         tensors = {name: torch.from_numpy(array).to(device) for name, array in self._arrays.items()}
         self._arrays = {}
-        network.load_state_dict(_below("weights.", tensors))
+        put_tensors(network, _below("weights.", tensors))
         best = _below("best.", tensors)
         self.best_weights = best or None
         known = optimiser.state_dict()
@@ -96,9 +94,9 @@ class FitState:
         }
         optimiser.load_state_dict(known)
 
-    def to_file(self, network: Committee, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], JsonObject]:
+    def to_file(self, network: nn.Module, optimiser: torch.optim.Adam) -> tuple[dict[str, NDArray[Any]], JsonObject]:
         """Return what a file keeps of it: arrays, and plain JSON values."""
-        tensors = {f"weights.{name}": tensor for name, tensor in network.state_dict().items()}
+        tensors = {f"weights.{name}": tensor for name, tensor in tensors_of(network).items()}
         tensors |= {f"best.{name}": tensor for name, tensor in (self.best_weights or {}).items()}
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
@@ -106,7 +104,7 @@ class FitState:
         about["running"] = self.running if self._total is None else float(self._total)
         about["best"] = None if np.isinf(self.best) else self.best
         curves = {"loss_curve": self.loss_curve, "validation_curve": self.validation_curve}
-        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in tensors.items()}, {
+        return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in tensors.items()}, {
             "state": about,
             **curves,
         }
@@ -143,7 +141,7 @@ class Checkpoint:
         """Tell whether the last file was written a while ago."""
         return time.monotonic() - self._last >= CHECKPOINT_SECONDS
 
-    def write(self, state: FitState, network: Committee, optimiser: torch.optim.Adam) -> None:
+    def write(self, state: FitState, network: nn.Module, optimiser: torch.optim.Adam) -> None:
         """Replace the file."""
         arrays, about = state.to_file(network, optimiser)
         aside = self._path.with_name(f".{self._path.name}.partial")
@@ -173,6 +171,24 @@ class Checkpoint:
             if theirs.get(name) != self._identity.get(name):
                 raise TedmError(f"the checkpoint {self._path} is of another fit ({name} differs); delete it to start again")
         return state
+
+
+def tensors_of(network: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by their names, each once, in the network's own memory.
+
+    (A state of torch's holds a layer that a network knows by two names twice, as MONAI's DynUNet does.)
+    """
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def put_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy tensors to where `tensors_of` found them; a ValueError if they are of another network."""
+    own = tensors_of(network)
+    if {name: tensor.shape for name, tensor in own.items()} != {name: tensor.shape for name, tensor in tensors.items()}:
+        raise ValueError("the tensors are of another network")
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
