@@ -48,6 +48,7 @@ def test_every_unit_has_a_head_and_the_records_of_all_domains(done: Path, extrac
     )
 
 
+@pytest.mark.slow
 def test_a_study_killed_five_times_at_random_ends_in_the_bytes_of_one_run(
     done: Path, dataset: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -21,8 +21,8 @@ from tedm.store.splits import labelled_images
 from tedm.study.trial.check import needs_val
 from tedm.study.trial.names import folder_name
 from tedm.study.trial.spec import MethodAsked, Study, without_runs
-from tedm.study.trial.units import UNITS
-from tedm.text import counted, listed
+from tedm.study.trial.units import FEATURES, UNITS
+from tedm.text import counted, listed, shown
 
 FILE = "study.json"
 FORMAT = 1
@@ -68,12 +68,15 @@ def require_same_methods(study: Study, out: Path, labels: Labels) -> None:
 def require_study(out: Path) -> None:
     """Refuse a folder that holds something else than a study, before anything is written to it."""
     try:
-        strange = sorted(each.name for each in out.iterdir()) if out.exists() else []
+        there = sorted(each.name for each in out.iterdir()) if out.exists() else []
     except OSError as error:
         raise TedmError(f"cannot look into {out}: {error.strerror or error}; name another folder") from error
-    # a study that was stopped while it was extracted has nothing else
-    if strange and not (out / FILE).exists() and any(not name.startswith((".", "features")) for name in strange):
-        raise TedmError(f"{out} is not empty and holds no study ({strange[0]} say); name another folder")
+    # a study that was stopped while its features were extracted has nothing else
+    strange = (
+        [] if FILE in there else [name for name in there if name not in (FEATURES, f".{FEATURES}.partial", f".{FILE}.partial")]
+    )
+    if strange:
+        raise TedmError(f"{out} is not empty and holds no study ({shown(strange[0])} say); name another folder")
 
 
 def _require_same(out: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:

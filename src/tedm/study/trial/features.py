@@ -29,16 +29,15 @@ from tedm.store.volumes.normalisation import Normalisation
 from tedm.store.volumes.volume import NO_SLICE, Slice
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.trial.spec import FeaturesAsked, Study
+from tedm.study.trial.units import FEATURES
 from tedm.text import counted, shown
-
-FOLDER = "features"
 
 
 def place_of_features(study: Study, out: Path) -> Location:
     """Return where a study's store is, or is to be."""
     named = study.features.store
     if named is None:
-        return out / FOLDER
+        return out / FEATURES
     return named if "://" in named else study.path(named)
 
 

@@ -20,7 +20,7 @@ from tedm.heads import NCounts
 from tedm.study.trial.names import folder_name
 from tedm.study.trial.spec import MethodAsked, Study
 
-UNITS = "units"
+UNITS, FEATURES = "units", "features"  # folders in that of the study
 
 
 @dataclass(frozen=True)
