@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from click.testing import CliRunner
 from PIL import Image
 
-from tedm.cli import fit, label
+from tedm.cli import fit, inspect, label
+from tedm.heads import load_head
 from tedm.store import FeatureStore, Registration
 
-COMMANDS = {"fit": fit.main, "label": label.main}
+COMMANDS = {"fit": fit.main, "inspect": inspect.main, "label": label.main}
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
 
 
@@ -55,3 +57,45 @@ def test_groups_are_an_option_and_images_of_few_patients_are_said(extracted, tmp
     assert "note" not in done.stderr
     assert "from 4 images of 2 groups" in done.stdout
     assert "there are only 2 to choose from" in run("fit", copy, tmp_path / "more", "--groups", 3, *quick, code=1).stderr
+
+
+def test_a_fit_as_published_says_what_it_cannot_set_and_is_inspected_as_such(extracted, tmp_path):
+    copy, head, few = tmp_path / "store", tmp_path / "head", ["--timesteps", "1,50", "--iterations", 3, "--device", "cpu"]
+    shutil.copytree(extracted, copy)
+    said = run("fit", copy, head, "--as-published", *few, code=1).stderr
+    assert "--as-published needs labelled images of split 'val', and there are none; add some with tedm-label" in said
+    store = FeatureStore.open(copy)
+    store.relabel([Registration("scan 0", "val", "", "", (0, 0), None)], store.labels.classes)
+    done = run("fit", copy, head, "--method", "ledm", "--as-published", "--images", 2, "--seed", 5, *few)
+    assert done.stdout.startswith(f"{head}: ledm as published (mlp, rows concatenate, 2 timesteps) from 2 images, ")
+    notes = [line for line in done.stderr.splitlines() if line.startswith("note: the published code ")]
+    assert [next(word for word in note.split() if word.startswith("--")) for note in notes[:3]] == [
+        "--input-range=0,1",
+        "--geometry",
+        "--draws",
+    ]
+    told = run("inspect", head).stdout
+    assert re.search("^as published +True$", told, re.MULTILINE)
+    assert re.search("^fit order +manifest$", told, re.MULTILINE)
+    listed, drawn = tmp_path / "listed", tmp_path / "drawn"
+    run("fit", copy, listed, "--images", 2, "--seed", 5, "--order", "manifest", *few)
+    run("fit", copy, drawn, "--images", 2, "--seed", 5, *few)
+    images = [load_head(folder).provenance.images for folder in (head, listed, drawn)]
+    assert images[0] == images[1] == ["scan 1", "scan 2"] != images[2]
+    told = run("inspect", drawn).stdout
+    assert "as published" not in told
+    assert re.search("^fit order +seed$", told, re.MULTILINE)
+
+
+def test_options_that_do_not_go_with_published_methods_are_refused(extracted, tmp_path):
+    refused = {
+        ("--head", "logistic"): "tedm-logistic has no published setting; leave out --as-published, or choose one of tedm, ledm",
+        ("--pixels-per-batch", 8): "tedm as published learns from whole images; add --batch pixels, or give --images-per-batch",
+        ("--method", "tedn"): "there is no method 'tedn'",
+    }
+    for given, message in refused.items():
+        said = run("fit", extracted, tmp_path / "head", "--as-published", "--timesteps", "1,50", *given, code=1).stderr
+        assert message in said
+    assert "'random' is not one of" in run("fit", extracted, tmp_path / "head", "--order", "random", code=2).stderr
+    done = run("fit", extracted, tmp_path / "probe", "--method", "timestep:50", "--as-published", "--iterations", 2)
+    assert "note: timestep:50 is fitted as without --as-published: the published code computes a standardisation" in done.stderr

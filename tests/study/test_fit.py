@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import FitReport, HeadOptions, fit, load_head, method_named
-from tedm.store import FeatureStore
+from tedm.store import FeatureStore, Registration
 from tedm.study import fit_folder
-from tedm.study.fit import course, fit_remarks, fit_summary, training_remarks
+from tedm.study.fit import course, fit_remarks, fit_summary, published_remarks, training_remarks
 
 
 def test_the_head_in_the_folder_is_the_one_that_fit_gives(extracted: Path, tmp_path: Path) -> None:
@@ -58,6 +59,8 @@ def test_the_summary_is_of_the_fit(fitted: Path) -> None:
     assert said.startswith(f"tedm (mlp, rows share, 2 timesteps) from 4 images, 40 iterations, loss {loss:.4f} (")
     assert course(head.provenance.report.fall) in said
     plain = replace(head, name="mine", provenance=replace(head.provenance, report=FitReport()))
+    published = replace(plain, method=replace(plain.method, published=True))
+    assert fit_summary(published).startswith("mine, tedm as published (mlp, ")
     assert fit_summary(plain) == "mine, tedm (mlp, rows share, 2 timesteps) from 4 images"
     assert fit_remarks(plain) == []
 
@@ -72,6 +75,39 @@ def test_images_that_are_of_few_patients_are_said_before_the_fit(extracted: Path
     assert training_remarks(sliced, images=2, groups=2) == training_remarks(sliced) == []
     with pytest.raises(TedmError, match="only 4 to choose from"):
         training_remarks(sliced, images=5)
+
+
+def test_the_first_images_of_the_list_are_spoken_of_where_these_are_learned_from(extracted: Path) -> None:
+    labels = FeatureStore.open(extracted).labels
+    sliced = replace(labels, groups=("ann", "ann", "ann", "bob", *labels.groups[4:]))
+    said = {tuple(training_remarks(sliced, images=2, seed=seed, order="manifest")) for seed in range(10)}
+    assert said == {("note: 2 images of 1 patient of 2: ann; --groups counts patients",)}
+
+
+def test_what_a_fit_as_published_cannot_set_is_said_with_what_would(make_store: Callable[..., FeatureStore]) -> None:
+    method = method_named("ledm", published=True)
+    store = make_store(own=True, names=tuple("abcdef"))
+    assert published_remarks(store, method) == [
+        "note: the published code reads images in [0, 1], and these are in [-1, 1]; tedm-extract --input-range=0,1 makes such "
+        "features",
+        "note: the published code stretches images to squares, and these are padded; tedm-extract --geometry stretch makes "
+        "such features",
+        "note: the published code draws new noise at every pass, and here is one draw of each image; tedm-extract --draws K "
+        "makes K",
+    ]
+    store.relabel([Registration("f", "val", "", "there", (10, 12), None)], store.labels.classes)
+    on_val = "note: the published code chooses on 25 labelled val images, and here are 1; tedm-label moves images to val"
+    assert published_remarks(store, method)[3:] == [on_val]
+    assert len(published_remarks(store, method, domain="here")) == 3  # which has none, and is refused
+    (probe,) = published_remarks(store, method_named("timestep:50", published=True))
+    assert probe.startswith("note: timestep:50 is fitted as without --as-published: ")
+
+
+def test_features_that_are_as_published_need_no_note(make_store: Callable[..., FeatureStore], tmp_path: Path) -> None:
+    made = make_store(draws=2)
+    settings = replace(made.settings, input_range=(0.0, 1.0), geometry="stretch")
+    same = FeatureStore.create(tmp_path / "store", settings, made.arithmetic, made.storage, {})
+    assert published_remarks(same, method_named("tedm", published=True)) == []
 
 
 def _no_step(done: int, total: int, loss: float) -> None:

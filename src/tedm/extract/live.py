@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
 from tedm.extract.images.square import naming, read_square
@@ -29,8 +30,8 @@ class LiveFeatures:
     ----------
     manifest : Manifest
         The images.
-    backbone : Backbone
-        The one that the settings name.
+    backbone : Backbone or None
+        The one that the settings name; None where only images are looked at, and no block is asked for.
     settings, arithmetic, storage
         Those of the store that these features stand for.
     brain : {"mask", "nonzero", "all"} or None
@@ -40,7 +41,7 @@ class LiveFeatures:
     def __init__(
         self,
         manifest: Manifest,
-        backbone: Backbone,
+        backbone: Backbone | None,
         settings: FeatureSettings,
         arithmetic: Arithmetic,
         storage: Storage,
@@ -90,6 +91,8 @@ class LiveFeatures:
         """Yield one block for each name, in order; the backbone runs for these timesteps only, and hands over these levels."""
         timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
         settings = self.settings if levels is None else self.settings.on(levels)
+        if self._backbone is None:
+            raise TedmError("there is no backbone to compute activations with; name its checkpoint")
         images = ((name, self.image(name)) for name in names)
         for computed in compute(self._backbone, self.settings, self.arithmetic, images, timesteps):
             cells = computed.cells

@@ -19,6 +19,7 @@ from .data.sampling import ClassWeight as ClassWeight
 from .data.sampling import Sampling as Sampling
 from .data.subsets import N_COUNTS as N_COUNTS
 from .data.subsets import NCounts as NCounts
+from .data.subsets import Order as Order
 from .data.subsets import first_groups as first_groups
 from .data.subsets import first_images as first_images
 from .estimator.head import EstimatorHead as EstimatorHead
@@ -93,6 +94,7 @@ from .runtime.workers import HERE as HERE
 from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
 from .segmenter.fit import fit as fit
+from .segmenter.fit import order_of as order_of
 from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
 from .segmenter.folder import load_head as load_head
@@ -111,6 +113,8 @@ from .segmenter.postprocess import Cleaning as Cleaning
 from .segmenter.predict import Prediction as Prediction
 from .segmenter.predict import predict as predict
 from .segmenter.provenance import Provenance as Provenance
+from .segmenter.published import PUBLISHED as PUBLISHED
+from .segmenter.published import VAL_IMAGES as VAL_IMAGES
 from .segmenter.segmenter import Segmenter as Segmenter
 from .segmenter.tuning import calibrate as calibrate
 from .segmenter.tuning import learn_weights as learn_weights

@@ -7,7 +7,7 @@ backbone that computes on the fly is another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class Block:
         Side of the image in pixels.
     upsampling : {"nearest", "bilinear"}
         How cells become pixels.
+    image : array of shape (size, size, image channels), or None
+        The image itself, in [0, 1], where somebody looks at it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Block:
     cells: tuple[Floats, ...]
     size: int
     upsampling: Upsampling
+    image: NDArray[np.float32] | None = None
 
     @property
     def draws(self) -> int:
@@ -69,7 +72,7 @@ class Block:
             return self
         rows = [self.timesteps.index(timestep) for timestep in timesteps]
         cells = tuple(np.ascontiguousarray(level[rows]) for level in self.cells)
-        return type(self)(self.name, tuple(timesteps), cells, self.size, self.upsampling)
+        return replace(self, timesteps=tuple(timesteps), cells=cells)
 
 
 class Features(Protocol):

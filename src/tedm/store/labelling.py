@@ -22,6 +22,7 @@ from tedm.store.skeleton import LABEL_ARRAYS
 from tedm.store.sources import COLUMN, UNREAD, Source, Stamp, as_row, read_sources, write_sources
 from tedm.store.volumes.columns import VOLUMES, put_volumes, read_volumes
 from tedm.store.volumes.volume import NO_SLICE, Slice, Volume
+from tedm.text import listed
 
 # Masks that are handed to Zarr together when images are registered.
 MASKS_AT_ONCE = 256
@@ -171,10 +172,15 @@ def require_fitting(labels: Labels, images: Sequence[Registration], classes: Seq
     replaced = {image.name for image in images if image.mask is not None}
     staying = [name for name, pixels in zip(labels.names, labels.labelled, strict=True) if pixels and name not in replaced]
     if replaced and staying and tuple(classes) != labels.classes:
+        strange = [value for value in classes if value not in labels.classes]
+        remedy = f"repeat with --classes {','.join(map(str, labels.classes))}"
+        if strange:
+            none = "is no class" if len(strange) == 1 else "are no classes"
+            remedy = f"correct the new ones: {listed(strange)} {none} of theirs"
         raise TedmError(
             f"{what}: {len(staying)} masks that stay (the first: {staying[0]}) have classes "
             f"{list(labels.classes)}, the new ones {list(classes)}\n"
-            f"Give masks for these too, or repeat with --classes {','.join(map(str, labels.classes))}."
+            f"Give masks for these too, or {remedy}."
         )
 
 

@@ -215,6 +215,12 @@ MUST_MATCH = {
     "upsampling": "upsampling",
     "noise": "noise",
 }
+# What is left of these where nobody looks at activations, but at the images themselves.
+MUST_MATCH_OF_IMAGES = {
+    field: title
+    for field, title in MUST_MATCH.items()
+    if field not in ("checkpoint_sha256", "levels", "input_range", "upsampling", "noise")
+}
 MAY_DIFFER = {"noise_seed": "noise seed", "draws": "draws"}
 
 
@@ -229,7 +235,9 @@ def differences(
     ]
 
 
-def require_same_features(head: FeatureSettings, features: FeatureSettings, timesteps: tuple[int, ...], *, what: str) -> None:
+def require_same_features(
+    head: FeatureSettings, features: FeatureSettings, timesteps: tuple[int, ...], *, what: str, images_only: bool = False
+) -> None:
     """Refuse features that a head was not made for.
 
     Parameters
@@ -240,13 +248,16 @@ def require_same_features(head: FeatureSettings, features: FeatureSettings, time
         The timesteps that will be used.
     what : str
         The features' name in the message.
+    images_only : bool
+        Whether the head looks at images and at no activations.
 
     Raises
     ------
     TedmError
-        If they differ in anything of `MUST_MATCH`, or a timestep is not there.
+        If they differ in anything of `MUST_MATCH` (`MUST_MATCH_OF_IMAGES`), or a timestep is not there.
     """
-    problems = differences(head, features, MUST_MATCH, us="the head", them=what)
+    compared = MUST_MATCH_OF_IMAGES if images_only else MUST_MATCH
+    problems = differences(head, features, compared, us="the head", them=what)
     absent = [timestep for timestep in timesteps if timestep not in features.timesteps]
     if absent:
         problems.append(f"timesteps: {listed(absent)} not in {what}, which has {listed(features.timesteps)}")

@@ -8,8 +8,10 @@ from pathlib import Path
 from tedm.files import beside, reserved
 from tedm.heads import (
     HERE,
+    VAL_IMAGES,
     HeadOptions,
     Method,
+    Order,
     Progress,
     Sampling,
     Segmenter,
@@ -19,8 +21,9 @@ from tedm.heads import (
     training_subset,
 )
 from tedm.jsons import JsonValue
+from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
-from tedm.store.splits import images_to_learn_from
+from tedm.store.splits import images_to_learn_from, labelled_images
 from tedm.text import counted, listed
 
 NO_OPTIONS = HeadOptions()
@@ -39,9 +42,11 @@ def fit_folder(
     domain: str | None = None,
     images: int | None = None,
     groups: int | None = None,
+    order: Order | None = None,
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     params: Mapping[str, JsonValue] | None = None,
+    start: Pretrained | None = None,
     calibrate: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -55,8 +60,8 @@ def fit_folder(
     ----------
     folder : Path
         Not there yet, or empty. The state of a fit under way is a file beside it, which is deleted in the end.
-    features, method, name, split, domain, images, groups, pixels_per_image, sampling, params, calibrate, seed, device
-    memory, workers
+    features, method, name, split, domain, images, groups, order, pixels_per_image, sampling, params, start, calibrate, seed
+    device, memory, workers
         See `tedm.heads.fit`.
     options : HeadOptions
         What is asked of the head.
@@ -81,6 +86,7 @@ def fit_folder(
             domain=domain,
             images=images,
             groups=groups,
+            order=order,
             pixels_per_image=pixels_per_image,
             sampling=sampling,
             iterations=options.iterations,
@@ -93,6 +99,7 @@ def fit_folder(
             patience=options.patience,
             class_weight=options.class_weight,
             params=params,
+            start=start,
             calibrate=calibrate,
             seed=seed,
             device=device,
@@ -109,12 +116,14 @@ def fit_folder(
 def fit_summary(head: Segmenter) -> str:
     """Return in one line what a head is, what it learned from, and how the loss went."""
     method, report = head.method, head.provenance.report
-    called = head.label if head.label == method.name else f"{head.label}, {method.name}"
+    named = f"{method.name} as published" if method.published else method.name
+    called = named if head.label == method.name else f"{head.label}, {named}"
     iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
     loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
     groups = "" if head.provenance.groups is None else f" of {counted(head.provenance.groups, 'group')}"
+    reads = f"rows {method.rows}, {counted(len(method.timesteps), 'timestep')}"
     return (
-        f"{called} ({method.head}, rows {method.rows}, {counted(len(method.timesteps), 'timestep')}) from "
+        f"{called} ({method.head}, {'looks at images' if method.looks_at_images else reads}) from "
         f"{counted(len(head.provenance.images), 'image')}{groups}{iterations}{loss}"
     )
 
@@ -127,13 +136,14 @@ def training_remarks(
     images: int | None = None,
     groups: int | None = None,
     seed: int = 0,
+    order: Order = "seed",
 ) -> list[str]:
     """Return what whoever asks for a number of images should know before the fit: that they are of fewer groups than can be.
 
     Parameters
     ----------
     labels : Labels
-    split, domain, images, groups, seed
+    split, domain, images, groups, seed, order
         See `tedm.heads.fit`.
 
     Returns
@@ -149,7 +159,7 @@ def training_remarks(
     if images is None or groups is not None:
         return []
     candidates = images_to_learn_from(labels, split=split, domain=domain)
-    taken = training_subset(labels, candidates, images=images, groups=None, seed=seed)
+    taken = training_subset(labels, candidates, images=images, groups=None, seed=seed, order=order)
     of = dict(zip(candidates, labels.group_of(candidates), strict=True))
     there = {of[name] or name for name in candidates}
     mine = list(dict.fromkeys(of[name] or name for name in taken))
@@ -157,6 +167,42 @@ def training_remarks(
         return []
     patients = f"{counted(len(mine), 'patient')} of {len(there)}: {listed(mine, most=MOST)}"
     return [f"note: {counted(images, 'image')} of {patients}; --groups counts patients"]
+
+
+def published_remarks(features: Features, method: Method, *, domain: str | None = None) -> list[str]:
+    """Return what whoever asks for a method as published should know before the fit: what a fit cannot set, and is not so.
+
+    Parameters
+    ----------
+    features : Features
+    method : Method
+        What `tedm.heads.method_named` gave with `published`.
+    domain : str or None
+        Where the val images are from.
+
+    Returns
+    -------
+    list of str
+        A sentence for each setting of these features that is not as the published code has it, with the option of tedm-extract
+        that would give it; one sentence where the method has nothing published that is to be set.
+    """
+    if not method.published:
+        return [
+            f"note: {method.name} is fitted as without --as-published: the published code computes a standardisation for it "
+            "and does not apply it"
+        ]
+    settings, val = features.settings, labelled_images(features.labels, split="val", domain=domain)
+    low, high = settings.input_range
+    such, notes = "makes such features", []
+    if settings.input_range != (0.0, 1.0):
+        notes.append(f"reads images in [0, 1], and these are in [{low:g}, {high:g}]; tedm-extract --input-range=0,1 {such}")
+    if settings.geometry != "stretch":
+        notes.append(f"stretches images to squares, and these are padded; tedm-extract --geometry stretch {such}")
+    if settings.draws == 1:
+        notes.append("draws new noise at every pass, and here is one draw of each image; tedm-extract --draws K makes K")
+    if val and len(val) != VAL_IMAGES:
+        notes.append(f"chooses on {VAL_IMAGES} labelled val images, and here are {len(val)}; tedm-label moves images to val")
+    return [f"note: the published code {note}" for note in notes]
 
 
 def fit_remarks(head: Segmenter) -> list[str]:

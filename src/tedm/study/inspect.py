@@ -70,6 +70,7 @@ def describe_head(path: Path) -> dict[str, JsonValue]:
     head = load_head(path)
     fit = head.provenance.to_json()
     del fit["fingerprints"], fit["fit"]
+    fit["order"] = head.provenance.order
     report, curve = head.provenance.report, head.provenance.report.loss_curve
     came_out = {"iterations": report.iterations, "converged": report.converged}
     fit |= {title: value for title, value in came_out.items() if value is not None} | dict(report.details)
@@ -78,6 +79,7 @@ def describe_head(path: Path) -> dict[str, JsonValue]:
         "head": str(path),
         "name": head.label,
         "method": head.method.name,
+        **({"as published": True} if head.method.published else {}),
         "timesteps": list(head.method.timesteps),
         "rows": head.method.rows,
         "members": head.method.members,

@@ -61,7 +61,7 @@ def predict_folder(
     source : str or Path
         A feature store, or a manifest or folder of images.
     backbone : Backbone or None
-        The head's, where images and not a store are given.
+        The head's, where images and not a store are given; of no use to a head that looks at images.
     rule, timesteps
         See `tedm.heads.predict`.
     split, domain : str or None
@@ -112,7 +112,7 @@ def predict_folder(
     else:
         if workers.cluster is not None:
             raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
-        if backbone is None:
+        if backbone is None and not head.method.looks_at_images:
             raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
         features = live = live_features(
             head, Path(source), backbone, timesteps=timesteps, brain=brain, device=device, backbone_name=backbone_name, log=log
@@ -189,7 +189,7 @@ def _require_outputs(
 def live_features(
     head: Segmenter,
     images: Path,
-    backbone: Backbone,
+    backbone: Backbone | None,
     *,
     timesteps: Sequence[int] | None = None,
     brain: Brain | None = None,
@@ -204,8 +204,8 @@ def live_features(
     head : Segmenter
     images : Path
         A manifest or a folder of images.
-    backbone : Backbone
-        The one that the head's store was made with.
+    backbone : Backbone or None
+        The one that the head's store was made with; None for a head that looks at images.
     timesteps : sequence of int or None
         Those that are used; None takes the head's.
     brain : {"mask", "nonzero", "all"} or None
@@ -240,6 +240,13 @@ def live_features(
     )
     for remark in (*manifest.remarks, *odd):
         log(f"note: {remark}")
+    wanted = head.timesteps(timesteps)
+    if head.method.looks_at_images:
+        if backbone is not None:
+            raise TedmError(f"a {head.method.name} head looks at images and needs no backbone: leave out --checkpoint")
+        return LiveFeatures(manifest, None, head.settings, head.arithmetic, head.storage, brain)
+    if backbone is None:
+        raise TedmError("activations are computed by a backbone: give the one that the head's store was made with")
     expected = head.settings.checkpoint_sha256
     if backbone.sha256 != expected:
         raise TedmError(
@@ -251,7 +258,6 @@ def live_features(
     arithmetic = on_this_machine(head.arithmetic, device)
     for line in arithmetic_differences(head.arithmetic, arithmetic, us="the head's store"):
         log(f"the last bits may differ: {line}")
-    wanted = head.timesteps(timesteps)
     backbone.schedule.require(wanted)
     return LiveFeatures(manifest, backbone, replace(head.settings, timesteps=wanted), arithmetic, head.storage, brain)
 

@@ -18,6 +18,7 @@ def differences_from_store(features: Features, heads: Iterable[Segmenter]) -> li
     lines = {
         line
         for head in heads
+        if not head.method.looks_at_images  # of activations; it looks at none
         for line in (
             *differences(head.settings, features.settings, MAY_DIFFER, **names),
             *differences(head.arithmetic, features.arithmetic, ARITHMETIC, **names),

@@ -132,3 +132,22 @@ def test_the_permutation_of_groups_is_pinned() -> None:
 def test_groups_that_are_not_there_are_refused(groups: Any, n: int, images: Any, message: str) -> None:
     with pytest.raises(TedmError, match=message):
         first_groups(NAMES, groups, n, 0, images=images)
+
+
+@given(grouped, seeds, st.data())
+def test_the_first_of_the_list_are_taken_whatever_the_seed(cohort: Any, seed: Any, data: Any) -> None:
+    names, groups = zip(*cohort, strict=True)
+    n = data.draw(st.integers(1, len(names)))
+    assert first_images(names, groups, n, seed, order="manifest") == list(names[:n])
+    assert first_images(names, groups, None, seed, order="manifest") == list(names)
+
+
+def test_the_first_groups_of_the_list_come_with_all_their_images() -> None:
+    names, groups = ["b1", "a1", "x", "b2", "a2"], ["b", "a", "", "b", "a"]
+    assert first_groups(names, groups, 2, 7, order="manifest") == ["b1", "b2", "a1", "a2"]
+    assert first_groups(names, groups, 3, 7, order="manifest", images=4) == ["b1", "a1", "x", "b2"]
+
+
+def test_another_order_is_refused() -> None:
+    with pytest.raises(TedmError, match="there is no --order 'random'; choose one of seed, manifest"):
+        first_images(NAMES, GROUPS, 2, 0, order="random")  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ WRONG = [
     (("features",), 6, "features is 6; rows of these levels and timesteps have 5"),
     (("features",), -1, "features is -1"),
     (("features",), True, "Expected `int`, got `bool`"),
-    (("method", "timesteps"), [], "one or more"),
+    (("method", "timesteps"), [], "features is"),
     (("method", "timesteps"), [1, 1], "each once"),
     (("method", "timesteps"), [1, -50], "none below 0"),
     (("method", "timesteps"), [1, 7], "the timestep 7 is none of its features'"),

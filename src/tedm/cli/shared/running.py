@@ -177,7 +177,7 @@ class _Lines:
         if tenths > self._tenths:
             self._tenths = tenths
             text = _text(remark)
-            say(f"{self._what}: {done} of {total} ({10 * tenths} %)" + (f", {text}" if text else ""))
+            say(f"{self._what}: {done} of {total} ({100 * done // max(total, 1)} %)" + (f", {text}" if text else ""))
 
 
 def _text(remark: float | str | None) -> str:

@@ -128,6 +128,7 @@ def _require_channels(entry: ManifestEntry, there: int, channels: int) -> None:
     if there != channels:
         files = ", ".join(str(path) for path in entry.files)
         raise TedmError(
-            f"{files}: {there} channel{'s' * (there != 1)}, and the backbone takes {channels}; name a column for each with "
-            "--channels, or use a backbone of as many"
+            f"{files}: {there} channel{'s' * (there != 1)}, and the backbone takes {channels}; name "
+            + ("as many with --channels" if there > channels else "a column for each with --channels")
+            + ", or use a backbone of as many channels as there are"
         )

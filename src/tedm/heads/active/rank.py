@@ -119,6 +119,11 @@ def rank(
     """
     if by not in get_args(RankBy):
         raise TedmError(f"there is no score {by!r} to rank by; choose one of {listed(get_args(RankBy))}")
+    if segmenter.method.looks_at_images:
+        raise TedmError(
+            f"a {segmenter.method.name} head looks at images: it has no activations to compare them by, nor voters that could "
+            "disagree; rank with a head of activations (tedm)"
+        )
     labels = features.labels
     pool = candidates(features, segmenter) if names is None else unseen_among(features, segmenter, names)
     if top is not None and not 0 < top <= len(pool):

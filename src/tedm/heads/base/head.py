@@ -20,6 +20,7 @@ from tedm.store import Block
 
 if TYPE_CHECKING:
     from tedm.heads.data.dataset import TrainingData
+    from tedm.networks.pretrained import Pretrained
 
 # Called with (done, all, loss) while a head is being fitted.
 Progress = Callable[[int, int, float], None]
@@ -72,6 +73,10 @@ class Capabilities:
         Whether its constructor has these arguments.
     resumes : bool
         Whether a fit that was stopped goes on from a checkpoint file.
+    looks_at_images : bool
+        Whether it looks at the image itself (`Block.image`, `Features.image`) and at no activations.
+    starts : bool
+        Whether it can start from pretrained weights (`start_from`).
     named_by : str or None
         The constructor's argument for what stands behind the colon of `sklearn:ensemble.RandomForestClassifier`; None for heads
         that have no such name.
@@ -85,6 +90,8 @@ class Capabilities:
     takes_seed: bool = False
     takes_device: bool = False
     resumes: bool = False
+    looks_at_images: bool = False
+    starts: bool = False
     named_by: str | None = None
     parameters: str | None = None
 
@@ -176,3 +183,16 @@ class Head(Protocol):
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read what `save` wrote; predictions are the same bits."""
+
+
+class StartingHead(Head, Protocol):
+    """A head whose fit can start from weights that were trained before (`Capabilities.starts`)."""
+
+    def start_from(self, weights: Pretrained) -> None:
+        """Take the weights that the next fit starts from.
+
+        Raises
+        ------
+        TedmError
+            If they have learned something else than this head starts from, or are for other images.
+        """

@@ -233,7 +233,9 @@ class TrainingData:
 
     @property
     def n_features(self) -> int:
-        """Length of a row."""
+        """Length of a row; of images that are looked at, that of a pixel."""
+        if not self.timesteps:
+            return self.features.settings.image_channels
         return self.features.settings.channels * (1 if self.rows == "share" else len(self.timesteps))
 
     @property

@@ -6,6 +6,8 @@ when somebody starts to annotate. The permutation is an order by SHA-256, which 
 
 Where an image is a slice, n images may be one patient's. "Trained on n groups" is all the images of the first n groups of the
 same permutation, and nested as well.
+
+On request the order is that of the list itself: its first n images, as the code published with arXiv:2311.07421 takes them.
 """
 
 from __future__ import annotations
@@ -14,20 +16,23 @@ from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import zip_longest
-from typing import Literal
+from typing import Literal, get_args
 
 from tedm.errors import TedmError
+from tedm.text import listed
 
 NCounts = Literal["images", "groups"]
+Order = Literal["seed", "manifest"]
 # What a training size is a number of, as people are told.
 N_COUNTS: dict[NCounts, str] = {"images": "images", "groups": "groups (patients)"}
 
 
-def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, seed: int) -> list[str]:
+def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, seed: int, *, order: Order = "seed") -> list[str]:
     """Choose the training subset of size `n` for one seed.
 
     Subsets are nested: a larger n gives the same images and some more after them. They depend on the set of (name, group) and
-    the seed alone, not on the order of arrival. Adding or removing images leaves the order of the others as it was.
+    the seed alone, not on the order of arrival, unless that is asked for. Adding or removing images leaves the order of the
+    others as it was.
 
     Parameters
     ----------
@@ -36,26 +41,32 @@ def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, see
     groups : sequence of str
         Their groups; an image with the empty string is a group of its own.
     n : int or None
-        Size of the subset, 1 <= n <= len(names); None takes all, in the order of the permutation.
+        Size of the subset, 1 <= n <= len(names); None takes all, in that order.
     seed : int
         Chooses the permutation, of the groups and of the images inside each group: sorted names are
         often neighbouring slices, and the first ones often empty.
+    order : {"seed", "manifest"}
+        Whether names are in the order of the permutation, or in that of `names` whatever the seed.
 
     Returns
     -------
     list of str
-        n names in the order of the permutation.
+        The first n names in that order.
 
     Raises
     ------
     TedmError
-        If n is below one or above the number of images, or a name comes twice.
+        If n is below one or above the number of images, a name comes twice, or there is no such order.
 
     Examples
     --------
     >>> first_images(["a1", "a2", "b1"], ["a", "a", "b"], 2, seed=0)
     ['a2', 'a1']
+    >>> first_images(["a1", "a2", "b1"], ["a", "a", "b"], 2, seed=0, order="manifest")
+    ['a1', 'a2']
     """
+    if order not in get_args(Order):
+        raise TedmError(f"there is no --order {order!r}; choose one of {listed(get_args(Order))}")
     if len(names) != len(groups):
         raise TedmError(f"each image needs one group: got {len(names)} names and {len(groups)} groups")
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
@@ -65,6 +76,8 @@ def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, see
         raise TedmError(f"cannot train on {n} images: ask for at least 1")
     if n is not None and n > len(names):
         raise TedmError(f"cannot train on {n} images: there are only {len(names)} to choose from; ask for at most {len(names)}")
+    if order == "manifest":
+        return list(names[:n])
 
     def place(image: tuple[str, str]) -> tuple[bytes, str, bytes]:
         name, group = image
@@ -74,13 +87,16 @@ def first_images(names: Sequence[str], groups: Sequence[str], n: int | None, see
     return [name for name, _ in sorted(zip(names, groups, strict=True), key=place)][:n]
 
 
-def first_groups(names: Sequence[str], groups: Sequence[str], n: int, seed: int, *, images: int | None = None) -> list[str]:
-    """Choose the images of the first `n` groups of the permutation by `seed`.
+def first_groups(
+    names: Sequence[str], groups: Sequence[str], n: int, seed: int, *, images: int | None = None, order: Order = "seed"
+) -> list[str]:
+    """Choose the images of the first `n` groups of the permutation by `seed`, or of the list.
 
     Parameters
     ----------
-    names, groups, seed
-        See `first_images`, whose permutation it is. An image without a group is a group of its own.
+    names, groups, seed, order
+        See `first_images`, whose order it is: groups come as their first images do. An image without a group is a group of its
+        own.
     n : int
         Number of groups, 1 <= n <= number of groups.
     images : int or None
@@ -90,7 +106,7 @@ def first_groups(names: Sequence[str], groups: Sequence[str], n: int, seed: int,
     Returns
     -------
     list of str
-        Names in the order of the permutation, group by group; with `images`, in turn.
+        Names in that order, group by group; with `images`, in turn.
 
     Raises
     ------
@@ -104,7 +120,7 @@ def first_groups(names: Sequence[str], groups: Sequence[str], n: int, seed: int,
     >>> first_groups(["a1", "a2", "b1", "c1"], ["a", "a", "b", "c"], 2, seed=0, images=2)
     ['c1', 'a2']
     """
-    ordered = first_images(names, groups, None, seed)
+    ordered = first_images(names, groups, None, seed, order=order)
     if not any(groups):
         raise TedmError(
             f"groups cannot be counted: none of these {len(names)} images has one; give patients in the manifest's column "

@@ -79,6 +79,8 @@ class Description:
         if any(abs(value) >= 2**31 for value in self.classes):
             raise ValueError("a class is no value of a mask")
         length = self.settings.channels * (len(self.method.timesteps) if self.method.rows == "concatenate" else 1)
+        if self.method.looks_at_images:
+            length = self.settings.image_channels
         if self.features != length:
             raise ValueError(f"features is {self.features}; rows of these levels and timesteps have {length}")
         if self.weights is not None:
@@ -137,7 +139,8 @@ def _unknown(values: object, cls: Any, where: str) -> Iterable[str]:
 def _require_method(about: Description) -> None:
     method, members = about.method, about.parameters.get("members", about.method.members)
     _require_texts("method", (method.name, method.head))
-    _require_timesteps("the method's timesteps", method.timesteps)
+    if method.timesteps:  # whether its head can do without is asked when that is made
+        _require_timesteps("the method's timesteps", method.timesteps)
     _require_range("members", method.members, 1)
     _require_range("pixels per batch", method.pixels_per_batch, 1, most=2**31)
     if members != method.members:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions, Progress
+from tedm.heads.base.head import Head, HeadOptions, Progress, StartingHead
 from tedm.heads.base.registry import make_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, Sampling
-from tedm.heads.data.subsets import first_groups, first_images
+from tedm.heads.data.subsets import Order, first_groups, first_images
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.methods import Method, require_name
 from tedm.heads.segmenter.provenance import Provenance
+from tedm.heads.segmenter.published import published_arguments
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
+from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import listed
@@ -34,6 +36,7 @@ def fit(
     domain: str | None = None,
     images: int | None = None,
     groups: int | None = None,
+    order: Order | None = None,
     pixels_per_image: int | None = None,
     sampling: Sampling = "uniform",
     iterations: int | None = None,
@@ -46,6 +49,7 @@ def fit(
     patience: int | None = None,
     class_weight: ClassWeight = None,
     params: Mapping[str, JsonValue] | None = None,
+    start: Pretrained | None = None,
     calibrate: bool = False,
     seed: int = 0,
     device: str = "cpu",
@@ -72,6 +76,9 @@ def fit(
     groups : int or None
         Training groups (patients): all the images of the first groups of the same permutation. The size of the training set, n
         in tables, is then this number; with `images` as well it is that number of images, which the groups give in turn.
+    order : {"seed", "manifest"} or None
+        "manifest" takes the first images or groups in the features' own order in place of the permutation's. None takes the
+        seed's, and the manifest's where the method is as published.
     pixels_per_image : int or None
         Labelled pixels used of each image; None takes all.
     sampling : {"uniform", "balanced", "boundary"}
@@ -83,6 +90,8 @@ def fit(
         groups; their labels count as used.
     params : mapping or None
         Arguments of the head's class (of the estimator, for "sklearn:...") by their own names.
+    start : Pretrained or None
+        Weights that the fit starts from, for methods that do.
     calibrate : bool
         Afterwards fit a temperature on the labelled images of split "val" of the same domain (`calibrate`). Where the method
         votes by "learned", its weights are learned on them first. Both count as used labels, and both are computed by this
@@ -129,12 +138,17 @@ def fit(
         "vote": plain,
         "pixels_per_batch": method.pixels_per_batch,
     }
-    head = make_head(method.head, options, params, seed=seed, device=device, from_method=settled)
+    published = published_arguments(method.name, method.head, options) if method.published else {}
+    arguments = {**method.settings, **published, **(params or {})}
+    head = make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
+    _start(head, method, start)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
-    names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed)
+    order = order or order_of(method)
+    names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed, order=order)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",
+        "--as-published": method.published and head.needs_validation(),
         f"--head {method.head}": head.needs_validation(),
     }
     follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
@@ -173,6 +187,7 @@ def fit(
         report=head.report(),
         groups=groups,
         n_counts="groups" if groups is not None and images is None else "images",
+        order=order,
     )
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
     legend = (features.labels.class_names, features.labels.class_colours)
@@ -183,8 +198,22 @@ def fit(
     return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
 
 
+def _start(head: Head, method: Method, start: Pretrained | None) -> None:
+    """Give a head the weights that it starts from; a `TedmError` if it takes none."""
+    if start is None:
+        return
+    if not head.capabilities.starts:
+        raise TedmError(f"--checkpoint names weights to start from, and --method {method.name} starts from none; leave it out")
+    cast(StartingHead, head).start_from(start)
+
+
+def order_of(method: Method) -> Order:
+    """Return whose first images a fit learns from where nobody says so: the paper's code takes the first rows of its list."""
+    return "manifest" if method.published else "seed"
+
+
 def training_subset(
-    labels: Labels, candidates: Sequence[str], *, images: int | None, groups: int | None, seed: int
+    labels: Labels, candidates: Sequence[str], *, images: int | None, groups: int | None, seed: int, order: Order = "seed"
 ) -> list[str]:
     """Return the images that a fit learns from; see `fit` for the arguments.
 
@@ -195,8 +224,8 @@ def training_subset(
     """
     of = labels.group_of(candidates)
     if groups is None:
-        return first_images(candidates, of, images, seed)
-    return first_groups(candidates, of, groups, seed, images=images)
+        return first_images(candidates, of, images, seed, order=order)
+    return first_groups(candidates, of, groups, seed, images=images, order=order)
 
 
 def require_timesteps(method: Method, there: Sequence[int]) -> None:

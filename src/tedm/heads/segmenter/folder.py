@@ -34,6 +34,8 @@ DAMAGE = (
     SafetensorError,
 )
 MOST_SAID = 300
+# What came to a method later, and is left out where it says nothing: versions of before read the head then.
+LATER = ("settings", "published")
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -70,6 +72,8 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
     try:
         about = read_description(folder)
         estimator = remake_head(about.method.head, about.estimator, about.parameters, device=device)
+        if estimator.capabilities.looks_at_images != about.method.looks_at_images:
+            raise ValueError("a head of activations reads one timestep or more, and one that looks at images none")
         estimator.restore(folder, features=about.features, classes=len(about.classes))
         estimator.constructor()  # arguments that cannot be told again are of no use to whoever compares heads
         return Segmenter(
@@ -98,7 +102,9 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": asdict(head.method),
+        "method": {
+            name: value for name, value in asdict(head.method).items() if value or name not in ("settings", "published")
+        },
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

@@ -35,17 +35,17 @@ class HeldOutOpinions:
 
     def __init__(self, ballots: Ballots, names: Sequence[str], per_image: PerImage) -> None:
         ((key, self._head),) = ballots.heads.items()
-        self._features, self._timesteps = ballots.features, ballots.votes[key].timesteps
+        self._ballots, self._timesteps = ballots, ballots.votes[key].timesteps
         self._names, self._per_image = list(names), per_image
         self._budget, self._working = Budget(ballots.memory), ballots.working_bytes
         self._kept: dict[str, NDArray[np.float64]] = {}
 
     def __iter__(self) -> Iterator[NDArray[np.float64]]:
-        blocks = self._features.blocks([name for name in self._names if name not in self._kept], self._timesteps)
+        blocks = self._ballots.read([name for name in self._names if name not in self._kept])
         for name in self._names:
             array = self._kept.get(name)
             if array is None:
-                mask = self._features.mask(name).ravel()
+                mask = self._ballots.features.mask(name).ravel()
                 labelled = mask != IGNORE
                 opinions = self._head.opinions(next(blocks), self._timesteps)
                 array = self._per_image(opinions[:, labelled], mask[labelled])

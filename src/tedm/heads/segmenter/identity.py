@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from tedm.errors import TedmError
 from tedm.files import table_text
-from tedm.heads.segmenter.methods import Method, method_named
+from tedm.heads.segmenter.methods import METHODS, Method, method_named
 from tedm.heads.segmenter.postprocess import Cleaning
+from tedm.heads.segmenter.published import PUBLISHED
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.voting.vote import VotingRule
 
@@ -99,6 +100,7 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     usual = {} if published is None else _method_values(published)
     own = _method_values(replace(head.method, vote=rule or head.method.vote))
     settings = [Setting("method", head.method.name, head.label)]
+    settings += [Setting("as published", "yes", "no")] if head.method.published else []
     settings += [Setting(name, value, usual.get(name)) for name, value in own.items()]
     taken = {setting.name for setting in settings} | {LABEL, ASKED}
     for setting in _classifier_settings(head, published):
@@ -116,6 +118,8 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     ]
     if about.groups is not None and about.n_counts == "images":  # else n is their number
         settings.append(Setting("training groups", _text(about.groups)))
+    if (about.order == "manifest") != head.method.published:
+        settings.append(Setting("training order", about.order))
     return Identity(head.label, tuple(settings), None if timesteps is None else tuple(timesteps))
 
 
@@ -279,7 +283,8 @@ def _require_one_each(names: Mapping[Identity, str]) -> None:
 def _published(method: Method) -> Method | None:
     """Return the method of that name as it was published, with the same kind of head; None for a name of the user's own."""
     try:
-        published = method_named(method.name.partition("-")[0], head=method.head)
+        known = method.name if method.name in METHODS else method.name.partition("-")[0]
+        published = method_named(known, head=method.head, published=method.published)
     except TedmError:
         return None
     return published if published.name == method.name else None
@@ -309,6 +314,10 @@ def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[
         default = known[argument].default if argument in known else Parameter.empty
         if argument == "pixels_per_batch" and published is not None:
             default = published.pixels_per_batch
+        if published is not None:
+            default = published.settings.get(argument, default)
+        if head.method.published:
+            default = PUBLISHED.get(head.method.name, {}).get(argument, default)
         if argument == "class_weight" and isinstance(value, Mapping):
             value = {_mask_value(index, head.classes): weight for index, weight in value.items()}
         elif isinstance(value, Mapping):  # arguments of an estimator inside

@@ -5,12 +5,14 @@ A method fixes timesteps, row layout, kind of head, size of the ensemble and vot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tedm.errors import TedmError
 from tedm.heads.base.registry import head_class, heads_taking
 from tedm.heads.data.rows import RowLayout
+from tedm.heads.segmenter.published import require_published
 from tedm.heads.voting.vote import VotingRule
 
 LONGEST_NAME = 100
@@ -27,7 +29,7 @@ class Method:
     name : str
         Its name in tables.
     timesteps : tuple of int
-        What it reads.
+        What it reads; none for a baseline, which looks at images.
     rows : {"share", "concatenate"}
         How these become rows.
     head : str
@@ -38,6 +40,10 @@ class Method:
         How the opinions merge.
     pixels_per_batch : int
         Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
+    settings : mapping
+        Arguments of the head that make it this method, as JSON values.
+    published : bool
+        Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
 
     name: str
@@ -47,6 +53,13 @@ class Method:
     members: int
     vote: VotingRule
     pixels_per_batch: int = 512
+    settings: Mapping[str, Any] = field(default_factory=dict)  # msgspec reads it, and knows no recursive types
+    published: bool = False
+
+    @property
+    def looks_at_images(self) -> bool:
+        """Whether its head looks at images: it reads no timestep then."""
+        return not self.timesteps
 
 
 METHODS = {
@@ -66,6 +79,7 @@ def method_named(
     head: str | None = None,
     members: int | None = None,
     vote: VotingRule | None = None,
+    published: bool = False,
 ) -> Method:
     """Return a published method, with changes.
 
@@ -75,11 +89,15 @@ def method_named(
         "tedm", "ledm", "ledme", or "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
+    published : bool
+        As the code published with the paper has it, where it differs: one classifier, no ensemble, and the settings of its fit
+        (`docs/methods.md`). A method "timestep:T" stays as it is: the published code computes a standardisation for it, and
+        then does not apply it.
 
     Raises
     ------
     TedmError
-        If there is no such method.
+        If there is no such method, or it has no published setting.
 
     Examples
     --------
@@ -93,12 +111,23 @@ def method_named(
             raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
         method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
     if head is not None and head != method.head:
-        head_class(head)  # refuses a head that does not exist
+        if head_class(head).capabilities.looks_at_images != method.looks_at_images:
+            raise TedmError(
+                f"--head {head} looks at images, which --method {method.name} does not: choose a --method of that head's"
+                if method.timesteps
+                else f"--method {method.name} looks at images, which --head {head} does not: leave out one of them"
+            )
         method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    if published and name in METHODS:
+        require_published(method.name)
+        method = replace(method, members=1, vote="soft", published=True)
     if members is not None and members > 1 and not head_class(method.head).capabilities.members:
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
         )
+    if method.looks_at_images and (timesteps is not None or rows is not None):
+        option = "--rows" if timesteps is None else "--timesteps"
+        raise TedmError(f"--method {method.name} looks at images and reads no timesteps: leave out {option}")
     return replace(
         method,
         timesteps=method.timesteps if timesteps is None else tuple(timesteps),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.heads.data.blocks import blocks_with_images
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
@@ -105,6 +106,11 @@ class Ballots:
         return [timestep for timestep in self.features.settings.timesteps if timestep in used]
 
     @property
+    def look_at_images(self) -> bool:
+        """Whether a head looks at the images themselves."""
+        return any(head.method.looks_at_images for head in self.heads.values())
+
+    @property
     def voting_bytes(self) -> int:
         """What the opinions of the head with most voters take in memory, and merging them."""
         return max((head.voting_bytes(self.features, self.votes[key]) for key, head in self.heads.items()), default=0)
@@ -119,7 +125,13 @@ class Ballots:
         held, reading = block_bytes(self.features, len(self.timesteps))
         room = Budget(self.memory).left() >= 2 * held + reading + self.voting_bytes
         pays = self.features.reads_ahead and len(names) > 1
-        return read_ahead(self.features.blocks(names, self.timesteps), ahead=1 if room and pays else 0)
+        return read_ahead(self.read(names), ahead=1 if room and pays else 0)
+
+    def read(self, names: Sequence[str]) -> Iterator[Block]:
+        """Yield the blocks of some images, each when it is asked for."""
+        if self.look_at_images:
+            return blocks_with_images(self.features, names, self.timesteps)
+        return self.features.blocks(names, self.timesteps)
 
 
 def predict(

@@ -10,7 +10,7 @@ import msgspec
 
 from tedm.heads.base.head import FitReport
 from tedm.heads.data.sampling import Sampling
-from tedm.heads.data.subsets import NCounts
+from tedm.heads.data.subsets import NCounts, Order
 from tedm.jsons import JsonValue
 from tedm.store.fingerprints import Fingerprint
 
@@ -51,6 +51,8 @@ class Provenance:
         Number of groups (patients) that was asked for; None if none was.
     n_counts : {"images", "groups"}
         What the training size `n` is a number of.
+    order : {"seed", "manifest"}
+        Whose first images or groups the training images are: a permutation's by `seed`, or the store's own.
     """
 
     tedm: str
@@ -67,6 +69,7 @@ class Provenance:
     calibration: CrossEntropies | None = None
     groups: int | None = None
     n_counts: NCounts = "images"
+    order: Order = "seed"
 
     @property
     def n(self) -> int:
@@ -106,8 +109,9 @@ class Provenance:
         roles = {"images": values.pop("learned_from"), "validation_images": values.pop("chosen_on")}
         values |= {role: [image.name for image in images] for role, images in roles.items()}
         values["fingerprints"] = {role: [asdict(image) for image in images] for role, images in roles.items()}
-        if values["n_counts"] == "images":  # so that a head says what it said before there was another
-            del values["n_counts"]
+        for name, usual in (("n_counts", "images"), ("order", "seed")):
+            if values[name] == usual:  # so that a head says what it said before there was another
+                del values[name]
         report: FitReport = values.pop("report")
         values["fit"] = {
             **asdict(report),

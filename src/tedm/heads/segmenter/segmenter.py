@@ -123,7 +123,8 @@ class Segmenter:
         array of shape (voters, pixels, classes)
             Voters are members x timesteps x draws, or members x draws if the timesteps are concatenated.
         """
-        block = block.at(self.timesteps(timesteps))
+        if not self.method.looks_at_images:
+            block = block.at(self.timesteps(timesteps))
         probabilities = self.estimator.opinions(block, self.method.rows)
         return probabilities.reshape(-1, block.size**2, len(self.classes))
 
@@ -138,6 +139,11 @@ class Segmenter:
         """Return the timesteps that a prediction uses; a `TedmError` if the head cannot use those asked for."""
         if asked is None or tuple(asked) == self.method.timesteps:
             return self.method.timesteps
+        if self.method.looks_at_images:
+            raise TedmError(
+                f"a {self.method.name} head looks at images and reads no timesteps; leave --timesteps out, or use a head of "
+                "shared rows (tedm)"
+            )
         if self.method.rows == "concatenate":
             raise TedmError(
                 f"a {self.method.name} head reads its timesteps {listed(self.method.timesteps)} side by side "
@@ -161,12 +167,15 @@ class Segmenter:
 
     def require(self, features: Features, timesteps: Sequence[int] | None = None, *, what: str) -> None:
         """Refuse features that this head was not made for, by the name `what` in the message."""
-        require_same_features(self.settings, features.settings, self.timesteps(timesteps), what=what)
+        used, images_only = self.timesteps(timesteps), self.method.looks_at_images
+        require_same_features(self.settings, features.settings, used, what=what, images_only=images_only)
 
     def voting_bytes(self, features: Features, vote: Vote) -> int:
         """Return what the opinions on an image of such features take in memory, and merging them."""
         settings = features.settings
-        voters = self.method.members * settings.draws * (len(vote.timesteps) if self.method.rows == "share" else 1)
+        voters = self.method.members * (1 if self.method.looks_at_images else settings.draws)
+        if self.method.rows == "share":
+            voters *= len(vote.timesteps)
         cells = block_bytes(features, len(vote.timesteps))[0] * 2  # as float32, or some of them again
         if self.estimator.capabilities.takes_rows:
             cells += PREDICTING_BYTES

@@ -47,8 +47,9 @@ def about_heads(
         method, used = head.method, head.timesteps(timesteps)
         members = f", {method.members} members" if method.members > 1 else ""
         voting = f"{'timesteps' if len(used) > 1 else 'timestep'} {listed(used)}, {rule or method.vote} vote"
+        reads = "looks at images" if method.looks_at_images else f"rows {method.rows}; {voting}"
         learned = f"from {head.provenance.domain or 'all domains'}, {head.provenance.split or 'any'} split"
-        words = f"{method.head}{members}, rows {method.rows}; {voting}; {learned}"
+        words = f"{method.head}{members}, {reads}; {learned}"
         further = [
             setting.phrase
             for setting in identity_of(head, rule=rule, timesteps=timesteps).settings

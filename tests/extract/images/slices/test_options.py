@@ -44,7 +44,7 @@ def test_the_settings_of_a_store_give_back_the_options_that_it_was_made_with(tmp
         random_backbone(),
         timesteps=(1,),
         layout="native",
-        intensity_range=(0, 1000),
+        intensity_range=(0, 1000) if normalisation is None else None,
         normalisation=normalisation,
         device="cpu",
         precision="float32",

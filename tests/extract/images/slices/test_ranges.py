@@ -76,6 +76,7 @@ def test_volumes_of_one_value_have_no_deviation(tmp_path):
             r"a\.nii: values of kind int16 with 16 bits have no range of their own; give --intensity-range, or",
         ),
         (ZSCORE, None, 1, r"a\.nii: it has no brain mask; name one in the column brainmask"),
+        (None, (0.0, 900.0), 0, r"a\.nii: 1 channel, and the backbone takes 0; name as many with --channels"),
         (None, (0.0, 900.0), 4, r"a\.nii: 1 channel, and the backbone takes 4; name a column for each with --channels"),
     ],
 )
@@ -105,3 +106,10 @@ def test_numbers_that_fit_black_and_white_badly_are_said(tmp_path, rng):
 def test_volumes_are_told_once_each(tmp_path):
     manifest = read_manifest(write_patients(tmp_path))
     assert list(first_slices(manifest.entries)) == ["p0", "p1", "p2", "p3"]
+
+
+def test_black_and_white_are_given_or_taken_from_the_voxels_and_not_both(tmp_path, rng):
+    save(tmp_path / "a.nii", head(rng))
+    manifest = read_manifest(tmp_path / "a.nii")
+    with pytest.raises(TedmError, match=r"^--intensity-range=0,100 says .*, and --normalise quantile takes .* leave out one"):
+        manifest.require_intensity_range((0.0, 100.0), channels=1, normalisation=Normalisation("quantile", brain="nonzero"))

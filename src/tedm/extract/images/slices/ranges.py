@@ -35,16 +35,28 @@ def volume_problems(
         How numbers become intensities.
     channels : int
         Of the backbone.
+
+    Raises
+    ------
+    TedmError
+        If black and white are given, and are to be taken from the voxels as well.
     """
-    problems = []
-    for name, entry in first_slices(entries).items():
+    first, problems = first_slices(entries), []
+    if first and normalisation is not None and intensity_range is not None:
+        low, high = intensity_range
+        raise TedmError(
+            f"--intensity-range={low:g},{high:g} says what black and white are, and --normalise {normalisation.method} takes "
+            "them from the voxels: leave out one of them"
+        )
+    for name, entry in first.items():
         of = headers.get(name)
         if of is None:
             continue
         if len(of) != channels and (len(of), channels) != (1, 3):
             problems.append(
                 f"{listed(entry.files)}: {len(of)} channel{'s' * (len(of) != 1)}, and the backbone takes {channels}; name "
-                "a column for each with --channels, or use a backbone of as many"
+                + ("as many with --channels" if len(of) > channels else "a column for each with --channels")
+                + ", or use a backbone of as many channels as there are"
             )
         elif normalisation is None:
             for header in of:
