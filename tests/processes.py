@@ -28,6 +28,8 @@ IMPORTED = [
     "tedm.extract.pretrain.learner",
     "tedm.store.disk",
     "tedm.study.pretrain",
+    "tedm.heads.mlp.head",
+    "tedm.study.trial.run",
 ]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(IMPORTED)

@@ -7,6 +7,7 @@ from .base.head import FitReport as FitReport
 from .base.head import Head as Head
 from .base.head import HeadOptions as HeadOptions
 from .base.head import Progress as Progress
+from .base.registry import make_head as make_head
 from .boosting.head import XGBoostHead as XGBoostHead
 from .boosting.importance import feature_importance as feature_importance
 from .data.dataset import TrainingData as TrainingData
@@ -94,6 +95,7 @@ from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
 from .segmenter.fit import fit as fit
 from .segmenter.fit import order_of as order_of
+from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
@@ -106,6 +108,7 @@ from .segmenter.identity import names_of as names_of
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
 from .segmenter.methods import method_named as method_named
+from .segmenter.methods import require_name as require_name
 from .segmenter.postprocess import Cleaning as Cleaning
 from .segmenter.predict import Prediction as Prediction
 from .segmenter.predict import predict as predict

@@ -13,6 +13,8 @@ from .report.evaluation import Evaluation, read_evaluation, write_evaluation
 from .report.probe import write_findings
 from .report.report import write_report
 from .report.result import ResultFolder, read_result, write_result
+from .trial.run import run_study
+from .trial.spec import read_study
 from .verify import Verified, verify_store
 
 __all__ = [
@@ -37,7 +39,9 @@ __all__ = [
     "probe_store",
     "read_evaluation",
     "read_result",
+    "read_study",
     "read_training_images",
+    "run_study",
     "shown_scores",
     "temperatures_not_applied",
     "verify_store",

@@ -34,6 +34,7 @@ AGAIN = {
     "extract": GOES_ON,
     "fit": GOES_ON,
     "probe": GOES_ON,
+    "study": GOES_ON,
     "pretrain": ", run the same command again with --resume to go on",
     "predict": "; to begin again, name another OUT_FOLDER or delete this one",
     "demo": "; to begin again, name another OUT_FOLDER or delete this one",

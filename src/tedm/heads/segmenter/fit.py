@@ -120,7 +120,7 @@ def fit(
         table, or the budget is too small.
     """
     label = "" if name is None else require_name(name)
-    _require_timesteps(method, features)
+    require_timesteps(method, features.settings.timesteps)
     options = HeadOptions(
         iterations,
         learning_rate,
@@ -228,13 +228,13 @@ def training_subset(
     return first_groups(candidates, of, groups, seed, images=images, order=order)
 
 
-def _require_timesteps(method: Method, features: Features) -> None:
+def require_timesteps(method: Method, there: Sequence[int]) -> None:
     """Refuse a method that reads timesteps which the features do not have."""
-    absent = [timestep for timestep in method.timesteps if timestep not in features.settings.timesteps]
+    absent = [timestep for timestep in method.timesteps if timestep not in there]
     if absent:
         raise TedmError(
             f"{method.name} reads timesteps that are not there: {listed(absent)}; the features have "
-            f"{listed(features.settings.timesteps)}\n"
+            f"{listed(there)}\n"
             "Choose among these with --timesteps, or extract the others to a new store (a store's timesteps are fixed)."
         )
 

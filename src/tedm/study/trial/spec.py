@@ -1,0 +1,392 @@
+"""What a study asks for, as its file says it: features, images to learn from and to score on, methods, sizes and seeds.
+
+The file is TOML. Paths in it are relative to it. All that can be told to be wrong without features is told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tedm.errors import TedmError, raise_listed
+from tedm.heads import (
+    LEAVE_OUT,
+    Correction,
+    EmptyTruth,
+    HeadOptions,
+    Method,
+    Metric,
+    NCounts,
+    RowLayout,
+    Sampling,
+    VotingRule,
+    method_named,
+    require_measured_at,
+    require_name,
+)
+from tedm.store.settings import Axis, Crop, Geometry, Layout, NoiseMode, StorageType, Upsampling
+from tedm.store.volumes.normalisation import Brain, NormalisationMethod
+from tedm.study.trial.names import folder_name, require_apart
+from tedm.study.trial.toml_tables import as_dataclass, read_toml
+
+T = TypeVar("T")
+TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
+
+
+@dataclass(frozen=True)
+class FeaturesAsked:
+    """A store that is there, or images and a checkpoint from which one is extracted.
+
+    Parameters
+    ----------
+    store : str or None
+        A store that is there, a folder or a URL; nothing else is said then.
+    images : str or tuple of str
+        Manifests, folders or data sets, extracted into one store one after the other.
+    checkpoint, backbone_config : str or None
+        The pretrained DDPM, and JSON with what it does not tell.
+    levels, timesteps, layout, upsampling, dtype, noise, noise_seed, draws, geometry, input_range, intensity_range, batch_size
+    precision, channels, axis, channels_in_file, brain, crop, normalise, percentiles, deviations, drop_empty, classes, ignore
+    threshold
+        As the options of tedm-extract.
+    """
+
+    store: str | None = None
+    images: str | tuple[str, ...] = ()
+    checkpoint: str | None = None
+    backbone_config: str | None = None
+    levels: str | None = None
+    timesteps: tuple[int, ...] = TEDM_TIMESTEPS
+    layout: Layout = "upsampled"
+    upsampling: Upsampling = "nearest"
+    dtype: StorageType = "float16"
+    noise: NoiseMode = "per-image"
+    noise_seed: int = 0
+    draws: int = 1
+    geometry: Geometry = "pad"
+    input_range: tuple[float, float] | None = None
+    intensity_range: tuple[float, float] | None = None
+    batch_size: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    channels: tuple[str, ...] = ()
+    axis: Axis = "axial"
+    channels_in_file: bool = False
+    brain: Brain | None = None
+    crop: Crop | None = None
+    normalise: NormalisationMethod | None = None
+    percentiles: tuple[float, float] | None = None
+    deviations: float | None = None
+    drop_empty: Literal["train"] | None = None
+    classes: tuple[int, ...] | None = None
+    ignore: int | None = None
+    threshold: int | None = None
+
+    def __post_init__(self) -> None:
+        said = [each.name for each in fields(self) if each.name != "store" and getattr(self, each.name) != each.default]
+        if self.store is not None and said:
+            raise TedmError(f"store names features that are there, and {said[0]} is for those to be extracted; leave out one")
+        if self.store is None and not (self.images and self.checkpoint):
+            raise TedmError("name a store that is there, or images and the checkpoint to extract them with")
+        if self.percentiles is not None and self.normalise != "quantile":
+            raise TedmError('percentiles is for normalise = "quantile"; add that, or leave it out')
+        if self.percentiles is not None and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            raise TedmError("percentiles are two numbers from 0 to 100, the lower one first")
+        if self.deviations is not None and self.normalise != "zscore":
+            raise TedmError('deviations is for normalise = "zscore"; add that, or leave it out')
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every place that images are named at."""
+        return (self.images,) if isinstance(self.images, str) else self.images
+
+
+@dataclass(frozen=True)
+class LearnAsked:
+    """Images to learn from; their val images are those of the split "val" of the same domain.
+
+    Parameters
+    ----------
+    split, domain : str or None
+        None takes all.
+    """
+
+    split: str | None = "train"
+    domain: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreAsked:
+    """Images to score on.
+
+    Parameters
+    ----------
+    split, domain : str or None
+        None takes all.
+    volumes : str or None
+        Masks of whole volumes (a manifest, a folder, a data set): then whole volumes are scored too.
+    ignore : int or None
+        Of these masks: the value of voxels without a label.
+    distances : bool
+        Of volumes: also measure distances between surfaces.
+    tolerance : float or None
+        Of these, in mm; see `tedm.heads.surface_scores`.
+    """
+
+    split: str | None = "test"
+    domain: str | None = None
+    volumes: str | None = None
+    ignore: int | None = None
+    distances: bool = False
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.volumes is None and (self.ignore is not None or self.distances or self.tolerance is not None):
+            raise TedmError("ignore, distances and tolerance are for whole volumes; name their masks with volumes")
+        if self.tolerance is not None and not self.distances:
+            raise TedmError("tolerance is of distances between surfaces; add distances = true, or leave it out")
+
+
+@dataclass(frozen=True)
+class MethodAsked:
+    """A method with its settings.
+
+    Parameters
+    ----------
+    method : str
+        See `tedm.heads.method_named`.
+    name : str
+        What tables call it; empty calls it as the method is called.
+    checkpoint : str or None
+        Weights to start from, for methods that do.
+    as_published : bool
+        The method as the paper's code has it.
+    timesteps, rows, head, members, vote
+        See `tedm.heads.method_named`.
+    sampling, pixels_per_image, iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience
+    class_weight, params, calibrate
+        See `tedm.heads.fit`.
+    sizes, seeds : tuple of int or None
+        In place of the study's, for what is dear.
+    """
+
+    method: str
+    name: str = ""
+    checkpoint: str | None = None
+    as_published: bool = False
+    timesteps: tuple[int, ...] | None = None
+    rows: RowLayout | None = None
+    head: str | None = None
+    members: int | None = None
+    vote: VotingRule | None = None
+    sampling: Sampling = "uniform"
+    pixels_per_image: int | None = None
+    iterations: int | None = None
+    learning_rate: float | None = None
+    batch: Literal["pixels", "images"] | None = None
+    pixels_per_batch: int | None = None
+    images_per_batch: int | None = None
+    ridge: Any = None
+    select: Literal["cv", "val"] | None = None
+    patience: int | None = None
+    class_weight: Any = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    calibrate: bool = False
+    sizes: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require_name(self.label)
+        if "@" in self.label:
+            raise TedmError(f"the name {self.label!r} has an @, which stands for votes of single timesteps; leave it out")
+        folder_name(self.label)
+        self.settled()
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return self.name or self.method
+
+    @property
+    def options(self) -> HeadOptions:
+        """What is asked of its head."""
+        return HeadOptions(**{each.name: getattr(self, each.name) for each in fields(HeadOptions)})
+
+    def settled(self) -> Method:
+        """Return the method with these settings; a `TedmError` if there is none."""
+        if self.as_published:
+            raise TedmError(f"{self.label}: as_published is not known to studies yet; leave it out")
+        return method_named(
+            self.method, timesteps=self.timesteps, rows=self.rows, head=self.head, members=self.members, vote=self.vote
+        )
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study.
+
+    Parameters
+    ----------
+    source : Path
+        Its file.
+    title : str
+    features : FeaturesAsked
+    learn : LearnAsked
+    score : tuple of ScoreAsked
+        No image is in two of them.
+    methods : tuple of MethodAsked
+        Their labels, and the names of their folders, are told apart.
+    sizes : tuple of int
+        Training sizes.
+    seeds : tuple of int
+        Of the training images, the weights and the batches.
+    seeds_at : mapping of int to tuple of int
+        Seeds of some sizes, in place of `seeds`: one is enough where a size takes all images.
+    counts : {"images", "groups"}
+        What sizes are numbers of.
+    metric, correction, empty_truth
+        Of tables; see `tedm.heads.summarise`.
+    """
+
+    source: Path
+    title: str
+    features: FeaturesAsked
+    learn: LearnAsked
+    score: tuple[ScoreAsked, ...]
+    methods: tuple[MethodAsked, ...]
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    seeds_at: Mapping[int, tuple[int, ...]]
+    counts: NCounts
+    metric: Metric
+    correction: Correction
+    empty_truth: EmptyTruth
+
+    def path(self, said: str) -> Path:
+        """Return a path of the file as it leads from here."""
+        return self.source.parent / said
+
+    def runs_of(self, method: MethodAsked) -> Iterator[tuple[int, int]]:
+        """Yield (n, seed) of a method's units, size by size."""
+        for n in sorted(self.sizes if method.sizes is None else method.sizes):
+            for seed in sorted(self.seeds_at.get(n, self.seeds) if method.seeds is None else method.seeds):
+                yield n, seed
+
+
+@dataclass(frozen=True)
+class _File:
+    """The words of a file, before what is in its tables is read."""
+
+    features: Any
+    methods: tuple[Any, ...]
+    sizes: tuple[int, ...]
+    title: str = "A study"
+    learn: Any = field(default_factory=dict)
+    score: tuple[Any, ...] = ({},)
+    seeds: tuple[int, ...] = (0,)
+    seeds_at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    counts: NCounts = "images"
+    metric: Metric = "dice"
+    correction: Correction = "holm"
+    empty_truth: EmptyTruth = LEAVE_OUT
+
+
+def read_study(path: Path) -> Study:
+    """Read a study's file, and check all that can be checked without features.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    TedmError
+        One that lists everything that is wrong.
+    """
+    problems: list[str] = []
+    values = read_toml(path)
+    file = as_dataclass(_File, values, "", problems)
+    # what is in tables is read whatever else is wrong, so that all problems are told at once
+    features = as_dataclass(FeaturesAsked, values["features"], "features", problems) if "features" in values else None
+    learn = as_dataclass(LearnAsked, values.get("learn", {}), "learn", problems)
+    score = _each(ScoreAsked, values.get("score", [{}]), "score", "", problems)
+    methods = _each(MethodAsked, values.get("methods", []), "methods", "method", problems)
+    if file is not None:
+        problems += _of_numbers(file, methods)
+        problems += _of_words(file, score, methods)
+    problems += require_apart([method.label for method in methods])
+    raise_listed(f"{path} cannot be followed", problems)
+    assert file is not None  # else there was a problem
+    assert features is not None
+    assert learn is not None
+    return Study(
+        path,
+        file.title,
+        features,
+        learn,
+        tuple(score),
+        tuple(methods),
+        file.sizes,
+        file.seeds,
+        {int(n): seeds for n, seeds in file.seeds_at.items()},
+        file.counts,
+        file.metric,
+        file.correction,
+        file.empty_truth,
+    )
+
+
+def without_runs(method: MethodAsked) -> MethodAsked:
+    """Return a method without its sizes and seeds: what is left decides its heads."""
+    return replace(method, sizes=None, seeds=None)
+
+
+def _each(kind: type[T], tables: object, word: str, called: str, problems: list[str]) -> list[T]:
+    """Return the tables of a list `[[word]]`."""
+    if not isinstance(tables, Sequence) or isinstance(tables, str):
+        problems.append(f"{word} should be written [[{word}]]")
+        return []
+    made = []
+    for number, values in enumerate(tables, 1):
+        name = values.get("name") or values.get(called, "") if isinstance(values, Mapping) else ""
+        where = f"{word} {number}" + (f" ({name})" if isinstance(name, str) and name else "")
+        made.append(as_dataclass(kind, values, where, problems))
+    return [each for each in made if each is not None]
+
+
+def _of_numbers(file: _File, methods: Sequence[MethodAsked]) -> Iterator[str]:
+    """Yield what is wrong with sizes and seeds."""
+    lists = [("sizes", file.sizes, 1), ("seeds", file.seeds, 0)]
+    lists += [(f"seeds_at: {n}", seeds, 0) for n, seeds in file.seeds_at.items()]
+    for method in methods:
+        lists += [(f"{method.label}: sizes", method.sizes, 1)] if method.sizes is not None else []
+        lists += [(f"{method.label}: seeds", method.seeds, 0)] if method.seeds is not None else []
+    for where, numbers, least in lists:
+        if not numbers:
+            yield f"{where} is empty; name one number or more"
+        elif min(numbers) < least:
+            yield f"{where} has {min(numbers)}; numbers are from {least} on"
+        elif len(set(numbers)) < len(numbers):
+            yield f"{where} names a number twice"
+    for n in file.seeds_at:
+        if not n.isdecimal() or int(n) not in file.sizes:
+            yield f"seeds_at: {n} is none of the sizes"
+
+
+def _of_words(file: _File, score: Sequence[ScoreAsked], methods: Sequence[MethodAsked]) -> Iterator[str]:
+    """Yield what is wrong with the metric, and with lists that have nothing in them."""
+    if not file.methods:
+        yield 'there is no method; write [[methods]] for each, with a line like method = "tedm"'
+    if not file.score:
+        yield "there is nothing to score on; write [[score]]"
+    if len(set(score)) < len(score):
+        yield "score: two are the same"
+    try:
+        require_measured_at("feature", file.metric)
+    except TedmError as error:
+        yield f"metric: {error}"

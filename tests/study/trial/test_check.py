@@ -1,0 +1,76 @@
+"""What cannot be done is told before any work, all at once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from trial_study import METHODS, SCORE, TITLE, of_images, of_store, write_study
+
+from tedm.errors import TedmError
+from tedm.store import FeatureStore, Registration
+from tedm.study import read_study, run_study
+
+WRONG = {
+    "sizes beyond what is there": (("sizes = [1, 3]", "sizes = [1, 5]"), "sizes: cannot train on 5 images: there are only 4"),
+    "own sizes": (('"timestep:50"', '"timestep:50"\nsizes = [9]'), "timestep:50: sizes: cannot train on 9 images"),
+    "groups": (("seeds =", 'counts = "groups"\nsizes = [5]\nseeds ='), "sizes: cannot train on 5 groups"),
+    "no such domain": (('"there"', '"mars"'), "score 2: there is no labelled image of split 'test' and domain 'mars'"),
+    "no such split": ((SCORE, '[learn]\nsplit = "val"\n'), "learn: there is no labelled image of split 'val'"),
+    "no val split": (("iterations = 20", "iterations = 20\npatience = 2"), "tedm: it needs labelled images of split 'val'"),
+    "no val split to calibrate on": (("iterations = 20", "calibrate = true"), "tedm: it needs labelled images of split 'val'"),
+    "timesteps that are not there": (("[1, 50]", "[1, 60]"), "tedm: tedm reads timesteps that are not there: 60"),
+    "an option of another head": (('"timestep:50"', '"timestep:50"\nlearning_rate = 0.1'), "--learning-rate is for --head"),
+    "an unknown parameter": (('"timestep:50"', '"timestep:50"\nparams = {depth = 3}'), "know no 'depth'"),
+    "weights for a method without": (
+        ("iterations = 20", "checkpoint = 'x.pt'"),
+        "tedm: checkpoint names weights to start from",
+    ),
+    "images in two parts": ((SCORE, SCORE + "[[score]]\n"), "is scored by another [[score]] too"),
+    "volumes of pictures": ((SCORE, '[[score]]\nvolumes = "."\n'), "volumes is for slices of volumes, and these are pictures"),
+    "masks that are not there": ((SCORE, '[[score]]\nvolumes = "no"\n'), "no does not exist; name the volumes' masks"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_study_that_cannot_be_done_is_refused_and_nothing_is_written(what: str, extracted: Path, tmp_path: Path) -> None:
+    (was, now), message = WRONG[what]
+    path = write_study(tmp_path, of_store(extracted))
+    path.write_text(
+        path.read_text().replace("sizes = [1, 3]\n", "" if what == "groups" else "sizes = [1, 3]\n").replace(was, now, 1)
+    )
+    with pytest.raises(TedmError) as refused:
+        run_study(read_study(path), tmp_path / "out", device="cpu")
+    assert message in str(refused.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["study.toml"]
+
+
+def test_what_images_alone_tell_is_told_before_they_are_extracted(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:
+    path = write_study(tmp_path, of_images(dataset, checkpoint), head=TITLE.replace("[1, 3]", "[1, 5]"))
+    path.write_text(path.read_text().replace('domain = "there"', 'domain = "mars"') + '[[methods]]\nmethod = "timestep:7"\n')
+    with pytest.raises(TedmError) as refused:
+        run_study(read_study(path), tmp_path / "out", device="cpu")
+    for message in ("only 4 to choose from", "domain 'mars'", "timestep:7 reads timesteps that are not there: 7"):
+        assert message in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_patient_who_is_learned_from_is_not_scored_on(extracted: Path, tmp_path: Path) -> None:
+    shutil.copytree(extracted, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    name = store.labels.select(split="test")[0]
+    store.relabel([Registration(name, "", "p0", "", (20, 26), None)], store.labels.classes)
+    study = read_study(
+        write_study(tmp_path, "store = 'store'", methods=METHODS, score=SCORE.replace("[[score]]", "[[score]]", 1))
+    )
+    with pytest.raises(TedmError):
+        run_study(study, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_learned_from_is_not_scored_on(extracted: Path, tmp_path: Path) -> None:
+    study = read_study(write_study(tmp_path, of_store(extracted), score='[[score]]\nsplit = "train"\n'))
+    with pytest.raises(TedmError, match="learned from and scored on"):
+        run_study(study, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
