@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tedm.extract.pretrain.learner import Learner, PretrainSettings
+from tedm.extract.pretrain.denoiser import Denoiser, DiffusionSettings
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +22,10 @@ def digits() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="session")
-def learner(digits: NDArray[np.float32]) -> Callable[..., Learner]:
+def learner(digits: NDArray[np.float32]) -> Callable[..., Denoiser]:
     """Make a small learner that has done some `steps` on the digits."""
 
-    def make(*, steps: int = 0, **changes: Any) -> Learner:
+    def make(*, steps: int = 0, **changes: Any) -> Denoiser:
         settings: dict[str, Any] = {
             "image_size": 16,
             "image_channels": 1,
@@ -43,7 +43,7 @@ def learner(digits: NDArray[np.float32]) -> Callable[..., Learner]:
             "seed": 0,
             "images": "",
         }
-        made = Learner(PretrainSettings(**{**settings, **changes}), torch.device("cpu"))
+        made = Denoiser(DiffusionSettings(**{**settings, **changes}), torch.device("cpu"))
         for _ in range(steps):
             made.step(torch.from_numpy(digits))
         return made

@@ -1,4 +1,4 @@
-"""tedm-pretrain: a DDPM from unlabelled images."""
+"""tedm-pretrain: a DDPM from unlabelled images, or an encoder by contrast."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tedm.cli.shared import options, volumes
 from tedm.cli.shared.running import Command, plain_errors, progress, say
+from tedm.errors import TedmError
 from tedm.text import counted
 
 if TYPE_CHECKING:
     from tedm.extract.images import VolumeOptions
     from tedm.extract.pretrain import Format
+    from tedm.networks.pretrained import Objective
     from tedm.store.settings import Geometry, Precision
     from tedm.store.volumes.normalisation import Normalisation
 
@@ -22,7 +25,21 @@ if TYPE_CHECKING:
 @click.command(cls=Command, context_settings={"show_default": True})
 @click.argument("images", type=options.PATH)
 @click.argument("checkpoint", type=options.PATH)
-@click.option("--image-size", type=int, default=128, help="Side of the squares that the DDPM sees, in pixels.")
+@click.option(
+    "--objective",
+    type=click.Choice(["diffusion", "global-cl", "global-local-cl"]),
+    default="diffusion",
+    help="What is learned: to predict noise, for features; or by contrast, to be fine-tuned (tedm-fit --method global-cl).",
+)
+@click.option(
+    "--start",
+    type=options.PATH,
+    default=None,
+    show_default="random weights",
+    help="Of global-local-cl: the checkpoint of global-cl whose encoder it takes.",
+)
+@click.option("--as-published", is_flag=True, help="Of global-cl: do not pool before the projection, as the paper's code.")
+@click.option("--image-size", type=int, default=128, help="Side of the squares that the network sees, in pixels.")
 @click.option(
     "--channels",
     type=volumes.NumberOrNames(),
@@ -43,11 +60,17 @@ if TYPE_CHECKING:
 @click.option("--schedule", type=click.Choice(["cosine", "linear"]), default="cosine", help="Of the noise.")
 @click.option("--timesteps-total", type=int, default=1000, help="T, the schedule's length.")
 @click.option("--iterations", type=int, default=100_000, help="Optimiser steps.")
-@click.option("--batch-size", type=int, default=4, help="Images in each.")
+@click.option("--batch-size", type=int, default=None, show_default="4; by contrast 32", help="Images in each.")
 @click.option("--accumulate", type=int, default=1, help="Parts that a batch is computed in, to save memory.")
 @click.option("--learning-rate", type=float, default=1e-4, help="Adam's.")
 @click.option("--clip-gradient", type=float, default=None, show_default="never", help="Shorten gradients to this length.")
-@click.option("--ema-decay", type=float, default=0.9995, help="Of the moving average of the weights; 0 is no average.")
+@click.option(
+    "--ema-decay",
+    type=float,
+    default=None,
+    show_default="0.9995; by contrast 0",
+    help="Of the moving average of the weights; 0 is no average.",
+)
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="Of the network's passes.")
 @click.option("--flip", is_flag=True, help="Turn images left to right by chance. Anatomy is not symmetric.")
 @click.option("--seed", type=int, default=0, help="Of the weights and of everything that is drawn.")
@@ -77,6 +100,9 @@ if TYPE_CHECKING:
 def main(
     images: Path,
     checkpoint: Path,
+    objective: Objective,
+    start: Path | None,
+    as_published: bool,
     image_size: int,
     channels: int | tuple[str, ...],
     geometry: Geometry,
@@ -88,11 +114,11 @@ def main(
     schedule: str,
     timesteps_total: int,
     iterations: int,
-    batch_size: int,
+    batch_size: int | None,
     accumulate: int,
     learning_rate: float,
     clip_gradient: float | None,
-    ema_decay: float,
+    ema_decay: float | None,
     precision: Precision,
     flip: bool,
     seed: int,
@@ -111,11 +137,22 @@ def main(
 
     CHECKPOINT is a safetensors file with its settings inside. After an interruption, run the same command with --resume.
     Images of the manifest's split `test` are left out; those of `val`, if there are any, are the ones held out.
+    By contrast, --objective global-cl (SimCLR) trains the encoder and global-local-cl two decoder stages, to be fine-tuned.
     """
     from tedm.devices import choose_device
-    from tedm.extract.pretrain import pretrain_diffusion, require_clear_way, require_numbers
+    from tedm.extract.pretrain import (
+        pretrain_contrast,
+        pretrain_diffusion,
+        require_clear_way,
+        require_contrast,
+        require_numbers,
+        require_same,
+    )
     from tedm.study import read_training_images, write_pictures
 
+    asked = _require_of_objective(objective, start, as_published)
+    batch_size = batch_size if batch_size is not None else 4 if objective == "diffusion" else 32
+    ema_decay = ema_decay if ema_decay is not None else 0.9995 if objective == "diffusion" else 0.0
     require_clear_way(checkpoint, resume=resume)
     require_numbers(
         iterations=iterations,
@@ -129,9 +166,24 @@ def main(
         clip_gradient=clip_gradient,
         ema_decay=ema_decay,
     )
-    where = choose_device(device)
     if isinstance(channels, tuple):
         volume_choices, channels = replace(volume_choices, channels=channels), len(channels)
+    if objective != "diffusion":
+        begun = require_contrast(
+            objective, start=start, as_published=as_published, batch_size=batch_size, accumulate=accumulate
+        )
+        if begun is not None:
+            require_same(
+                begun,
+                start,
+                width=width if "width" in asked else None,
+                multipliers=multipliers if "multipliers" in asked else None,
+                image_size=image_size if "image_size" in asked else None,
+                image_channels=channels if "channels" in asked else None,
+            )
+            width, multipliers = begun.width, begun.multipliers
+            image_size, channels = begun.image_size, begun.image_channels
+    where = choose_device(device)
     squares = read_training_images(
         images,
         image_size,
@@ -146,39 +198,88 @@ def main(
     )
     folder = checkpoint.with_name(f"{checkpoint.stem}-pictures") if pictures is None else pictures
     with progress("pre-training") as show:
-        backbone = pretrain_diffusion(
-            squares.learned_from,
-            checkpoint,
-            width=width,
-            multipliers=multipliers,
-            schedule=schedule,
-            timesteps_total=timesteps_total,
-            iterations=iterations,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            learning_rate=learning_rate,
-            clip_gradient=clip_gradient,
-            ema_decay=ema_decay,
-            precision=precision,
-            flip=flip,
-            seed=seed,
-            device=where,
-            held_out=squares.held_out,
-            resume=resume,
-            keep_state=keep_state,
-            state_every=state_every,
-            checkpoint_every=checkpoint_every,
-            report_every=report_every,
-            samples=samples,
-            format=format,
-            report=lambda report: write_pictures(report, folder),
-            progress=show,
-            log=say,
-        )
+        if objective == "diffusion":
+            parameters = pretrain_diffusion(
+                squares.learned_from,
+                checkpoint,
+                width=width,
+                multipliers=multipliers,
+                schedule=schedule,
+                timesteps_total=timesteps_total,
+                iterations=iterations,
+                batch_size=batch_size,
+                accumulate=accumulate,
+                learning_rate=learning_rate,
+                clip_gradient=clip_gradient,
+                ema_decay=ema_decay,
+                precision=precision,
+                flip=flip,
+                seed=seed,
+                device=where,
+                held_out=squares.held_out,
+                resume=resume,
+                keep_state=keep_state,
+                state_every=state_every,
+                checkpoint_every=checkpoint_every,
+                report_every=report_every,
+                samples=samples,
+                format=format,
+                report=lambda report: write_pictures(report, folder),
+                progress=show,
+                log=say,
+            ).parameters
+        else:
+            trained = pretrain_contrast(
+                squares.learned_from,
+                checkpoint,
+                objective=objective,
+                start=start,
+                as_published=as_published,
+                width=width,
+                multipliers=multipliers,
+                iterations=iterations,
+                batch_size=batch_size,
+                accumulate=accumulate,
+                learning_rate=learning_rate,
+                clip_gradient=clip_gradient,
+                ema_decay=ema_decay,
+                precision=precision,
+                flip=flip,
+                seed=seed,
+                device=where,
+                held_out=squares.held_out,
+                resume=resume,
+                keep_state=keep_state,
+                state_every=state_every,
+                checkpoint_every=checkpoint_every,
+                report_every=report_every,
+                report=lambda report: write_pictures(report, folder),
+                progress=show,
+                log=say,
+            )
+            parameters = sum(tensor.numel() for tensor in trained.tensors.values())
     click.echo(
-        f"{checkpoint}: {backbone.parameters} parameters, {checkpoint.stat().st_size} bytes, {backbone.step} iterations on "
+        f"{checkpoint}: {parameters} parameters, {checkpoint.stat().st_size} bytes, {iterations} iterations on "
         f"{counted(len(squares.learned_from), 'image')} of {image_size} x {image_size}; pictures in {folder}"
     )
+
+
+def _require_of_objective(objective: str, start: Path | None, as_published: bool) -> set[str]:
+    """Refuse options of another objective; what was asked for on the command line, by the names of the parameters."""
+    context = click.get_current_context()
+    asked = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if objective == "diffusion" and (start is not None or as_published):
+        strange, of = ("--start", "global-local-cl") if start is not None else ("--as-published", "global-cl")
+        raise TedmError(f"{strange} is of another objective; leave it out, or ask for --objective {of}")
+    if objective != "diffusion":
+        strange = ", ".join(
+            f"--{name.replace('_', '-')}"
+            for name, value in context.params.items()
+            if name in asked & {"schedule", "timesteps_total", "samples"} or (name == "format" and value != "safetensors")
+        )
+        if strange:
+            raise TedmError(f"{strange}: of a diffusion model alone; leave out, or ask for --objective diffusion")
+    return asked
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from .files.kind import no_checkpoint
 from .files.plain import plain_settings
 from .files.reading import FileContent, read_file, require_own_memory
 from .files.weights import PLAIN, Weights, choose_weights
-from .unsupported import unsupported_kind
+from .unsupported import contrasted_kind, unsupported_kind
 
 LONGEST = 2000  # characters of a refusal
 
@@ -61,6 +61,7 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
         settings and tensors contradict each other.
     """
     content = read_content(path)
+    contrasted = contrasted_kind(content)  # by its own settings: no others make a backbone of it
     settings = dict(config or {})
     asked = settings.pop("family", None) if family is None else family
     if asked is not None and not isinstance(asked, str):
@@ -69,7 +70,7 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
         told = plain_settings(settings, content.name)  # before they are written: they may be too deep for that
         both = hashlib.sha256(f"{content.sha256} {json.dumps(settings, sort_keys=True)}".encode()).hexdigest()
         content = replace(content, config={**content.config, **told}, sha256=both)
-    what = unsupported_kind(content) if asked is None else None
+    what = contrasted or (unsupported_kind(content) if asked is None else None)
     if what:
         raise TedmError(f"checkpoint {path} is {what}")
     try:

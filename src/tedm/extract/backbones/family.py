@@ -159,7 +159,26 @@ def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: st
     TedmError
         For the first tensor that is missing, too many, of another shape, of no floating-point type, or not finite.
     """
-    expected = network.state_dict()
+    network.load_state_dict(fitting_tensors(network.state_dict(), tensors, prefix=prefix, checkpoint=checkpoint), assign=True)
+
+
+def fitting_tensors(
+    expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, prefix: str, checkpoint: str
+) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by the names that are expected, as float32 in memory of their own.
+
+    Parameters
+    ----------
+    expected : mapping of str to Tensor
+        With the shapes; on the meta device, say.
+    tensors, prefix, checkpoint
+        See `fit_tensors`.
+
+    Raises
+    ------
+    TedmError
+        As `fit_tensors`.
+    """
     given = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     def refuse(name: str, problem: str) -> TedmError:
@@ -188,4 +207,4 @@ def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor], *, prefix: st
                 "its training diverged or the file is damaged. Use another checkpoint."
             )
         copies[name] = values
-    network.load_state_dict(copies, assign=True)
+    return copies

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,40 +47,61 @@ def build(content: Content) -> Backbone:
     TedmError
         If a setting is missing or none of its kind, or the settings contradict the tensors.
     """
-    width = _integer(content, "dim")
-    multipliers = _integers(content, "dim_mults")
-    image_channels = _integer(content, "channels")
+    sizes = sizes_of(content)
     schedule, remark = _schedule(content)
     objective = content.config.get("objective", "pred_noise")
     if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise TedmError(f"checkpoint {content.name} predicts {objective!r}; known are {listed(OBJECTIVES)}")
     final = content.tensors.get(FINAL)
     # by its tensor: the published `out_channels` is that of another network
-    out_channels = image_channels if final is None or not final.ndim else len(final)
-    try:
-        with torch.device("meta"), no_larger_than(content):
-            network = TedmUNet(width=width, multipliers=multipliers, image_channels=image_channels, out_channels=out_channels)
-    except (RuntimeError, OverflowError, TypeError) as error:  # sizes that torch cannot even write down
-        raise TedmError(
-            f"the settings of checkpoint {content.name} make no network: width {width}, multipliers {multipliers}, "
-            f"{image_channels} channels. Use the file as its training wrote it."
-        ) from error
+    out_channels = sizes.image_channels if final is None or not final.ndim else len(final)
+    network = network_on_meta(content, sizes, out_channels=out_channels)
     fit_tensors(network, content.tensors, prefix=PREFIX, checkpoint=content.name)
-    if out_channels < image_channels:
+    if out_channels < sizes.image_channels:
         raise TedmError(
-            f"checkpoint {content.name} returns {out_channels} channels for images of {image_channels} ({FINAL}): it is no "
-            "diffusion model, but a segmentation network perhaps. Use the diffusion model that it was made of."
+            f"checkpoint {content.name} returns {out_channels} channels for images of {sizes.image_channels} ({FINAL}): it is "
+            "no diffusion model, but a segmentation network perhaps. Use the diffusion model that it was made of."
         )
     return as_backbone(
         network,
         schedule=schedule,
-        image_size=_integer(content, "img_size"),
+        image_size=image_size_of(content),
         sha256=content.sha256,
         step=content.step,
         training_range=(-1.0, 1.0) if content.config.get("normalize", True) else (0.0, 1.0),
         predicts=OBJECTIVES[objective],
         remarks=(remark,) if remark else (),
     )
+
+
+class Sizes(NamedTuple):
+    """What the shapes of a network's tensors follow from."""
+
+    width: int
+    multipliers: tuple[int, ...]
+    image_channels: int
+
+
+def sizes_of(content: Content) -> Sizes:
+    """Return the sizes that a checkpoint's settings give its network; `TedmError` if one is missing or no number."""
+    return Sizes(_integer(content, "dim"), _integers(content, "dim_mults"), _integer(content, "channels"))
+
+
+def image_size_of(content: Content) -> int:
+    """Return the side of the images that a network has seen, in pixels; `TedmError` if it is missing or no number."""
+    return _integer(content, "img_size")
+
+
+def network_on_meta(content: Content, sizes: Sizes, *, out_channels: int | None = None, timed: bool = True) -> TedmUNet:
+    """Return the network that settings ask for without its memory, so that absurd settings cost nothing; see `TedmUNet`."""
+    try:
+        with torch.device("meta"), no_larger_than(content):
+            return TedmUNet(**sizes._asdict(), out_channels=out_channels, timed=timed)
+    except (RuntimeError, OverflowError, TypeError) as error:  # sizes that torch cannot even write down
+        raise TedmError(
+            f"the settings of checkpoint {content.name} make no network: width {sizes.width}, multipliers {sizes.multipliers}, "
+            f"{sizes.image_channels} channels. Use the file as its training wrote it."
+        ) from error
 
 
 def content(backbone: Backbone) -> Content:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from tedm.networks.pretrained import Objective
+
 from .family import Content
 
 PLAINLY = {
@@ -13,7 +15,20 @@ PLAINLY = {
     "AutoencoderKL": "a VAE",
     "VQModel": "a VAE",
 }
+CONTRASTED: tuple[Objective, ...] = ("global-cl", "global-local-cl")
 INSTEAD = "use a diffusion UNet for grey or RGB images (2D), as tedm-pretrain makes one"
+
+
+def contrasted_kind(content: Content) -> str | None:
+    """Return what a checkpoint is that tedm-pretrain made by contrast, with what to do; None if it is none."""
+    objective = content.config.get("objective")
+    if objective not in CONTRASTED:
+        return None
+    return (
+        f"no backbone: it is a UNet's first layers, contrasted ({objective}), which are there to be fine-tuned: tedm-fit "
+        f"--method {objective} --checkpoint {content.name}. Features are a diffusion model's, as tedm-pretrain makes one "
+        "with --objective diffusion"
+    )
 
 
 def unsupported_kind(content: Content) -> str | None:

@@ -1,4 +1,4 @@
-"""Training a diffusion model on unlabelled images, to be the backbone."""
+"""Training a network on unlabelled images: a diffusion model, to be the backbone, or by contrast, to be fine-tuned."""
 
 import lazy_loader
 

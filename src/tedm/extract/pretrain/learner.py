@@ -1,8 +1,8 @@
-"""A network that learns to predict noise, one iteration at a time.
+"""A network that learns from images without labels, one iteration at a time.
 
 Everything random in an iteration is drawn from (seed, iteration) alone, on the CPU: there is no generator whose state would
 have to be kept, and a run that goes on from a file goes on as if it had not stopped. The moving average of the weights, which
-runs beside them, is what is used in the end.
+runs beside them, is what is used in the end. What is drawn, and what the loss of it is, is for a learner of each objective.
 """
 
 from __future__ import annotations
@@ -10,30 +10,29 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tedm.errors import TedmError
-from tedm.extract.backbones import Schedule
-from tedm.extract.backbones.backbone import DTYPES, Backbone
-from tedm.extract.backbones.tedm import as_backbone, random_network
-from tedm.networks.tedm_unet import TedmUNet
+from tedm.extract.backbones import Content
+from tedm.extract.backbones.backbone import DTYPES
 from tedm.store.settings import Precision
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
-    """What a training run is: it may only go on with the same, on the same images. `pretrain` explains each."""
+class TrainingSettings:
+    """What every training run is: it may only go on with the same, on the same images. `pretrain_diffusion` explains each."""
 
     image_size: int
     image_channels: int
     width: int
     multipliers: tuple[int, ...]
-    schedule: str
-    timesteps_total: int
     batch_size: int
     accumulate: int
     learning_rate: float
@@ -46,28 +45,68 @@ class PretrainSettings:
     """SHA-256 of the training images."""
 
 
-class Learner:
+class Learner(ABC):
     """A network, the moving average of its weights, and Adam.
 
     Parameters
     ----------
-    settings : PretrainSettings
-        The initial weights are a function of its seed.
+    settings : TrainingSettings
+    network : Module
+        With its initial weights, on the CPU; those that need no gradient stay as they are.
     device : torch.device
         Where the network computes.
     """
 
-    def __init__(self, settings: PretrainSettings, device: torch.device) -> None:
+    last_in_checkpoint = True
+    """Whether a checkpoint has the weights of the last iteration beside the average."""
+
+    def __init__(self, settings: TrainingSettings, network: nn.Module, device: torch.device) -> None:
         self.settings = settings
         self.device = device
         self.iteration = 0
-        self.schedule = Schedule.named(settings.schedule, settings.timesteps_total)
-        self.network = random_network(
-            width=settings.width, multipliers=settings.multipliers, image_channels=settings.image_channels, seed=settings.seed
-        ).to(device)
+        self.network = network.to(device)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.optimizer = torch.optim.Adam(self.trained().values(), lr=settings.learning_rate)
         self._rounded = None if settings.precision == "float32" else _rounded(self.network, DTYPES[settings.precision])
+
+    @abstractmethod
+    def content(self) -> Content:
+        """Return what a reader of the checkpoint finds: tensors of the average, and what network they are of."""
+
+    @abstractmethod
+    def file_name(self, name: str) -> str | None:
+        """Return what a tensor of the network is called in files; None if it is not kept, since it is never trained."""
+
+    @abstractmethod
+    def held_out_loss(self, images: NDArray[np.float32]) -> Callable[[], float]:
+        """Return what computes the loss of the average on images held out, with the same random numbers each time."""
+
+    @abstractmethod
+    def sampler(self, samples: int) -> Callable[[], NDArray[np.float32]]:
+        """Return what makes images of the average, (samples, channels, side, side); none where it can make none."""
+
+    @abstractmethod
+    def _draw(self, images: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Draw a batch: tensors on the CPU whose first dimension is the images of the batch."""
+
+    @abstractmethod
+    def _loss(self, network: nn.Module, drawn: tuple[Tensor, ...]) -> Tensor:
+        """Return the mean loss of a batch or a part of one, in float32."""
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """Return the weights that learn, by the network's names."""
+        return {name: parameter for name, parameter in self.network.named_parameters() if parameter.requires_grad}
+
+    def named(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return what files keep of the network or its average, by the files' names."""
+        names = {name: self.file_name(name) for name in module.state_dict()}
+        return {called: module.state_dict()[name] for name, called in names.items() if called is not None}
+
+    def restore(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """Put what `named` gave back into the network or its average."""
+        names = {name: self.file_name(name) for name in module.state_dict()}
+        kept = {name: tensors[called] for name, called in names.items() if called is not None}
+        module.load_state_dict({**module.state_dict(), **kept})
 
     def step(self, images: Tensor) -> float:
         """Run one iteration on some of the images.
@@ -80,7 +119,7 @@ class Learner:
         Returns
         -------
         float
-            The mean absolute error of the predicted noise.
+            The loss.
 
         Raises
         ------
@@ -88,15 +127,13 @@ class Learner:
             If the loss or its gradient is not finite; the weights are then those of the iteration before.
         """
         settings = self.settings
-        x_t, timesteps, noise = self._draw(images)
+        drawn = self._draw(images, seeded(settings.seed, self.iteration))
         network = self.network if self._rounded is None else self._rounded
-        dtype = DTYPES[settings.precision]
         self._round()
         self.optimizer.zero_grad()
         losses = []
         for part in torch.arange(settings.batch_size).chunk(settings.accumulate):
-            output = network(x_t[part].to(self.device, dtype), timesteps[part].to(self.device))
-            loss = F.l1_loss(output.float(), noise[part].to(self.device)) / settings.accumulate
+            loss = self._loss(network, tuple(tensor[part] for tensor in drawn)) / settings.accumulate
             loss.backward()  # type: ignore[no-untyped-call]
             self._collect_gradients()
             losses.append(float(loss.detach()))
@@ -117,24 +154,6 @@ class Learner:
                 ours.lerp_(theirs, 1 - decay)
         return value
 
-    def backbone(self) -> Backbone:
-        """Return the average as it is now, in the learner's own memory: it goes on learning when the learner does."""
-        return as_backbone(
-            self.average, schedule=self.schedule, image_size=self.settings.image_size, sha256="", step=self.iteration
-        )
-
-    def _draw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        settings = self.settings
-        digest = hashlib.blake2b(f"{settings.seed}/{self.iteration}".encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
-        x_0 = images[torch.randint(len(images), (settings.batch_size,), generator=generator)] * 2 - 1
-        timesteps = torch.randint(settings.timesteps_total, (settings.batch_size,), generator=generator)
-        noise = torch.randn(x_0.shape, generator=generator)
-        if settings.flip:  # drawn last: the rest is the same with flips and without
-            turned = torch.rand(settings.batch_size, generator=generator) < 0.5
-            x_0 = torch.where(turned[:, None, None, None], x_0.flip(-1), x_0)
-        return self.schedule.x_t(x_0, noise, timesteps), timesteps, noise
-
     def _round(self) -> None:
         """Bring the rounded copy up to date."""
         if self._rounded is not None:
@@ -153,10 +172,17 @@ class Learner:
                 rounded.grad = None
 
 
-def _rounded(network: TedmUNet, dtype: torch.dtype) -> TedmUNet:
+def seeded(seed: int, what: object) -> torch.Generator:
+    """Return a generator of random numbers that is a function of the seed and of what is drawn alone."""
+    digest = hashlib.blake2b(f"{seed}/{what}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def _rounded(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a copy in another type, rounded where `Backbone.prepare` rounds. (Autocast would round the time embedding too.)"""
     copied = copy.deepcopy(network)
+    kept: tuple[str, ...] = getattr(network, "kept_in_float32", ())
     for name, parameter in copied.named_parameters():
-        if not name.startswith(network.kept_in_float32):
+        if not name.startswith(kept):
             parameter.data = parameter.data.to(dtype)
     return copied

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from tedm.text import duration
 
 from .curve import LossCurve, Point
-from .ddim import sample, sample_noise
 from .learner import Learner
-from .validation import HeldOut
 
 # the first iterations, of which one is a warm-up, tell how long the rest takes
 TIMED = 10
-SAMPLE_PASSES = 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class TrainingReport:
     points : tuple of Point
         The loss so far.
     samples : array of shape (samples, channels, side, side), float32
-        Images that the network makes, from 0, black, to 1, white, always out of the same noise; none if none are asked for.
+        Images that a diffusion model makes, from 0, black, to 1, white, always out of the same noise; none if none are asked
+        for.
     """
 
     iteration: int
@@ -52,13 +50,9 @@ class Reporter:
         samples: int,
         report: Callable[[TrainingReport], None] | None,
     ) -> None:
-        settings = learner.settings
         self._learner, self._curve, self._report = learner, curve, report
-        self._held_out = (
-            None if held_out is None else HeldOut(held_out, timesteps_total=settings.timesteps_total, seed=settings.seed)
-        )
-        shape = (settings.image_channels, settings.image_size, settings.image_size)
-        self._noise = np.zeros((0, *shape), np.float32) if not samples else sample_noise(samples, shape, seed=settings.seed)
+        self._held_out_loss = None if held_out is None else learner.held_out_loss(held_out)
+        self._sample = learner.sampler(samples)
         self.seconds = 0.0
         """How long the last one took."""
 
@@ -66,16 +60,10 @@ class Reporter:
         if self._curve.points and self._curve.points[-1].iteration == self._learner.iteration:
             return  # a run that was interrupted in its report goes on after it
         started = time.monotonic()
-        backbone = self._learner.backbone()
-        self._curve.close(backbone.step or 0, None if self._held_out is None else self._held_out.loss(backbone))
+        iteration = self._learner.iteration
+        self._curve.close(iteration, None if self._held_out_loss is None else self._held_out_loss())
         if self._report is not None:
-            passes = min(SAMPLE_PASSES, backbone.schedule.timesteps_total)
-            made = (
-                sample(backbone.predict_noise, backbone.schedule, self._noise, passes=passes)
-                if len(self._noise)
-                else self._noise
-            )
-            self._report(TrainingReport(backbone.step or 0, tuple(self._curve.points), made))
+            self._report(TrainingReport(iteration, tuple(self._curve.points), self._sample()))
         self.seconds = time.monotonic() - started
 
 

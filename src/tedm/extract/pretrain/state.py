@@ -2,7 +2,7 @@
 
 A state has all that a run goes on from: the average, the weights as they are, and Adam's moments. It is a checkpoint as well,
 since the average has the names that a checkpoint's tensors have and readers leave the other names alone. A checkpoint is a
-state without the moments, or a file in the published format.
+state without the moments, or a file in the published format; of a contrasted network, the average alone, less its projection.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tedm.files import write_whole
 from tedm.jsons import JsonObject, JsonValue
 
 from .curve import LossCurve
+from .denoiser import Denoiser
 from .learner import Learner
 
 Format = Literal["safetensors", "published"]
@@ -57,9 +58,11 @@ def write_checkpoint(learner: Learner, path: Path, *, format: Format = "safetens
         If the file cannot be written.
     """
     if format == "published":
+        assert isinstance(learner, Denoiser), "the published format is that of a diffusion model"
         content = _published(learner)
     else:
-        content = safetensors.torch.save(_weights(learner), _metadata(learner, {"settings": asdict(learner.settings)}))
+        tensors = _weights(learner) if learner.last_in_checkpoint else _plain(learner.content().tensors)
+        content = safetensors.torch.save(tensors, _metadata(learner, {"settings": asdict(learner.settings)}))
     write_whole(path, content, remedy=REMEDY)
 
 
@@ -72,8 +75,8 @@ def write_state(learner: Learner, curve: LossCurve, path: Path) -> None:
         If the file cannot be written.
     """
     tensors = _weights(learner)
-    for (name, _), moments in zip(
-        learner.network.named_parameters(), learner.optimizer.state_dict()["state"].values(), strict=bool(learner.iteration)
+    for name, moments in zip(
+        learner.trained(), learner.optimizer.state_dict()["state"].values(), strict=bool(learner.iteration)
     ):
         tensors |= {f"adam.{moment}.{name}": moments[moment].cpu().contiguous() for moment in MOMENTS}
     training: JsonObject = {
@@ -121,8 +124,8 @@ def read_state(learner: Learner, path: Path) -> tuple[LossCurve, list[str]]:
             if theirs.get(name, ...) != ours.get(name, ...)
         ],
     )
-    learner.network.load_state_dict(_below(LAST + tedm.PREFIX, tensors))
-    learner.average.load_state_dict(_below(tedm.PREFIX, tensors))
+    learner.restore(learner.network, {name.removeprefix(LAST): each for name, each in tensors.items() if name.startswith(LAST)})
+    learner.restore(learner.average, tensors)
     if iteration:
         known = learner.optimizer.state_dict()
         known["state"] = {
@@ -131,7 +134,7 @@ def read_state(learner: Learner, path: Path) -> tuple[LossCurve, list[str]]:
                 # memory of its own: a file has its tensors at any address, and last bits can depend on that
                 **{moment: tensors[f"adam.{moment}.{name}"].clone() for moment in MOMENTS},
             }
-            for index, (name, _) in enumerate(learner.network.named_parameters())
+            for index, name in enumerate(learner.trained())
         }
         learner.optimizer.load_state_dict(known)
     learner.iteration = iteration
@@ -160,17 +163,20 @@ def numbered_path(checkpoint: Path, iteration: int) -> Path:
 
 
 def _weights(learner: Learner) -> dict[str, Tensor]:
-    last = {f"{LAST}{tedm.PREFIX}{name}": tensor for name, tensor in learner.network.state_dict().items()}
-    tensors = {**tedm.content(learner.backbone()).tensors, **last}
+    last = {LAST + name: tensor for name, tensor in learner.named(learner.network).items()}
+    return _plain({**learner.content().tensors, **learner.named(learner.average), **last})
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _metadata(learner: Learner, training: JsonObject) -> dict[str, str]:
-    content = {"config": dict(tedm.content(learner.backbone()).config), "step": learner.iteration, "training": dict(training)}
+    content = {"config": dict(learner.content().config), "step": learner.iteration, "training": dict(training)}
     return {METADATA_KEY: json.dumps(content, sort_keys=True)}
 
 
-def _published(learner: Learner) -> bytes:
+def _published(learner: Denoiser) -> bytes:
     """Return what the published code saves, by its names; its schedule's arrays are in float32."""
     settings, backbone = learner.settings, learner.backbone()
     content = tedm.content(backbone)
@@ -230,10 +236,6 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensors[name].numpy()).data)
     return digest.hexdigest()
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _damaged(path: Path, cause: str) -> TedmError:
