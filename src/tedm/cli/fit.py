@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("store", type=options.STORE)
 @click.argument("head", type=options.PATH)
-@click.option("--method", default="tedm", show_default=True, help="tedm, ledm, ledme or timestep:T; other options override it.")
+@click.option(
+    "--method",
+    default="tedm",
+    show_default=True,
+    help="tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, ddpm-finetune, global-cl, global-local-cl. "
+    "Other options override it.",
+)
+@click.option(
+    "--checkpoint",
+    type=options.PATH,
+    default=None,
+    help="Weights that ddpm-finetune, global-cl and global-local-cl start from, made by tedm-pretrain.",
+)
 @click.option(
     "--as-published",
     is_flag=True,
@@ -104,6 +116,7 @@ def main(
     store: Path | str,
     head: Path,
     method: str,
+    checkpoint: Path | None,
     as_published: bool,
     name: str | None,
     kind: str | None,
@@ -139,6 +152,7 @@ def main(
     A long fit of an MLP that was stopped goes on where it was when the same command is run again.
     """
     from tedm.devices import choose_device
+    from tedm.extract.pretrain import read_pretrained
     from tedm.heads import HeadOptions, connect, method_named, order_of
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
@@ -147,6 +161,7 @@ def main(
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, published=as_published)
     order = order or order_of(chosen)
+    start = None if checkpoint is None else read_pretrained(checkpoint)
     asked = HeadOptions(
         iterations=iterations,
         learning_rate=learning_rate,
@@ -178,6 +193,7 @@ def main(
             pixels_per_image=pixels_per_image,
             sampling=sampling,
             params=params,
+            start=start,
             calibrate=calibrate,
             seed=seed,
             device=choose_device(device),
