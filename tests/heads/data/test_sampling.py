@@ -7,7 +7,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from tedm.errors import TedmError
-from tedm.heads.data.sampling import class_weights, draw_pixels, pixel_weights
+from tedm.heads.data.sampling import class_weights, draw, draw_pixels, pixel_weights
 from tedm.store import IGNORE
 
 
@@ -75,3 +75,12 @@ def test_what_makes_no_sense_is_said(mask):
     for weight in (-1, float("nan"), "much"):
         with pytest.raises(TedmError, match="must be a number of at least 0"):
             class_weights({1: weight}, range(2), np.ones(2, int))
+
+
+def test_what_is_drawn_depends_on_the_seed_its_purpose_and_its_number_alone():
+    def numbers(*of):
+        return tuple(draw(*of).integers(2**30, size=4))
+
+    different = {numbers(seed, what, number) for seed in (0, 1, -1) for what in (0, 1) for number in (0, 1)}
+    assert len(different) == 12
+    assert numbers(1, 1, 0) == numbers(1, 1, 0)

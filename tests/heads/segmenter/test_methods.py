@@ -6,6 +6,7 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import method_named
+from tedm.heads.base.registry import make_head
 from tedm.heads.segmenter.methods import LONGEST_NAME, require_name
 
 
@@ -43,3 +44,20 @@ def test_a_name_that_cannot_stand_in_a_table_is_refused(name):
     assert require_name("tedm, long") == "tedm, long"
     with pytest.raises(TedmError, match="cannot stand in a table"):
         require_name(name)
+
+
+def test_baselines_are_one_head_that_looks_at_images_with_settings_of_its_own():
+    wanted = {
+        "unet": {},
+        "global-cl": {"network": "tedm", "start": "global-cl"},
+        "global-local-cl": {"network": "tedm", "start": "global-local-cl"},
+        "ddpm-finetune": {"network": "tedm", "start": "diffusion"},
+    }
+    for name, settings in wanted.items():
+        method = method_named(name)
+        assert (method.name, method.head, method.timesteps, method.members, method.vote) == (name, "unet", (), 1, "soft")
+        assert method.settings == settings
+        head = make_head(method.head, params=method.settings)
+        assert head.capabilities.looks_at_images
+        assert {name: head.constructor()[name] for name in settings} == settings
+    assert method_named("tedm").settings == {}

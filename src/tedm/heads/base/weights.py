@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from tedm.foreign import require_plain
-from tedm.text import listed
 
 # The types that heads are written in, by their names in the file.
 NUMBERS, FLAGS = ("F32", "F64"), ("BOOL",)
 Shape = Sequence[int]
-MOST = 8  # arrays that a message names
+MOST_NAMED = 20
 
 
 def read_weights(
@@ -48,7 +47,7 @@ def read_weights(
         strange = sorted((found - {*shapes, *flags}) | (set(shapes) - found))
         if strange:
             what = "has no" if strange[0] in shapes else "holds"
-            raise ValueError(f"{path.name} {what} {strange[0]!r}; its arrays should be {listed(shapes, most=MOST)}")
+            raise ValueError(f"{path.name} {what} {strange[0]!r}; its arrays should be {_some(list(shapes))}")
         for name in sorted(found):
             types, wanted = (NUMBERS, shapes[name]) if name in shapes else (FLAGS, flags[name])
             about = file.get_slice(name)
@@ -56,6 +55,12 @@ def read_weights(
                 is_there = f"{about.get_dtype()} of {list(about.get_shape())}"
                 raise ValueError(f"{name} in {path.name} is {is_there}; it should be {' or '.join(types)} of {list(wanted)}")
         return {name: file.get_tensor(name) for name in sorted(found)}
+
+
+def _some(names: list[str]) -> str:
+    """Name the first of many."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def length_of(path: Path, name: str) -> int | None:
