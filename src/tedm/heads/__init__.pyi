@@ -7,7 +7,7 @@ from .base.head import FitReport as FitReport
 from .base.head import Head as Head
 from .base.head import HeadOptions as HeadOptions
 from .base.head import Progress as Progress
-from .base.registry import make_head as make_head
+from .base.head import StartingHead as StartingHead
 from .boosting.head import XGBoostHead as XGBoostHead
 from .boosting.importance import feature_importance as feature_importance
 from .data.dataset import TrainingData as TrainingData
@@ -97,6 +97,7 @@ from .segmenter.fit import fit as fit
 from .segmenter.fit import order_of as order_of
 from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
+from .segmenter.fit import unfitted_head as unfitted_head
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
 from .segmenter.identity import Identity as Identity

@@ -132,15 +132,7 @@ def fit(
         patience,
         _by_index(class_weight, features.labels.classes),
     )
-    plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
-    settled: dict[str, JsonValue] = {
-        "members": method.members,
-        "vote": plain,
-        "pixels_per_batch": method.pixels_per_batch,
-    }
-    published = published_arguments(method.name, method.head, options) if method.published else {}
-    arguments = {**method.settings, **published, **(params or {})}
-    head = make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
+    head = unfitted_head(method, options, params, seed=seed, device=device)
     _start(head, method, start)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     order = order or order_of(method)
@@ -196,6 +188,22 @@ def fit(
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)
     return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
+
+
+def unfitted_head(
+    method: Method,
+    options: HeadOptions,
+    params: Mapping[str, JsonValue] | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Head:
+    """Make the head of a method; a `TedmError` if it does not take what is asked for."""
+    plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
+    settled: dict[str, JsonValue] = {"members": method.members, "vote": plain, "pixels_per_batch": method.pixels_per_batch}
+    published = published_arguments(method.name, method.head, options) if method.published else {}
+    arguments = {**method.settings, **published, **(params or {})}
+    return make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
 
 
 def _start(head: Head, method: Method, start: Pretrained | None) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tedm.errors import TedmError, raise_listed
-from tedm.heads import Head, make_head, require_timesteps, training_subset
+from tedm.heads import require_timesteps, training_subset
 from tedm.store import Features, Labels
 from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
 from tedm.study.trial.spec import MethodAsked, Study
+from tedm.study.trial.weights import require_weights
 from tedm.text import shown
 
 
@@ -76,30 +77,14 @@ def require_unseen(study: Study, features: Features) -> None:
     require_apart(features, parts)
 
 
-def _head_of(method: MethodAsked) -> Head:
-    """Return the method's head, unfitted."""
-    chosen = method.settled()
-    plain = "soft" if chosen.vote == "learned" else chosen.vote  # as a fit begins
-    decided = {"members": chosen.members, "vote": plain, "pixels_per_batch": chosen.pixels_per_batch}
-    return make_head(chosen.head, method.options, method.params, from_method=decided)
-
-
 def _problems_of(study: Study, method: MethodAsked, labels: Labels, timesteps: Sequence[int]) -> Iterator[str]:
     """Yield what keeps a method's units from being done."""
     try:
         require_timesteps(method.settled(), timesteps)
-        head = _head_of(method)
+        require_weights(study, method)
     except (TedmError, TypeError) as error:
         yield str(error)
         return
-    starts = getattr(head.capabilities, "starts", False)
-    if method.checkpoint is None:
-        if starts:
-            yield "it starts from weights; name them with checkpoint"
-    elif not starts:
-        yield "checkpoint names weights to start from, and it starts from none; leave it out"
-    elif not study.path(method.checkpoint).exists():
-        yield f"the checkpoint {study.path(method.checkpoint)} does not exist; make it with tedm-pretrain"
     domain = study.learn.domain
     if needs_val(method) and not labelled_images(labels, split="val", domain=domain):
         where = "" if domain is None else f" of domain {domain!r}"
@@ -108,7 +93,7 @@ def _problems_of(study: Study, method: MethodAsked, labels: Labels, timesteps: S
 
 def needs_val(method: MethodAsked) -> bool:
     """Tell whether val images decide something in a method's fits."""
-    return _head_of(method).needs_validation() or method.settled().vote == "learned" or method.calibrate
+    return method.unfitted().needs_validation() or method.settled().vote == "learned" or method.calibrate
 
 
 def _sizes(study: Study, labels: Labels, candidates: list[str]) -> Iterator[str]:

@@ -65,11 +65,27 @@ method = "ledm"
 [[methods]]
 method = "ledme"
 
+# Methods that look at images; those that start from weights name their file.
+# [[methods]]
+# method = "unet"
+#
+# [[methods]]
+# method = "ddpm-finetune"
+# checkpoint = "checkpoints/nih64.pt"
+#
+# [[methods]]
+# method = "global-cl"
+# checkpoint = "checkpoints/global-cl.safetensors"
+#
+# [[methods]]
+# method = "global-local-cl"
+# checkpoint = "checkpoints/global-local-cl.safetensors"
+
 # A method again with other settings, under a name of its own:
 # [[methods]]
 # method = "tedm"
-# name = "tedm, long"
-# iterations = 20000
+# name = "tedm as published"
+# as_published = true
 # sizes = [6]
 
 # The per-timestep probes of figures 2 and 3.

@@ -15,6 +15,7 @@ from tedm.heads import (
     LEAVE_OUT,
     Correction,
     EmptyTruth,
+    Head,
     HeadOptions,
     Method,
     Metric,
@@ -25,6 +26,7 @@ from tedm.heads import (
     method_named,
     require_measured_at,
     require_name,
+    unfitted_head,
 )
 from tedm.store.settings import Axis, Crop, Geometry, Layout, NoiseMode, StorageType, Upsampling
 from tedm.store.volumes.normalisation import Brain, NormalisationMethod
@@ -215,11 +217,19 @@ class MethodAsked:
 
     def settled(self) -> Method:
         """Return the method with these settings; a `TedmError` if there is none."""
-        if self.as_published:
-            raise TedmError(f"{self.label}: as_published is not known to studies yet; leave it out")
         return method_named(
-            self.method, timesteps=self.timesteps, rows=self.rows, head=self.head, members=self.members, vote=self.vote
+            self.method,
+            timesteps=self.timesteps,
+            rows=self.rows,
+            head=self.head,
+            members=self.members,
+            vote=self.vote,
+            published=self.as_published,
         )
+
+    def unfitted(self) -> Head:
+        """Return its head, unfitted; a `TedmError` if that does not take these settings."""
+        return unfitted_head(self.settled(), self.options, self.params)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tedm.study.trial.asked import REMEDY
 from tedm.study.trial.results import RECORDS, VOLUMES, VOTING
 from tedm.study.trial.spec import ScoreAsked, Study
 from tedm.study.trial.units import Unit, cost_text
+from tedm.study.trial.weights import weights_of
 from tedm.study.volume_scores import score_volumes
 
 
@@ -72,6 +73,7 @@ class Work:
             pixels_per_image=asked.pixels_per_image,
             sampling=asked.sampling,
             params=asked.params,
+            start=weights_of(self.study, asked),
             calibrate=asked.calibrate,
             seed=unit.seed,
             device=self.device,
