@@ -12,7 +12,7 @@ from tedm.study.paper import Cost, PaperResults, Picture
 
 HOME, AWAY, FAR = "shenzhen", "montgomery", "kermany"
 DOMAINS = {HOME: "test", AWAY: "all", FAR: "test"}
-SIZES, SEEDS, IMAGES = (1, 3, 12), (0, 1, 2), 14
+SIZES, SEEDS, IMAGES = (1, 3, 12), (0, 1, 2), 10
 ODD = "50%_fewer & {more} #1"
 # Dice at home, and what is lost elsewhere.
 LEVELS = {"unet": (0.70, 0.2), "ledm": (0.78, 0.06), "ledme": (0.786, 0.05), "tedm": (0.82, 0.02), ODD: (0.815, 0.06)}

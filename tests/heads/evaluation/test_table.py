@@ -315,3 +315,11 @@ def test_a_table_is_imported_with_numpy_alone() -> None:
     heavy = "{'scipy', 'sklearn', 'torch', 'zarr', 'dask'}"
     code = f"import sys, tedm.heads.evaluation.table; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_without_a_correction_a_table_says_so_and_has_the_p_values_of_the_test() -> None:
+    rows = study(a=0.0, b=-0.05, c=-0.1)
+    plain, bonferroni = summarise(rows, correction="none"), summarise(rows, correction="bonferroni")
+    for one, other in zip(plain.cells, bonferroni.cells, strict=True):
+        assert math.isnan(one.p_value) if one.best else min(1.0, 2 * one.p_value) == pytest.approx(other.p_value)
+    assert "paired Wilcoxon signed-rank test over images, uncorrected, alpha = 0.05" in plain.notes()[0]

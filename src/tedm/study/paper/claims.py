@@ -7,6 +7,7 @@ not if the whole interval lies below.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -75,7 +76,7 @@ class Finding:
     def words(self) -> str:
         """The claim, the verdict, and each check with its difference, interval and seeds, as one paragraph."""
         told = "; ".join(in_words(check) for check in self.checks)
-        return f"Finding {self.number}, {self.claim}: {self.verdict}. {told[0].upper()}{told[1:]}."
+        return f"Finding {self.number}, {self.claim}: {self.verdict}. That is: {told}."
 
 
 def findings(results: PaperResults) -> list[Finding]:
@@ -173,10 +174,13 @@ def in_words(check: Check) -> str:
     if found.seeds < 2:
         why = "one seed gives no interval" if found.seeds else "no seed is common to its places"
         return f"{check.question}: {check.verdict}, {found.mean:+.1f} points ({why})"
-    where = "; ".join(
-        f"{domain or 'no domain'} at n = {listed(n for each, n in check.places or {} if each == domain)}"
-        for domain in dict.fromkeys(domain for domain, _ in check.places or {})
-    )
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for domain, n in check.places or {}:
+        sizes[domain].append(n)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for domain, there in sizes.items():
+        alike[listed(there)].append(domain or "no domain")
+    where = "; ".join(f"{listed(domains)} at n = {told}" for told, domains in alike.items())
     interval = f"[{found.low:+.1f}, {found.high:+.1f}]"
     return f"{check.question}: {check.verdict}, {found.mean:+.1f} points {interval}, {seeds}, {where}"
 

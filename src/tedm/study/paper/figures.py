@@ -11,6 +11,7 @@ from math import isnan
 
 import numpy as np
 
+from tedm.errors import TedmError
 from tedm.files import table_text
 from tedm.heads import LEAVE_OUT, METRICS, N_COUNTS, by_convention, class_names, foreground_values, mean_of_present, score
 from tedm.show import example_figure, png, timestep_size_figure
@@ -127,7 +128,13 @@ def _example(number: int, picture: Picture, legend: Sequence[int | str], results
 
 def _dice(picture: Picture, key: tuple[str, int], classes: int) -> float:
     """Return the mean Dice over foreground classes in points, as tables have it."""
-    ratios = score(picture.truth, picture.masks[key], classes).stacked(METRICS[:4])
+    try:
+        ratios = score(picture.truth, picture.masks[key], classes).stacked(METRICS[:4])
+    except TedmError as error:
+        method, n = key
+        raise TedmError(
+            f"figure 4 cannot be drawn: picture {shown(picture.name)}, the mask of {shown(method)}, n = {n}: {error}"
+        ) from error
     dice = by_convention(ratios, METRICS[:4], LEAVE_OUT)[1:, METRICS.index("dice")]
     return float(100 * mean_of_present(np.asarray(dice), 0))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tedm.study.report import ResultFigure, ResultTable
+from tedm.text import listed
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Part:
         What the report shows.
     words : tuple of str
         Paragraphs for the report.
+    notes : tuple of str
+        What a reader must know of it, sentences; the report says each once.
     """
 
     line: str
@@ -29,6 +32,25 @@ class Part:
     figures: tuple[ResultFigure, ...] = ()
     tables: tuple[ResultTable, ...] = ()
     words: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def notes_together(parts: Sequence[Part]) -> str:
+    """Return the notes of all parts, each once; one that not all parts have begins with whose it is.
+
+    Examples
+    --------
+    >>> notes_together([Part("table 1: Dice", notes=("Bold: best.",)), Part("table 4", notes=("Bold: best.", "0/0 is 0."))])
+    'Bold: best. Table 4: 0/0 is 0.'
+    """
+    having: dict[str, list[str]] = {}
+    told = [part for part in parts if part.notes]
+    for part in told:
+        for note in part.notes:
+            having.setdefault(note, []).append(part.line.split(":")[0])
+    common = [note for note, parts_with in having.items() if len(parts_with) == len(told)]
+    own = [f"{listed(names).capitalize()}: {note}" for note, names in having.items() if note not in common]
+    return " ".join([*common, *own])
 
 
 def left_out(what: str, why: str) -> Part:

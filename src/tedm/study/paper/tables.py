@@ -80,7 +80,7 @@ def _table(number: int, title: str, records: Sequence[Record], metric: Metric, r
         means = seed_means(records, metric=metric)
     except TedmError as error:
         raise TedmError(f"{what} of the paper cannot be made: {error}") from error
-    blocks, notes = _blocks(plain, holm, results), _notes(plain, holm)
+    blocks, notes = _blocks(plain, holm, results), _notes(plain)
     name = f"table-{number}"
     content: dict[str, bytes | str] = {
         f"{name}.csv": _csv(plain, holm, {cell: estimate(seeds.values()) for cell, seeds in means.items()}, results),
@@ -95,7 +95,7 @@ def _table(number: int, title: str, records: Sequence[Record], metric: Metric, r
     sizes, domains = listed(sorted({cell.n for cell in plain.cells})), len(blocks)
     compared = counted(len({cell.method for cell in plain.cells}), "method")
     line = f"{what}: {title}, {compared} at n = {sizes} in {counted(domains, 'domain')} ({name}.csv, .md, .tex)"
-    return Part(line, content, tables=tuple(sheets), words=(f"Table {number}. {' '.join(_sentence(note) for note in notes)}",))
+    return Part(line, content, tables=tuple(sheets), notes=tuple(map(_sentence, notes)))
 
 
 def _blocks(plain: Table, holm: Table, results: PaperResults) -> list[Block]:
@@ -118,15 +118,14 @@ def _block(grid: Grid, corrected: Grid, results: PaperResults) -> Block:
     )
 
 
-def _notes(plain: Table, holm: Table) -> list[str]:
+def _notes(plain: Table) -> list[str]:
     """Return what a reader must know of the marks, then what `Table.notes` says of the numbers."""
     noun = "volume" if plain.resolution == "volume" else "image"
-    changed = sum(also.marked and not cell.marked for cell, also in zip(plain.cells, holm.cells, strict=True))
     first, *others = plain.notes("bold")
     return [
         first,
         f"{DAGGER}: significantly different from the best by this test, and not after Holm's correction for the comparisons "
-        f"of its domain and n ({counted(changed, 'entry').replace('entrys', 'entries')} here)",
+        "of its domain and n",
         f"{ABSENT}: not run at this n, or without a score",
         f"deviations are over {noun}s, each averaged over seeds first; intervals over seeds are in the CSV",
         *others,

@@ -10,11 +10,11 @@ from tedm.files import require_new, table_text
 from tedm.heads import CONVENTIONS, LEAVE_OUT, escape_markdown, records_csv
 from tedm.study.paper.claims import WITHIN, Finding, findings, findings_rows, in_words
 from tedm.study.paper.figures import figures
-from tedm.study.paper.parts import Part, left_out
+from tedm.study.paper.parts import Part, left_out, notes_together
 from tedm.study.paper.results import PaperResults, in_order, require_sound
 from tedm.study.paper.tables import tables
 from tedm.study.report import ResultTable, write_result
-from tedm.text import counted, listed, natural
+from tedm.text import counted, listed, natural, shown
 
 PACKAGES = ("tedm", "torch", "numpy", "scipy", "scikit-learn", "matplotlib")
 TITLE = "The tables and figures of arXiv:2311.07421"
@@ -50,20 +50,21 @@ def write_paper(folder: Path, results: PaperResults, *, command: str = "") -> li
     require_sound(results)
     parts = [*tables(results), *figures(results), _findings(findings(results)), _costs(results), _records(results)]
     lost = sorted(set(results.probes) - set(results.timesteps.values()), key=natural)
-    unknown = [left_out(f"the probe {name}", "it has no records") for name in lost]
+    parts += [left_out(f"the probe {shown(name)}", "it has no records") for name in lost]
+    notes = notes_together(parts)
     content = {name: inside for part in parts for name, inside in part.content.items()}
     write_result(
         folder,
         kind="study",
         title=TITLE,
         content=content,
-        about=_about(results, command),
-        words=[word for part in (parts[-3], *parts[:-3]) for word in part.words],
+        about=_about(results, "; ".join(part.line for part in parts if not part.content), command),
+        words=[*(word for part in parts for word in part.words), *([f"How to read the tables. {notes}"] if notes else [])],
         figures=[figure for part in parts for figure in part.figures],
         tables=[table for part in parts for table in part.tables],
         files={name: name for name in content if name.endswith((".csv", ".md", ".tex"))},
     )
-    return [part.line for part in (*parts, *unknown)]
+    return [part.line for part in parts]
 
 
 def _findings(found: list[Finding]) -> Part:
@@ -120,7 +121,7 @@ def _records(results: PaperResults) -> Part:
     return Part(f"records: {counted(len(results.records), 'score')} ({', '.join(content)})", dict(content))
 
 
-def _about(results: PaperResults, command: str) -> list[tuple[str, str]]:
+def _about(results: PaperResults, lacking: str, command: str) -> list[tuple[str, str]]:
     records = results.records
     home, *others = results.domains
     images = {domain: len({record.image for record in records if record.domain == domain}) for domain in results.domains}
@@ -133,6 +134,7 @@ def _about(results: PaperResults, command: str) -> list[tuple[str, str]]:
         ("seeds", listed(sorted({record.seed for record in records}))),
         ("empty truth", f"{LEAVE_OUT}: {CONVENTIONS[LEAVE_OUT]}"),
         ("versions", listed([f"python {python_version()}", *(f"{package} {version(package)}" for package in PACKAGES)])),
+        ("not here", lacking),
         ("command", command),
     ]
     return [(label, value) for label, value in about if value]
