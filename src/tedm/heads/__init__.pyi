@@ -24,7 +24,9 @@ from .data.subsets import first_groups as first_groups
 from .data.subsets import first_images as first_images
 from .estimator.head import EstimatorHead as EstimatorHead
 from .evaluation.cells import Cell as Cell
+from .evaluation.comparison import Comparison as Comparison
 from .evaluation.comparison import class_names as class_names
+from .evaluation.comparison import comparisons as comparisons
 from .evaluation.comparison import foreground_values as foreground_values
 from .evaluation.comparison import is_measured as is_measured
 from .evaluation.comparison import require_measured_at as require_measured_at
@@ -47,6 +49,8 @@ from .evaluation.reliability import (
     write_reliability as write_reliability,
 )
 from .evaluation.render import Grid as Grid
+from .evaluation.render import escape_latex as escape_latex
+from .evaluation.render import escape_markdown as escape_markdown
 from .evaluation.render import images_in_words as images_in_words
 from .evaluation.table import Table as Table
 from .evaluation.table import summarise as summarise
@@ -75,7 +79,9 @@ from .metrics.significance import Correction as Correction
 from .metrics.summary import CONVENTIONS as CONVENTIONS
 from .metrics.summary import LEAVE_OUT as LEAVE_OUT
 from .metrics.summary import EmptyTruth as EmptyTruth
+from .metrics.summary import by_convention as by_convention
 from .metrics.summary import mean_and_deviation as mean_and_deviation
+from .metrics.summary import mean_of_present as mean_of_present
 from .metrics.surface import SURFACE_TOLERANCE as SURFACE_TOLERANCE
 from .metrics.surface import SurfaceScores as SurfaceScores
 from .metrics.surface import surface_scores as surface_scores

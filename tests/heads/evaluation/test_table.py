@@ -291,8 +291,8 @@ def test_a_class_of_two_names_and_an_unknown_correction_are_refused() -> None:
     with pytest.raises(TedmError, match="class 1 is called left lung in some scores and right lung in those of ledm"):
         summarise(two)
     assert summarise([record(), record("ledm", class_name="lung")]).class_names == ("lung",)
-    with pytest.raises(TedmError, match="no correction 'none'; the corrections are holm, bonferroni"):
-        summarise([record()], correction="none")  # type: ignore[arg-type]
+    with pytest.raises(TedmError, match="no correction 'fdr'; the corrections are holm, bonferroni, none"):
+        summarise([record()], correction="fdr")  # type: ignore[arg-type]
     twice = [record(class_name="left lung")] * 2
     with pytest.raises(TedmError, match="has 2 scores for image a, left lung; keep one"):
         summarise(twice)
@@ -315,3 +315,11 @@ def test_a_table_is_imported_with_numpy_alone() -> None:
     heavy = "{'scipy', 'sklearn', 'torch', 'zarr', 'dask'}"
     code = f"import sys, tedm.heads.evaluation.table; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_without_a_correction_a_table_says_so_and_has_the_p_values_of_the_test() -> None:
+    rows = study(a=0.0, b=-0.05, c=-0.1)
+    plain, bonferroni = summarise(rows, correction="none"), summarise(rows, correction="bonferroni")
+    for one, other in zip(plain.cells, bonferroni.cells, strict=True):
+        assert math.isnan(one.p_value) if one.best else min(1.0, 2 * one.p_value) == pytest.approx(other.p_value)
+    assert "paired Wilcoxon signed-rank test over images, uncorrected, alpha = 0.05" in plain.notes()[0]

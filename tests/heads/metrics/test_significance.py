@@ -62,3 +62,7 @@ def test_holm_is_never_weaker_than_bonferroni_and_equal_at_the_smallest(p_values
     assert all(one <= other for one, other in zip(smaller, larger, strict=True))
     assert min(smaller) == min(larger) == min(1.0, len(p_values) * min(p_values))
     assert (corrected(p_values, "holm"), corrected(p_values, "bonferroni")) == (smaller, larger)
+
+
+def test_without_a_correction_p_values_stay_as_they_are() -> None:
+    assert corrected([0.01, 0.04, 0.5], "none") == [0.01, 0.04, 0.5]

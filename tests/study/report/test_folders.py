@@ -9,6 +9,7 @@ import pytest
 
 from tedm.errors import TedmError
 from tedm.study import read_result
+from tedm.study.report import ResultTable, write_result
 from tedm.study.report.folders import MOST_ROWS, as_it_stands, provenance
 
 
@@ -38,3 +39,14 @@ def test_a_picture_that_is_no_png_is_refused(probed: Path, tmp_path: Path) -> No
     (tmp_path / "p" / "dice.png").write_bytes(b"GIF89a")
     with pytest.raises(TedmError, match=r"dice\.png is no PNG; write it again with tedm-probe"):
         as_it_stands(read_result(tmp_path / "p"))
+
+
+def test_a_star_behind_an_entry_of_a_study_is_bold_and_nothing_is_said_of_rounding(tmp_path: Path) -> None:
+    content = {"table.csv": "method,n = 1\ntedm,87.2 ± 2.9 *\nledm,80.1 ± 3.0†\n", "costs.csv": "seconds\n0.123456\n"}
+    tables = [ResultTable("table.csv", "Dice."), ResultTable("costs.csv", "Costs.")]
+    for kind in ("study", "probe"):
+        write_result(tmp_path / kind, kind=kind, title="t", content=content, tables=tables)  # type: ignore[arg-type]
+    printed, costs = as_it_stands(read_result(tmp_path / "study")).sheets
+    assert [list(row) for row in printed.rows] == [["tedm", ("87.2 ± 2.9", True)], ["ledm", "80.1 ± 3.0†"]]
+    assert (printed.caption, costs.caption, costs.rows) == ("Dice.", "Costs. (rounded to 4 digits)", [["0.1235"]])
+    assert as_it_stands(read_result(tmp_path / "probe")).sheets[0].rows[0] == ["tedm", "87.2 ± 2.9 *"]

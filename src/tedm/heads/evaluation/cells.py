@@ -82,7 +82,7 @@ class Cells:
         What the averaged classes are called; empty text where nothing is said of one.
     by_class : bool
         Whether each class has cells of its own.
-    correction : {"holm", "bonferroni"}
+    correction : {"holm", "bonferroni", "none"}
         For the number of comparisons with the best: the methods of a domain and n, of all classes together where the table is
         by class.
     """

@@ -52,25 +52,25 @@ def csv(table: Cells) -> str:
 def markdown(table: Cells) -> str:
     """Write one table a domain; bold marks the best and its equals."""
     blocks = []
-    for part, rows in _grids(table, _bold(table, "**{}**"), _escape_markdown):
+    for part, rows in _grids(table, _bold(table, "**{}**"), escape_markdown):
         head, *body = ["| " + " | ".join(row) + " |" for row in rows]
         rule = "|---|" + "--:|" * (len(rows[0]) - 1)
-        blocks.append("\n".join([_escape_markdown(_caption(table, part)), "", head, rule, *body]))
-    return "\n\n".join(blocks) + f"\n\n{_escape_markdown('; '.join(notes(table, 'bold')))}\n"
+        blocks.append("\n".join([escape_markdown(_caption(table, part)), "", head, rule, *body]))
+    return "\n\n".join(blocks) + f"\n\n{escape_markdown('; '.join(notes(table, 'bold')))}\n"
 
 
 def latex(table: Cells) -> str:
     """Write one tabular, which needs ``\\usepackage{booktabs}``; the note is a paragraph below it."""
     sizes, bold = _sizes(table.cells), _bold(table, r"\textbf{{{}}}")
     lines = [rf"\begin{{tabular}}{{l{'r' * len(sizes)}}}", r"\toprule"]
-    for index, (part, rows) in enumerate(_grids(table, lambda cell: bold(cell).replace("±", r"$\pm$"), _escape_latex, sizes)):
+    for index, (part, rows) in enumerate(_grids(table, lambda cell: bold(cell).replace("±", r"$\pm$"), escape_latex, sizes)):
         if index == 0:
             lines.append(" & ".join(rows[0]) + r" \\")
-        caption = _escape_latex(_caption(table, part))
+        caption = escape_latex(_caption(table, part))
         lines += [r"\midrule", rf"\multicolumn{{{len(sizes) + 1}}}{{l}}{{\emph{{{caption}}}}} \\"]
         lines += [" & ".join(row).replace(ABSENT, "--") + r" \\" for row in rows[1:]]
     return "\n".join(
-        [*lines, r"\bottomrule", r"\end{tabular}", "", rf"\noindent {_escape_latex('; '.join(notes(table, 'bold')))}", ""]
+        [*lines, r"\bottomrule", r"\end{tabular}", "", rf"\noindent {escape_latex('; '.join(notes(table, 'bold')))}", ""]
     )
 
 
@@ -253,7 +253,7 @@ def notes(table: Cells, mark: str) -> list[str]:
 
 def _correction(table: Cells) -> str:
     """Return how tests are corrected, and for which comparisons where these are of several classes."""
-    named = f"{table.correction.capitalize()}-corrected"
+    named = "uncorrected" if table.correction == "none" else f"{table.correction.capitalize()}-corrected"
     sizes = {cell.family for cell in table.cells}
     if not table.by_class or sizes == {0}:  # one method is compared with nobody
         return named
@@ -288,11 +288,13 @@ def _range(numbers: Iterable[int]) -> str:
     return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
-def _escape_markdown(name: str) -> str:
+def escape_markdown(name: str) -> str:
+    """Return text that Markdown shows as it is."""
     return "".join("\\" + letter if letter in r"\`*_{}[]<>#|" else letter for letter in name)
 
 
-def _escape_latex(name: str) -> str:
+def escape_latex(name: str) -> str:
+    """Return text that LaTeX prints as it is."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
     special |= {">": r"\textgreater{}", "|": r"\textbar{}", "±": r"$\pm$", "×": r"$\times$"}
     special |= {letter: "\\" + letter for letter in "&%$#_{}"}

@@ -79,7 +79,7 @@ def summarise(
     by_class : bool
         Whether each foreground class has cells of its own, in place of the mean over classes. An image that is left out for
         one class counts for another.
-    correction : {"holm", "bonferroni"}
+    correction : {"holm", "bonferroni", "none"}
         For the number of comparisons: in each domain and n, those of the best method with all others; by class, those of all
         classes together.
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Correction = Literal["holm", "bonferroni"]
+Correction = Literal["holm", "bonferroni", "none"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 ROUNDING = 1e-12  # scores in [0, 1] that differ by less differ by the order of a sum
 
@@ -76,5 +76,7 @@ def bonferroni(p_values: Sequence[float]) -> list[float]:
 
 
 def corrected(p_values: Sequence[float], correction: Correction) -> list[float]:
-    """Correct p-values for their number by "holm" or "bonferroni"."""
+    """Correct p-values for their number by "holm" or "bonferroni", or leave them as they are ("none")."""
+    if correction == "none":
+        return list(p_values)
     return holm(p_values) if correction == "holm" else bonferroni(p_values)

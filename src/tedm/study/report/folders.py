@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tedm.errors import TedmError
 from tedm.show.report import Picture, Section, Sheet
-from tedm.study.report.result import MAKERS, ResultFolder
+from tedm.study.report.result import BOLD, MAKERS, ResultFolder
 from tedm.study.report.words import rounded
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -28,7 +28,10 @@ def as_it_stands(result: ResultFolder) -> Section:
         titles, *rows = result.rows_of(table.file)
         rest = f"; the first {MOST_ROWS} of {len(rows)} rows, all are in {table.file}" if len(rows) > MOST_ROWS else ""
         shown = [list(map(rounded, row)) for row in rows[:MOST_ROWS]]
-        (long if len(rows) > 30 else short).append(Sheet(f"{table.caption} (rounded to 4 digits{rest})", titles, shown))
+        sheet = Sheet(f"{table.caption} (rounded to 4 digits{rest})", titles, shown)
+        if result.kind == "study" and shown == rows:  # printed as they are
+            sheet = Sheet(table.caption, titles, [list(map(_marked, row)) for row in rows])
+        (long if len(rows) > 30 else short).append(sheet)
     words = () if result.kind == "evaluation" else result.words  # an evaluation's stand above its scores
     return Section(result.title, words=words, pictures=pictures, sheets=short, closed=long)
 
@@ -37,3 +40,8 @@ def provenance(result: ResultFolder) -> Section:
     """Return what was run on what."""
     about = [("folder", str(result.path)), ("kind", result.kind), *result.about, ("made by", result.made_by)]
     return Section(result.title, about=about)
+
+
+def _marked(text: str) -> str | tuple[str, bool]:
+    """Return an entry with whether it is bold, which text of a study's tables says by a star behind it."""
+    return (text.removesuffix(BOLD), True) if text.endswith(BOLD) else text

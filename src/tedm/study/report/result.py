@@ -27,8 +27,15 @@ DESCRIPTION = "result.json"
 MOST_BYTES, NAMES = 2**28, "surrogateescape"
 NO_TEXT = frozenset(map(chr, range(0xDC80, 0xDD00)))  # bytes that are no UTF-8, as this way of reading has them
 
-Kind = Literal["evaluation", "probe"]
-MAKERS = {"evaluation": "tedm-evaluate STORE HEAD... --folder FOLDER", "probe": "tedm-probe STORE --out FOLDER"}
+# What follows a bold entry in a table of a study.
+BOLD = " *"
+
+Kind = Literal["evaluation", "probe", "study"]
+MAKERS = {
+    "evaluation": "tedm-evaluate STORE HEAD... --folder FOLDER",
+    "probe": "tedm-probe STORE --out FOLDER",
+    "study": "tedm-study STUDY.toml OUT",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class ResultFolder:
 
     Parameters
     ----------
-    kind : {"evaluation", "probe"}
+    kind : {"evaluation", "probe", "study"}
         What was done.
     title : str
         One line.
@@ -197,7 +204,11 @@ def read_result(folder: Path) -> ResultFolder:
     folder = Path(folder)
     path = folder / DESCRIPTION
     if not path.is_file():
-        what = f"is no result of an evaluation or a probe (it has no {DESCRIPTION})" if folder.exists() else "does not exist"
+        what = (
+            f"is no result of an evaluation, a probe or a study (it has no {DESCRIPTION})"
+            if folder.exists()
+            else "does not exist"
+        )
         raise TedmError(f"{folder} {what}; make one with {' or '.join(MAKERS.values())}")
     try:
         about: dict[str, Any] = plain_json(bytes_of(path, most=MOST_JSON).decode("utf-8", NAMES))
