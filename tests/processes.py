@@ -74,7 +74,9 @@ class Forked:
         if self._process.exitcode is None:
             self.kill()
             raise TimeoutError(f"a process is still at work after {timeout} seconds")
-        out, error = ((self._said / name).read_text(encoding="utf-8") for name in ("out", "error"))
+        # one that was killed before it began has no files
+        files = (self._said / name for name in ("out", "error"))
+        out, error = (file.read_text(encoding="utf-8") if file.exists() else "" for file in files)
         shutil.rmtree(self._said)
         return out, error
 

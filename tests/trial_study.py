@@ -12,7 +12,7 @@ METHODS = (
     '[[methods]]\nmethod = "ledm"\ntimesteps = [1, 50]\nmembers = 2\niterations = 20\n'
     '[[methods]]\nmethod = "timestep:50"\n'
 )
-NO_RESULT = {"fit-cost.json", "score-cost.json", "costs.csv"}
+NO_RESULT = {"fit-cost.json", "score-cost.json", "costs.csv", "report.html"}  # seconds are no result
 
 
 def write_study(folder: Path, features: str, *, head: str = TITLE, score: str = SCORE, methods: str = METHODS) -> Path:

@@ -85,7 +85,9 @@ def main(
         click.echo(f"{out}: {done}, {outcome.missing} missing (of other shards or methods): no tables yet")
         return
     click.echo(outcome.results.table.to_text())
-    click.echo(f"{out}: {done}; records.csv, costs.csv, tables/")
+    for line in outcome.paper:
+        say(line)
+    click.echo(f"{out}: {done}; report.html, paper/, records.csv, costs.csv, tables/")
 
 
 if __name__ == "__main__":

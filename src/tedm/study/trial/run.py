@@ -29,6 +29,7 @@ from tedm.study.trial.features import (
     timesteps_of_study,
     whole_features,
 )
+from tedm.study.trial.paper import write_study_paper
 from tedm.study.trial.results import Results, assemble
 from tedm.study.trial.spec import Study
 from tedm.study.trial.units import Unit, by_training_set, units_of
@@ -50,11 +51,14 @@ class Outcome:
         Units of the study that are not done yet: those of other shards and of methods that were not asked for.
     results : Results or None
         None where units are missing.
+    paper : tuple of str
+        A line for each table and figure of the paper that was written, or left out, why; empty where units are missing.
     """
 
     done: int
     missing: int
     results: Results | None
+    paper: tuple[str, ...] = ()
 
 
 def run_study(
@@ -120,7 +124,12 @@ def run_study(
         with progress("fitting and scoring") as show:
             _do(work, left, show)
         missing = sum(not unit.done for unit in units_of(study, out))
-        return Outcome(len(left), missing, None if missing else assemble(study, out))
+        if missing:
+            return Outcome(len(left), missing, None)
+        results = assemble(study, out)
+        with progress("drawing"):
+            lines = write_study_paper(study, out, results, features, device=where)
+        return Outcome(len(left), 0, results, tuple(lines))
 
 
 def require_before(study: Study, out: Path, only: Sequence[str] = (), *, log: Log = mute) -> list[Source]:
