@@ -114,7 +114,8 @@ def test_the_convention_for_empty_truths_is_said_in_the_folder(store, tmp_path):
 
 def test_without_out_it_prints_and_writes_nothing(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    printed = run(probe, store, "--sizes", "1", "--repeats", "1", "--by", "level")
+    printed = run(probe, store, "--sizes", "1", "--repeats", "3", "--order", "manifest", "--by", "level")
+    assert "2 probes on 1 subset of n = 1 " in printed.stdout
     assert "level:level0" in printed.stdout
     assert list(tmp_path.iterdir()) == []
 

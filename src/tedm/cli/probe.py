@@ -11,7 +11,7 @@ from tedm.cli.shared import options
 from tedm.cli.shared.running import Command, command_line, plain_errors, progress, say
 
 if TYPE_CHECKING:
-    from tedm.heads import By, EmptyTruth
+    from tedm.heads import By, EmptyTruth, Order
 
 
 @click.command(cls=Command)
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     help="Numbers of training images; all has one repeat. Default: 1,3,6,12,all, as far as there are so many.",
 )
 @click.option("--repeats", type=int, default=5, show_default=True, help="Random training subsets of each size.")
+@click.option(
+    "--order",
+    type=click.Choice(["seed", "manifest"]),
+    default="seed",
+    show_default=True,
+    help="Whether subsets are random, or the first images of the store's own list: one for each size.",
+)
 @click.option(
     "--by",
     type=click.Choice(["timestep", "level", "timestep,level"]),
@@ -45,6 +52,7 @@ def main(
     out: Path | None,
     sizes: tuple[int | None, ...] | None,
     repeats: int,
+    order: Order,
     by: By,
     domain: str | None,
     split: str,
@@ -79,6 +87,7 @@ def main(
         memory=memory,
         processes=processes,
         empty=empty_truth,
+        order=order,
         what=Path(str(store)).name,
         command=command_line("tedm-probe"),
         progress=progress,

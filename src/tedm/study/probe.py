@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from tedm.files import beside, reserved
-from tedm.heads import LEAVE_OUT, STRENGTHS, By, EmptyTruth, Findings, advice, probe
+from tedm.heads import LEAVE_OUT, STRENGTHS, By, EmptyTruth, Findings, Order, advice, probe
 from tedm.store import Features
 from tedm.study.report.probe import write_findings
 from tedm.study.stages import Stages, silent
@@ -38,6 +38,7 @@ def probe_store(
     memory: int | None = None,
     processes: int | None = None,
     empty: EmptyTruth = LEAVE_OUT,
+    order: Order = "seed",
     what: str = "the store",
     command: str = "",
     progress: Stages = silent,
@@ -46,7 +47,7 @@ def probe_store(
 
     Parameters
     ----------
-    features, sizes, repeats, by, domain, train, test, ridge, memory, empty
+    features, sizes, repeats, by, domain, train, test, ridge, memory, empty, order
         See `tedm.heads.probe`.
     folder : Path or None
         Not there yet, or empty; see `write_findings`. A run that was stopped goes on where it was. None writes nothing.
@@ -82,6 +83,7 @@ def probe_store(
             kept=kept,
             progress=show,
             empty=empty,
+            order=order,
         )
         done = Probed(findings, tuple(advice(findings)))
         if folder is not None and kept is not None:

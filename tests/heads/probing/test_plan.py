@@ -73,3 +73,10 @@ def test_subsets_are_nested_within_a_repeat_and_all_images_have_one(store):
         one, three = (next(s.images for s in plan.subsets if (s.n, s.repeat) == (n, repeat)) for n in (1, 3))
         assert one == three[:1]
     assert (plan.scored, plan.val) == ((*VAL, *TEST), 2)
+
+
+def test_the_first_images_of_the_list_are_one_subset_of_each_size(store):
+    plan = plan_probes(store, sizes=(1, 3, None), repeats=4, order="manifest")
+    assert [(subset.n, subset.images) for subset in plan.subsets] == [(n, TRAIN[:n]) for n in (1, 3, 5)]
+    with pytest.raises(TedmError, match="there is no --order 'list'"):
+        plan_probes(store, order="list")

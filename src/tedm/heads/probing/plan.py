@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from tedm.errors import TedmError
-from tedm.heads.data.subsets import first_images
+from tedm.heads.data.subsets import Order, first_images
 from tedm.heads.metrics.measures import Metric
 from tedm.store import IGNORE, Features
 from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
@@ -95,6 +95,7 @@ def plan_probes(
     domain: str | None = None,
     train: str | None = "train",
     test: str | None = "test",
+    order: Order = "seed",
 ) -> Plan:
     """Decide what is to be fitted and scored.
 
@@ -113,6 +114,8 @@ def plan_probes(
     train, test : str or None
         Splits to learn from and to be scored on. What is chosen is chosen on the split "val", if there is one, which can
         therefore be neither of them.
+    order : {"seed", "manifest"}
+        Whether subsets are random, or the first images of the features' own order, of which each size has one.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def plan_probes(
     tested = labels.select(split=test, labelled=True)
     where = f"split {train!r}" + (f" of {domain}" if domain else "")
     counts = _training_sizes(sizes, len(candidates), where)
-    subsets, remarks = _subsets(features, candidates, counts, repeats)
+    subsets, remarks = _subsets(features, candidates, counts, 1 if order == "manifest" else repeats, order)
     val = labelled_images(labels, split="val", domain=domain)
     require_apart(features, {"learned from": candidates, "chosen on": val, "scored on": tested})
     return Plan(_probes(features, by), subsets, (*val, *tested), len(val), remarks)
@@ -151,7 +154,7 @@ def _training_sizes(sizes: Sequence[int | None] | None, candidates: int, where: 
 
 
 def _subsets(
-    features: Features, candidates: Sequence[str], sizes: Sequence[int], repeats: int
+    features: Features, candidates: Sequence[str], sizes: Sequence[int], repeats: int, order: Order
 ) -> tuple[tuple[Subset, ...], tuple[str, ...]]:
     """Draw the training subsets; those that show one class only are left out, each with a remark."""
     groups = features.labels.group_of(candidates)
@@ -160,7 +163,7 @@ def _subsets(
     remarks: list[str] = []
     for n in sizes:
         drawn = [
-            Subset(n, repeat, tuple(first_images(candidates, groups, n, repeat)))
+            Subset(n, repeat, tuple(first_images(candidates, groups, n, repeat, order=order)))
             for repeat in range(1 if n == len(candidates) else repeats)
         ]
         lacking = {subset.repeat: remark for subset in drawn if (remark := _lacks_a_class(features, subset, shown))}

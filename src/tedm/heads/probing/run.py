@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.heads.data.subsets import Order
 from tedm.heads.metrics.summary import LEAVE_OUT, EmptyTruth, require_convention
 from tedm.heads.probing.cache import ProbeCache
 from tedm.heads.probing.findings import Findings
@@ -34,6 +35,7 @@ def probe(
     kept: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     empty: EmptyTruth = LEAVE_OUT,
+    order: Order = "seed",
 ) -> Findings:
     """Fit a ridge logistic regression on each timestep (or level, or both) and see which are worth what.
 
@@ -63,6 +65,8 @@ def probe(
     empty : {"leave-out", "count"}
         Whether an image has no score of a class that its truth does not show, or counts 1 where nothing of the class was
         predicted and 0 otherwise. What is kept of finished probes does not depend on it.
+    order : {"seed", "manifest"}
+        Whether subsets are random, or the first images of the features' own order: one subset of each size, whatever `repeats`.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def probe(
         If images, masks or memory do not suffice; see `plan_probes`, `run_probes` and `voting_paths`.
     """
     require_convention(empty)
-    plan = plan_probes(features, sizes=sizes, repeats=repeats, by=by, domain=domain, train=train, test=test)
+    plan = plan_probes(features, sizes=sizes, repeats=repeats, by=by, domain=domain, train=train, test=test, order=order)
     fitted = run_probes(features, plan, ridge=ridge, memory=memory, processes=processes, kept=kept, progress=progress)
     paths = voting_paths(features, plan, fitted, memory=memory, progress=progress, empty=empty)
     return Findings(features, plan, fitted, paths, empty=empty)
