@@ -3,8 +3,8 @@
     python benchmarks/contrastive.py IMAGES LABELLED [--iterations 300] [--width 16] [--n 12]
 
 IMAGES is a folder or a manifest without masks, LABELLED a manifest with masks of two classes and the splits train and test. An
-encoder learns from IMAGES by `tedm-pretrain --objective global-cl`. Then a logistic regression on frozen features learns from the
-pixels of LABELLED's first train images and is scored on its test images: the features of a pixel are those of every encoder
+encoder learns from IMAGES by `tedm-pretrain --objective global-cl`. Then a logistic regression on frozen features learns from
+pixels of LABELLED's first N train images and is scored on its test images: the features of a pixel are those of every encoder
 stage, the middle and every decoder stage. The random weights are those that the training began with; the decoder, which global
 contrast does not train, is the same in both. No image is drawn or written.
 """
