@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from contrast_files import write_contrasted
 from PIL import Image
 
+from tedm.cli import extract
 from tedm.cli.pretrain import main
 from tedm.extract.backbones import load_backbone
+from tedm.extract.pretrain import read_pretrained
 
 SIZES = ["--image-size", "16", "--width", "8", "--multipliers", "1,2", "--timesteps-total", "50", "--device", "cpu"]
 SMALL = [*SIZES, "--samples", "2", "--batch-size", "2"]
@@ -98,6 +102,68 @@ def test_what_leaves_no_images_is_refused(manifest: Path, tmp_path: Path) -> Non
     assert "all 5 are of the split val and held out" in run(manifest, tmp_path / "a", *SMALL, code=1).stderr
     manifest.write_text(text)
     assert "4 images are too few for batches of 5" in run(manifest, tmp_path / "a", *SMALL, "--batch-size", 5, code=1).stderr
+
+
+CONTRAST = ["--image-size", "16", "--width", "8", "--multipliers", "1,2", "--device", "cpu", "--batch-size", "2"]
+
+
+def test_contrast_global_then_local_leaves_checkpoints_and_curves(manifest: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "global.safetensors", tmp_path / "local.safetensors"
+    quick = ["--iterations", 2, "--report-every", 1]
+    said = run(manifest, first, *CONTRAST, *quick, "--objective", "global-cl")
+    assert "note: one image held out has no other to be told from" in said.stderr
+    assert re.search(
+        r"global.safetensors: \d+ parameters, \d+ bytes, 2 iterations on 4 images of 16 x 16; pictures", said.stdout
+    )
+    # the sizes are those of the encoder that it starts from
+    local = ["--device", "cpu", "--batch-size", 2, "--objective", "global-local-cl", "--start", first]
+    assert "4 images of 16 x 16" in run(manifest, second, *local, *quick).stdout
+    pictures = tmp_path / "local-pictures"
+    assert sorted(path.name for path in pictures.iterdir()) == ["loss.csv", "loss.png"]
+    assert (pictures / "loss.csv").read_text().startswith("iteration,training,validation\n0,,")
+    assert [read_pretrained(path).objective for path in (first, second)] == ["global-cl", "global-local-cl"]
+
+
+def test_a_contrasted_checkpoint_extracts_no_features_and_what_it_is_for_is_said(manifest: Path, tmp_path: Path) -> None:
+    write_contrasted(tmp_path / "global.safetensors")
+    result = CliRunner().invoke(
+        extract.main, [str(manifest), str(tmp_path / "store"), "--checkpoint", str(tmp_path / "global.safetensors")]
+    )
+    assert result.exit_code == 1
+    assert "tedm-fit --method global-cl --checkpoint" in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--objective", "global-cl", "--schedule", "cosine"], "--schedule: of a diffusion model alone"),
+        (["--objective", "global-cl", "--samples", 4, "--timesteps-total", 9], "--timesteps-total, --samples: of a diffusion"),
+        (["--objective", "global-cl", "--format", "published"], "--format: of a diffusion model alone"),
+        (["--objective", "global-cl", "--start", "there"], "global-cl starts from random weights, not from there"),
+        (["--objective", "global-cl", "--batch-size", 1], "use a batch size of at least 2"),
+        (["--objective", "global-cl", "--accumulate", 2], "cannot be computed in 2 parts"),
+        (["--objective", "global-local-cl"], "name it with --start"),
+        (["--objective", "global-local-cl", "--start", "there"], "there is no checkpoint there"),
+        (["--objective", "global-local-cl", "--as-published"], "47 % of its positive pairs"),
+        (["--start", "there"], "--start is of another objective; leave it out, or ask for --objective global-local-cl"),
+        (["--as-published"], "--as-published is of another objective; leave it out, or ask for --objective global-cl"),
+    ],
+)
+def test_options_of_another_objective_are_refused_before_images_are_read(
+    tmp_path: Path, arguments: list[object], said: str
+) -> None:
+    result = run(tmp_path / "absent", tmp_path / "a", *arguments, code=1)
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_of_other_sizes_is_refused_before_images_are_read(tmp_path: Path) -> None:
+    write_contrasted(tmp_path / "global")
+    asked = ["--objective", "global-local-cl", "--start", tmp_path / "global", "--image-size", 128, "--multipliers", "1,2,4"]
+    said = run(tmp_path / "absent", tmp_path / "a", *asked, code=1).stderr
+    assert "has multipliers 1,2 and not 1,2,4, image size 16 and not 128; leave these options out" in said
 
 
 @pytest.mark.slow

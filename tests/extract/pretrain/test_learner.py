@@ -74,12 +74,6 @@ def test_without_an_average_the_weights_are_what_is_used(learner: Make, images: 
         assert torch.equal(ours, theirs)
 
 
-def test_flips_turn_images_and_nothing_else(learner: Make, images: Tensor) -> None:
-    symmetric = torch.maximum(images, images.flip(-1))
-    assert learner(flip=True).step(symmetric) == learner().step(symmetric)
-    assert learner(flip=True).step(images) != learner().step(images)
-
-
 def test_what_is_drawn_depends_on_seed_and_iteration_alone(learner: Make, images: Tensor) -> None:
     first, other = learner(learning_rate=1e-30), learner(learning_rate=1e-30)  # so small that the weights stay
     losses = [first.step(images) for _ in range(3)]

@@ -14,6 +14,7 @@ from torch import Tensor
 from tedm.errors import TedmError
 from tedm.extract.backbones import Content, load_backbone, tedm
 from tedm.extract.backbones.checkpoint import read_content
+from tedm.extract.backbones.families import FAMILIES
 from tedm.extract.backbones.family import fitting_tensors
 from tedm.extract.backbones.unsupported import CONTRASTED
 from tedm.networks.pretrained import Objective, Pretrained
@@ -57,13 +58,13 @@ def read_pretrained(path: Path) -> Pretrained:
     for objective in CONTRASTED:
         if found == objective:
             return _contrasted(content, objective)
+    family = next((family.NAME for family in FAMILIES if family.recognises(content)), tedm.NAME)
+    if family != tedm.NAME:  # before it asks for settings, which would not help
+        raise _other(path, family)
     backbone = load_backbone(path)
     network = backbone.network
     if not isinstance(network, TedmUNet):
-        raise TedmError(
-            f"checkpoint {path} is a network of the family {backbone.family}, and only TEDM's UNet can be fine-tuned; use a "
-            "diffusion model of the published TEDM, or one that tedm-pretrain makes"
-        )
+        raise _other(path, backbone.family)
     return Pretrained(
         "diffusion",
         network.width,
@@ -104,6 +105,13 @@ def contrasted_content(
             "img_size": image_size,
         },
         step=step,
+    )
+
+
+def _other(path: Path, family: str) -> TedmError:
+    return TedmError(
+        f"checkpoint {path} is a network of the family {family}, and only TEDM's UNet can be fine-tuned; use a diffusion "
+        "model of the published TEDM, or one that tedm-pretrain makes"
     )
 
 
