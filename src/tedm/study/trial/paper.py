@@ -54,7 +54,7 @@ def write_study_paper(study: Study, out: Path, results: Results, features: Featu
     aside = out / f".{PAPER}.new"
     shutil.rmtree(aside, ignore_errors=True)  # of a run that was stopped here
     found = paper_results(study, units, results, list(pictures(study, units, features, device=device)))
-    lines = write_paper(aside, found, command=f"tedm-study {study.source.name} {out.name}")
+    lines = write_paper(aside, found, command=f"tedm-study {study.source.name} OUT")
     shutil.rmtree(out / PAPER, ignore_errors=True)
     aside.rename(out / PAPER)
     (out / REPORT).unlink(missing_ok=True)
