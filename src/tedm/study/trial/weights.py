@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from tedm.errors import TedmError
-from tedm.extract import pretrain
+from tedm.extract.pretrain import read_pretrained
 from tedm.heads import StartingHead
 from tedm.networks.pretrained import Pretrained
 from tedm.study.trial.spec import MethodAsked, Study
@@ -21,10 +21,7 @@ def weights_of(study: Study, method: MethodAsked) -> Pretrained | None:
     """
     if method.checkpoint is None:
         return None
-    read = getattr(pretrain, "read_pretrained", None)
-    if read is None:
-        raise TedmError(f"{method.label}: weights to start from cannot be read by this version; leave out checkpoint")
-    return cast(Pretrained, read(study.path(method.checkpoint)))
+    return read_pretrained(study.path(method.checkpoint))
 
 
 def require_weights(study: Study, method: MethodAsked) -> None:
