@@ -6,7 +6,6 @@ from .backbones.schedule import Schedule
 from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
-from .packages import package
 from .pipeline import compute, noisy_image
 from .recompute import recompute_images
 from .registration import normalisation_of, registrations, relabel, settled, whole_images
@@ -34,7 +33,6 @@ __all__ = [
     "noisy_image",
     "normalisation_of",
     "on_this_machine",
-    "package",
     "peak_memory",
     "read_manifest",
     "recompute_images",
