@@ -32,10 +32,8 @@ def test_a_study_is_told_done_in_shards_and_printed(path: Path, tmp_path: Path) 
     assert first.exit_code == 0
     second = call(path, tmp_path / "out", "--only", "timestep:1", "--device", "cpu", "--threads", 1)
     assert "timestep:50" in second.stdout
-    assert (
-        second.stdout.splitlines()[-1]
-        == f"{tmp_path / 'out'}: 1 unit done now; report.html, paper/, records.csv, costs.csv, tables/"
-    )
+    done = "1 unit done now; report.html, paper/, records.csv, costs.csv, tables/"
+    assert second.stdout.splitlines()[-1] == f"{tmp_path / 'out'}: {done}"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
