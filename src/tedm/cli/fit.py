@@ -153,14 +153,13 @@ def main(
     """
     from tedm.devices import choose_device
     from tedm.extract.pretrain import read_pretrained
-    from tedm.heads import HeadOptions, connect, method_named, order_of
+    from tedm.heads import HeadOptions, connect, method_named
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
     from tedm.study.fit import fit_remarks, fit_summary, published_remarks, training_remarks
 
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, published=as_published)
-    order = order or order_of(chosen)
     start = None if checkpoint is None else read_pretrained(checkpoint)
     asked = HeadOptions(
         iterations=iterations,
@@ -175,7 +174,16 @@ def main(
     )
     for remark in (
         *(published_remarks(features, chosen, domain=domain) if as_published else ()),
-        *training_remarks(features.labels, split=split, domain=domain, images=images, groups=groups, seed=seed, order=order),
+        *training_remarks(
+            features.labels,
+            split=split,
+            domain=domain,
+            images=images,
+            groups=groups,
+            seed=seed,
+            order=order,
+            method=chosen,
+        ),
     ):
         say(remark)
     with connect(scheduler) as workers, progress("fitting") as show:

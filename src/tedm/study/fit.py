@@ -17,6 +17,7 @@ from tedm.heads import (
     Segmenter,
     Workers,
     fit,
+    order_of,
     save_head,
     training_subset,
 )
@@ -136,14 +137,15 @@ def training_remarks(
     images: int | None = None,
     groups: int | None = None,
     seed: int = 0,
-    order: Order = "seed",
+    order: Order | None = None,
+    method: Method | None = None,
 ) -> list[str]:
     """Return what whoever asks for a number of images should know before the fit: that they are of fewer groups than can be.
 
     Parameters
     ----------
     labels : Labels
-    split, domain, images, groups, seed, order
+    split, domain, images, groups, seed, order, method
         See `tedm.heads.fit`.
 
     Returns
@@ -159,6 +161,7 @@ def training_remarks(
     if images is None or groups is not None:
         return []
     candidates = images_to_learn_from(labels, split=split, domain=domain)
+    order = order or ("seed" if method is None else order_of(method))
     taken = training_subset(labels, candidates, images=images, groups=None, seed=seed, order=order)
     of = dict(zip(candidates, labels.group_of(candidates), strict=True))
     there = {of[name] or name for name in candidates}
