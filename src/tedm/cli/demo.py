@@ -20,12 +20,13 @@ def main(out_folder: Path) -> None:
 
     Needs the extra: pip install 'tedm[demo]'. Takes up to three minutes on two cores.
     """
-    from tedm.study.demo.run import CAUTION, run_demo
+    from tedm.study.demo.run import CAUTION, run_demo, won
 
     started = time.monotonic()
     table = run_demo(out_folder, command=command_line("tedm-demo"), progress=progress, log=say)
     click.echo(table.to_text())
     click.echo(CAUTION)
+    click.echo(won(table))
     made = "report.html, overlays.png, table.md, records.csv, evaluation/, heads/, store/"
     click.echo(f"{out_folder}: {made} in {time.monotonic() - started:.0f} s; open {out_folder / 'report.html'} in a browser")
 

@@ -6,10 +6,12 @@ white matter in slices of that template. docs/results/demo.md says how the DDPM 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from tedm.files import filled_folder, write_whole
 from tedm.heads import (
+    Cell,
     Segmenter,
     Table,
     evaluate,
@@ -21,6 +23,7 @@ from tedm.heads import (
     summarise,
     write_records,
 )
+from tedm.jsons import JsonValue
 from tedm.show.figures import overlay_figure, save
 from tedm.store import FeatureStore
 from tedm.study.demo.template import TIMESTEPS as PROBED
@@ -32,10 +35,14 @@ from tedm.study.stages import Log, Stages, mute, silent
 CAUTION = "These are slices of one brain, neighbours of each other: an illustration of the method and no evaluation of it."
 SIZES = (1, 3, 6)
 METHODS = ("tedm", "ledm", "ledme")
+BASELINE = "unet"
 TIMESTEPS = (1, 10, 25, 50, 150, 200, 250, 400, 600, 800)
 # A demonstration: enough for the loss to have nearly stopped falling.
 ITERATIONS = 400
 PROBE_ITERATIONS = 100
+# A small network that sees few batches: as much as fits into a demonstration.
+BASELINE_ITERATIONS = 150
+BASELINE_SETTINGS: dict[str, JsonValue] = {"width": 8, "images_per_batch": 4}
 
 
 def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log: Log = mute) -> Table:
@@ -66,22 +73,29 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
             store = template_store(folder, timesteps=TIMESTEPS, progress=show)
         log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps")
         heads: dict[str, Segmenter] = {}
-        jobs = [(name, n) for n in SIZES for name in (*METHODS, *(f"timestep:{t}" for t in PROBED))]
+        methods = (*METHODS, BASELINE) if find_spec("monai") else METHODS
+        if BASELINE not in methods:
+            log(f"{BASELINE} is left out: it needs pip install 'tedm[monai]'")
+        jobs = [(name, n) for n in SIZES for name in (*methods, *(f"timestep:{t}" for t in PROBED))]
         with progress("fitting") as show:
             for number, (name, n) in enumerate(jobs, 1):
                 iterations = ITERATIONS if name in METHODS else PROBE_ITERATIONS
+                params = None
+                if name == BASELINE:
+                    iterations, params = BASELINE_ITERATIONS, BASELINE_SETTINGS
                 key = f"{name.replace(':', '')}-{n}"
-                heads[key] = fit(store, method_named(name), images=n, iterations=iterations)
+                heads[key] = fit(store, method_named(name), images=n, iterations=iterations, params=params)
                 save_head(heads[key], folder / "heads" / key)
                 show(number, len(jobs))
         with progress("evaluating") as show:
             records = evaluate(store, heads, progress=show)
         write_records(records, folder / "records.csv")
         table = summarise(records)
-        text = f"{table.to_markdown()}\n{CAUTION}\n"
+        words = [CAUTION, won(table)]
+        text = f"{table.to_markdown()}\n{CAUTION}\n\n{won(table)}\n"
         write_whole(folder / "table.md", text.encode(), remedy="name another folder")
-        _draw(store, {name: heads[f"{name}-{SIZES[-1]}"] for name in METHODS}, folder / "overlays.png")
-        largest = [f"{name}-{SIZES[-1]}" for name in METHODS]
+        _draw(store, {name: heads[f"{name}-{SIZES[-1]}"] for name in methods}, folder / "overlays.png")
+        largest = [f"{name}-{SIZES[-1]}" for name in methods]
         write_evaluation(
             folder / "evaluation",
             store,
@@ -89,13 +103,29 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
             records,
             title="tedm-demo: grey and white matter in slices of a brain template",
             command=command,
-            words=[CAUTION],
+            words=words,
             shown=[*largest, f"timestep1-{SIZES[-1]}"],
             ranked_by=largest[0],
             what="the store of the demo",
         )
         write_report([folder / "evaluation"], folder / "report.html")
     return table
+
+
+def won(table: Table) -> str:
+    """Say in one sentence which method was best in each domain at the largest size, and how far behind the baseline was."""
+    n = max(cell.n for cell in table.cells)
+    by_domain: dict[str, list[Cell]] = {}
+    for cell in table.cells:
+        if cell.n == n:
+            by_domain.setdefault(cell.domain, []).append(cell)
+    parts = []
+    for domain, cells in by_domain.items():
+        best = max(cells, key=lambda cell: cell.mean)
+        baseline = next((cell for cell in cells if cell.method == BASELINE and cell is not best), None)
+        behind = "" if baseline is None else f", {best.mean - baseline.mean:.1f} before {BASELINE}"
+        parts.append(f"{domain} {best.method} ({best.mean:.1f}{behind})")
+    return f"Best with n = {n}, by mean Dice: {'; '.join(parts)}."
 
 
 def _draw(store: FeatureStore, heads: dict[str, Segmenter], path: Path) -> None:
