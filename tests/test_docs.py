@@ -253,7 +253,10 @@ def test_every_command_has_its_place_in_the_readme(command):
 def test_options_in_the_documentation_exist():
     helps = [_call(f"{command} --help") for command in COMMANDS]
     known = set(OPTION.findall("".join(helps)))
-    pages = [README, *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports", "volumes"))]
+    pages = [
+        README,
+        *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports", "volumes", "study")),
+    ]
     for page in pages:
         text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))
         assert set(OPTION.findall(text)) - known == set(), page

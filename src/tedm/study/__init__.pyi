@@ -13,8 +13,8 @@ from .report.evaluation import Evaluation, read_evaluation, write_evaluation
 from .report.probe import write_findings
 from .report.report import write_report
 from .report.result import ResultFolder, read_result, write_result
+from .trial.reading import read_study
 from .trial.run import run_study
-from .trial.spec import read_study
 from .verify import Verified, verify_store
 
 __all__ = [

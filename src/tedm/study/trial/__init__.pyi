@@ -1,8 +1,9 @@
 from .estimate import Estimate, estimate_study
 from .examples import EXAMPLES, example
+from .reading import read_study
 from .results import assemble
 from .run import Outcome, run_study
-from .spec import Study, read_study
+from .spec import Study
 from .units import Unit, units_of
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from tedm.errors import TedmError, raise_listed
 from tedm.files import write_whole
 from tedm.foreign import json_of
+from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Features, Labels
 from tedm.store.splits import labelled_images
 from tedm.study.trial.check import needs_val
@@ -27,6 +28,16 @@ from tedm.text import counted, listed, shown
 FILE = "study.json"
 FORMAT = 1
 REMEDY = "make room, or name another folder"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What decides units, as JSON values: score by its numbers in the file, methods by their labels."""
+
+    features: JsonObject
+    learn: JsonObject
+    score: JsonObject
+    methods: Mapping[str, JsonValue]
 
 
 def settle(study: Study, out: Path, features: Features) -> None:
@@ -45,15 +56,17 @@ def settle(study: Study, out: Path, features: Features) -> None:
         If units are there that were made otherwise, or the file cannot be read or written.
     """
     asked, was = _asked(study, features), _read(out)
-    methods = asked["methods"]
+    methods = asked.methods
     if was is not None:
-        there = [label for label in was["methods"] if _units_there(out, label)]
+        there = [label for label in was.methods if _units_there(out, label)]
         parts = ("features", "learn", "score") if there else ()
-        problems = [f"{part}: {line}" for part in parts for line in _differences(was[part], asked[part])]
+        problems = [f"{part}: {line}" for part in parts for line in _differences(getattr(was, part), getattr(asked, part))]
         raise_listed(f"{out} holds another study; repeat its file, or name another folder for this one", problems)
-        _require_same(out, was["methods"], methods)
-        methods = {**{label: was["methods"][label] for label in there}, **methods}
-    content = (json.dumps({**asked, "methods": dict(sorted(methods.items()))}, indent=1) + "\n").encode()
+        _require_same(out, was.methods, methods)
+        methods = {**{label: was.methods[label] for label in there}, **methods}
+    content = (
+        json.dumps({"format": FORMAT, **asdict(replace(asked, methods=dict(sorted(methods.items()))))}, indent=1) + "\n"
+    ).encode()
     if not (out / FILE).is_file() or (out / FILE).read_bytes() != content:
         write_whole(out / FILE, content, what="what is asked of the study to", remedy=REMEDY)
 
@@ -62,7 +75,7 @@ def require_same_methods(study: Study, out: Path, labels: Labels) -> None:
     """Refuse methods of which there are units of other settings, before features are extracted; nothing is written."""
     was = _read(out)
     if was is not None:
-        _require_same(out, was["methods"], {method.label: _settings(study, method, labels) for method in study.methods})
+        _require_same(out, was.methods, {method.label: _settings(study, method, labels) for method in study.methods})
 
 
 def require_study(out: Path) -> None:
@@ -79,7 +92,7 @@ def require_study(out: Path) -> None:
         raise TedmError(f"{out} is not empty and holds no study ({shown(strange[0])} say); name another folder")
 
 
-def _require_same(out: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _require_same(out: Path, was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> None:
     """Refuse settings of methods that are not those of their units."""
     problems = []
     for label in now:
@@ -92,30 +105,34 @@ def _require_same(out: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> 
     raise_listed(f"{out} holds units of other settings", problems)
 
 
-def _asked(study: Study, features: Features) -> dict[str, Any]:
+def _asked(study: Study, features: Features) -> _Asked:
     """Return what decides a unit, as JSON values."""
     labels, learn = features.labels, study.learn
     candidates = labelled_images(labels, split=learn.split, domain=learn.domain)
     scored = [(each, labelled_images(labels, split=each.split, domain=each.domain)) for each in study.score]
-    values = {
-        "format": FORMAT,
-        "features": {**features.settings.to_json(), **features.storage.to_json(), "classes": list(labels.classes)},
-        "learn": {**asdict(learn), "counts": study.counts, "images": _images(labels, candidates)},
-        "score": {str(number): {**asdict(each), "images": _images(labels, of)} for number, (each, of) in enumerate(scored, 1)},
-        "methods": {method.label: _settings(study, method, labels) for method in study.methods},
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))  # as it comes back
-    return plain
+    return _Asked(
+        features=_plain({**features.settings.to_json(), **features.storage.to_json(), "classes": list(labels.classes)}),
+        learn=_plain({**asdict(learn), "counts": study.counts, "images": _images(labels, candidates)}),
+        score={
+            str(number): _plain({**asdict(each), "images": _images(labels, of)}) for number, (each, of) in enumerate(scored, 1)
+        },
+        methods={method.label: _settings(study, method, labels) for method in study.methods},
+    )
 
 
-def _settings(study: Study, method: MethodAsked, labels: Labels) -> dict[str, Any]:
+def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     """Return the settings of a method: those that it has, what its checkpoint is, and the val images if it needs them."""
     settings = {name: value for name, value in asdict(without_runs(method)).items() if value not in (None, "", {}, False)}
     if method.checkpoint is not None:
         settings["checkpoint"] = _digest_of(study.path(method.checkpoint))
     if needs_val(method):
         settings["val"] = _images(labels, labelled_images(labels, split="val", domain=study.learn.domain))
-    plain: dict[str, Any] = json.loads(json.dumps(settings, default=str))
+    return _plain(settings)
+
+
+def _plain(values: Mapping[str, Any]) -> JsonObject:
+    """Return JSON values as they come back from a file."""
+    plain: JsonObject = json.loads(json.dumps(values, default=str))
     return plain
 
 
@@ -139,7 +156,7 @@ def _digest_of(path: Path) -> str:
     return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
 
 
-def _differences(was: Any, now: Any, name: str = "") -> Iterator[str]:
+def _differences(was: JsonValue, now: JsonValue, name: str = "") -> Iterator[str]:
     """Yield a line for each value that differs."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*was, *now]):
@@ -148,7 +165,7 @@ def _differences(was: Any, now: Any, name: str = "") -> Iterator[str]:
         yield f"{name} was {_said(was)}, and is {_said(now)} now"
 
 
-def _said(value: Any) -> str:
+def _said(value: JsonValue) -> str:
     text = "not said" if value is None else json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -159,19 +176,18 @@ def _units_there(out: Path, label: str) -> int:
     return sum((unit / "head" / "head.json").is_file() or (unit / ".head.fit").exists() for unit in folder.glob("n-*-seed-*"))
 
 
-def _read(out: Path) -> dict[str, Any] | None:
+def _read(out: Path) -> _Asked | None:
     """Return what was asked before; None if nothing was."""
     path = out / FILE
     if not path.exists():
         return None
     try:
         values = json_of(path)
-        parts = [values[part] for part in ("features", "learn", "score", "methods")]
-        if not all(isinstance(part, dict) for part in parts):
+        asked, version = _Asked(**{each.name: values[each.name] for each in fields(_Asked)}), values.get("format")
+        if not all(isinstance(getattr(asked, each.name), dict) for each in fields(_Asked)):
             raise ValueError("its parts are no objects")
-        known = values.get("format")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TedmError(f"{path} is damaged ({str(error) or repr(error)}); name another folder, or put it back") from error
-    if known != FORMAT:
+    if version != FORMAT:
         raise TedmError(f"{path} is of another version of tedm; go on with that one, or name another folder")
-    return dict(values)
+    return asked
