@@ -129,7 +129,16 @@ def main(
     An image is its pixels, not its name: one that changed since STORE has read it is refused without --update. Masks and splits
     of images that are in STORE stay as they are, and what differs is said: tedm-label replaces them, or --update.
     """
-    from tedm.extract import as_read, estimate_costs, extract, normalisation_of, read_manifest, settled, whole_images
+    from tedm.extract import (
+        as_read,
+        estimate_costs,
+        extract,
+        normalisation_of,
+        read_manifest,
+        require_images_as_trained,
+        settled,
+        whole_images,
+    )
 
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
@@ -178,7 +187,10 @@ def main(
     )
     if dry_run:
         chosen = None if normalisation is None else settled(normalisation, manifest, normalisation_of(store))
-        for remark in manifest.require_intensity_range(intensity_range, channels=tapped.image_channels, normalisation=chosen):
+        for remark in (
+            *require_images_as_trained(tapped, manifest.options.channels, chosen),
+            *manifest.require_intensity_range(intensity_range, channels=tapped.image_channels, normalisation=chosen),
+        ):
             say(f"note: {remark}")
         extraction = functools.partial(extraction, normalisation=chosen)
         costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)

@@ -216,6 +216,8 @@ def main(
                 flip=flip,
                 seed=seed,
                 device=where,
+                channel_names=volume_choices.channels,
+                intensities="" if normalisation is None else normalisation.method,
                 held_out=squares.held_out,
                 resume=resume,
                 keep_state=keep_state,

@@ -8,7 +8,7 @@ from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .pipeline import compute, noisy_image
 from .recompute import recompute_images
-from .registration import normalisation_of, registrations, relabel, settled, whole_images
+from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
 from .run import TEDM_TIMESTEPS, extract
 from .sources import as_read, compare, differences
 
@@ -38,6 +38,7 @@ __all__ = [
     "recompute_images",
     "registrations",
     "relabel",
+    "require_images_as_trained",
     "running",
     "save_backbone",
     "settled",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.extract.backbones import Backbone
 from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
 from tedm.extract.images.slices.ranges import with_statistics
 from tedm.extract.live import square_mask
@@ -15,6 +16,7 @@ from tedm.store.labelling import PackedMask
 from tedm.store.splits import require_whole_groups
 from tedm.store.volumes.normalisation import Brain, Normalisation
 from tedm.store.volumes.volume import NO_SLICE
+from tedm.text import listed
 
 
 def whole_images(path: Location) -> Labels | None:
@@ -168,3 +170,36 @@ def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[st
         for entry in manifest.entries
         if entry.name not in (skip or ())
     ]
+
+
+def require_images_as_trained(backbone: Backbone, channels: Sequence[str], normalisation: Normalisation | None) -> list[str]:
+    """Refuse channels in another order than the backbone was trained on, and say if intensities are made otherwise.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        Where it says nothing of its images, nothing is compared.
+    channels : sequence of str
+        The columns that are modalities; empty if none were named.
+    normalisation : Normalisation or None
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TedmError
+        If the channels' names are not those of the backbone, in its order.
+    """
+    theirs = backbone.channel_names
+    if theirs and tuple(channels) != theirs:
+        given = f"--channels {','.join(channels)} are others" if channels else "no channels are named here"
+        raise TedmError(
+            f"the backbone was trained on the channels {listed(theirs)}, in this order, and {given}: "
+            f"give --channels {','.join(theirs)}"
+        )
+    method = "none" if normalisation is None else normalisation.method
+    if backbone.intensities and method != backbone.intensities:
+        return [f"the backbone was trained with --normalise {backbone.intensities}, and these images have {method}"]
+    return []

@@ -25,7 +25,7 @@ from tedm.extract.images import Manifest, ManifestEntry
 from tedm.extract.live import square_image
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
-from tedm.extract.registration import name_classes, registrations, settled, share_of
+from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_store
 from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
@@ -142,8 +142,9 @@ def extract(
     there = FeatureStore.open(path) if FeatureStore.is_store(path) else None
     if normalisation is not None:
         normalisation = settled(normalisation, manifest, None if there is None else there.settings.normalisation)
-    for remark in manifest.require_intensity_range(
-        intensity_range, channels=backbone.image_channels, normalisation=normalisation
+    for remark in (
+        *require_images_as_trained(backbone, manifest.options.channels, normalisation),
+        *manifest.require_intensity_range(intensity_range, channels=backbone.image_channels, normalisation=normalisation),
     ):
         if log is not None:
             log(f"note: {remark}")

@@ -156,9 +156,26 @@ def test_a_backbone_of_two_modalities_is_made_and_extracted_with(learned, tmp_pa
     assert store.image("p0_003").shape == (16, 16, 2)
     assert store.settings.channel_names == ("flair", "t1gd")
     assert "0 different" in run(verify.main, tmp_path / "s", "--images", source).stdout
-    refused = run(extract.main, source, tmp_path / "t", "--checkpoint", checkpoint, *EXTRACT, "--channels", "flair", code=1)
-    assert "1 channel, and the backbone takes 2; name a column for each with --channels" in refused.stderr
-    assert not (tmp_path / "t").exists()
+    for channels in ("flair", "t1gd,flair"):
+        refused = run(
+            extract.main, source, tmp_path / "t", "--checkpoint", checkpoint, *EXTRACT, "--channels", channels, code=1
+        )
+        assert (
+            "the backbone was trained on the channels flair, t1gd, in this order, and "
+            f"--channels {channels} are others: give --channels flair,t1gd" in refused.stderr
+        )
+        assert not (tmp_path / "t").exists()
+    assert load_backbone(checkpoint).remarks == ("its images have the channels flair, t1gd, in this order",)
+
+
+def test_intensities_that_are_made_otherwise_than_in_training_are_said(learned, tmp_path):
+    source, checkpoint = learned
+    options = ["--checkpoint", checkpoint, *EXTRACT, "--channels", "flair,t1gd", "--brain", "all"]
+    said = "note: the backbone was trained with --normalise quantile, and these images have"
+    assert f"{said} zscore" in run(extract.main, source, tmp_path / "z", *options, "--normalise", "zscore").stderr
+    assert said not in run(extract.main, source, tmp_path / "q", *options, "--normalise", "quantile").stderr
+    dry = run(extract.main, source, tmp_path / "n", *options, "--normalise", "zscore", "--dry-run")
+    assert f"{said} zscore" in dry.stderr
 
 
 def test_a_number_of_channels_is_that_of_the_volumes_in_a_file(tmp_path, rng):

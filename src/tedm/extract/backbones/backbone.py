@@ -65,6 +65,10 @@ class Backbone:
         Memory format of its tensors; see `prepare`.
     presets : mapping of str to tuple of str
         Names of levels that belong together, the default first; see `choose`.
+    channel_names : tuple of str
+        What the channels of its images were called, in their order; empty where nobody said so.
+    intensities : str
+        What the numbers of volumes became intensities by ("quantile", "zscore"); empty where nothing is said of it.
     remarks : tuple of str
         What was chosen or computed anew where the checkpoint left a choice, in words.
     """
@@ -84,6 +88,8 @@ class Backbone:
     precision: Precision = "float32"
     channels_last: bool = False
     presets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    intensities: str = ""
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

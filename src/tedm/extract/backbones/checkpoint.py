@@ -81,7 +81,8 @@ def load_backbone(path: Path, config: JsonObject | None = None, *, family: str |
             raise
         # a setting can be a list of thousands
         raise TedmError(f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}") from error
-    return replace(backbone, remarks=(*content.remarks, *backbone.remarks, *channel_remarks(backbone.image_channels)))
+    of_channels = channel_remarks(backbone.image_channels, backbone.channel_names)
+    return replace(backbone, remarks=(*content.remarks, *backbone.remarks, *of_channels))
 
 
 def save_backbone(backbone: Backbone, path: Path) -> str:

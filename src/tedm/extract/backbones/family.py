@@ -20,6 +20,7 @@ from torch.nn.modules.module import register_module_module_registration_hook, re
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
 from tedm.store.settings import Level
+from tedm.text import listed
 
 from .backbone import Backbone
 
@@ -100,11 +101,13 @@ def presets_of(levels: Sequence[Level]) -> dict[str, tuple[str, ...]]:
     return both if len(ledm) > 1 else dict(reversed(both.items()))
 
 
-def channel_remarks(channels: int) -> tuple[str, ...]:
-    """Return what is to be said of a network for images that are neither grey nor RGB.
+def channel_remarks(channels: int, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what is to be said of a network for images that are neither grey nor RGB, or whose channels have names.
 
     Four channels may be four modalities, and may be a latent image's: nothing in the weights tells which.
     """
+    if names:
+        return (f"its images have the channels {listed(names)}, in this order",)
     if channels in (1, 3):
         return ()
     latent = "; of a latent-space UNet, whose inputs are codes of a VAE, features of images mean nothing"

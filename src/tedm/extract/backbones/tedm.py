@@ -62,7 +62,7 @@ def build(content: Content) -> Backbone:
             f"checkpoint {content.name} returns {out_channels} channels for images of {sizes.image_channels} ({FINAL}): it is "
             "no diffusion model, but a segmentation network perhaps. Use the diffusion model that it was made of."
         )
-    return as_backbone(
+    backbone = as_backbone(
         network,
         schedule=schedule,
         image_size=image_size_of(content),
@@ -72,6 +72,17 @@ def build(content: Content) -> Backbone:
         predicts=OBJECTIVES[objective],
         remarks=(remark,) if remark else (),
     )
+    return trained_on(backbone, _texts(content, "channel_names"), "".join(_texts(content, "intensities")))
+
+
+def trained_on(backbone: Backbone, channel_names: Sequence[str], intensities: str) -> Backbone:
+    """Return a backbone that knows what its images were; a `TedmError` if these are not the names of its channels."""
+    if channel_names and len(channel_names) != backbone.image_channels:
+        raise TedmError(
+            f"the checkpoint names {len(channel_names)} channels, {listed(channel_names)}, and its network takes "
+            f"{backbone.image_channels}; use the file as its training wrote it"
+        )
+    return dataclasses.replace(backbone, channel_names=tuple(channel_names), intensities=intensities)
 
 
 class Sizes(NamedTuple):
@@ -127,6 +138,8 @@ def content(backbone: Backbone) -> Content:
             "beta_schedule": backbone.schedule.name,
             "objective": WRITTEN[backbone.predicts],
             "normalize": backbone.training_range == (-1.0, 1.0),
+            **({"channel_names": list(backbone.channel_names)} if backbone.channel_names else {}),
+            **({"intensities": backbone.intensities} if backbone.intensities else {}),
         },
         step=backbone.step,
     )
@@ -219,6 +232,15 @@ def _setting(content: Content, name: str) -> JsonValue:
             "use a file that has its training's `config` in it, as the published code writes it"
         )
     return content.config[name]
+
+
+def _texts(content: Content, name: str) -> tuple[str, ...]:
+    """Return the texts of a setting that may be absent: one, or a list of them."""
+    value = content.config.get(name, ())
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(each, str) and each.isprintable() for each in texts):
+        raise TedmError(f"the setting {name!r} of checkpoint {content.name} is {value!r}; expected words")
+    return tuple(texts)
 
 
 def _integer(content: Content, name: str) -> int:

@@ -54,9 +54,10 @@ class Denoiser(Learner):
 
     def backbone(self) -> Backbone:
         """Return the average as it is now, in the learner's own memory: it goes on learning when the learner does."""
-        return tedm.as_backbone(
+        backbone = tedm.as_backbone(
             self.average, schedule=self.schedule, image_size=self.settings.image_size, sha256="", step=self.iteration
         )
+        return tedm.trained_on(backbone, self.settings.channel_names, self.settings.intensities)
 
     def content(self) -> Content:
         """Return what `load_backbone` reads."""

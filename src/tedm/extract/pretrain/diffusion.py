@@ -41,6 +41,8 @@ def pretrain_diffusion(
     flip: bool = False,
     seed: int = 0,
     device: str = "cpu",
+    channel_names: Sequence[str] = (),
+    intensities: str = "",
     held_out: NDArray[np.float32] | None = None,
     resume: bool = False,
     keep_state: bool = False,
@@ -86,6 +88,10 @@ def pretrain_diffusion(
         Of the initial weights and of everything that is drawn.
     device : str
         "cpu", "cuda" or "cuda:N".
+    channel_names : sequence of str
+        What the channels are called, in their order; extraction refuses others then.
+    intensities : str
+        What numbers of volumes became intensities by, "quantile" or "zscore"; extraction says where that is another.
     held_out : array like `images`, optional
         Images for the validation loss.
     resume : bool
@@ -151,6 +157,8 @@ def pretrain_diffusion(
         flip=flip,
         seed=seed,
         images=digest_of(images),
+        channel_names=tuple(channel_names),
+        intensities=intensities,
     )
     train(
         Denoiser(settings, require_device(device)),

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from tedm.errors import TedmError
 from tedm.extract.backbones import Content
 from tedm.extract.backbones.backbone import DTYPES
+from tedm.jsons import JsonValue
 from tedm.store.settings import Precision
 
 
@@ -43,6 +45,13 @@ class TrainingSettings:
     seed: int
     images: str
     """SHA-256 of the training images."""
+    channel_names: tuple[str, ...] = field(default=(), kw_only=True)
+    intensities: str = field(default="", kw_only=True)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return plain JSON values; what is not said of the images is left out, as it was before it could be said."""
+        values: dict[str, JsonValue] = json.loads(json.dumps(asdict(self)))
+        return {name: value for name, value in values.items() if value or name not in ("channel_names", "intensities")}
 
 
 class Learner(ABC):

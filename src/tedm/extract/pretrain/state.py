@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +61,7 @@ def write_checkpoint(learner: Learner, path: Path, *, format: Format = "safetens
         content = _published(learner)
     else:
         tensors = _weights(learner) if learner.last_in_checkpoint else _plain(learner.content().tensors)
-        content = safetensors.torch.save(tensors, _metadata(learner, {"settings": asdict(learner.settings)}))
+        content = safetensors.torch.save(tensors, _metadata(learner, {"settings": learner.settings.to_json()}))
     write_whole(path, content, remedy=REMEDY)
 
 
@@ -80,7 +79,7 @@ def write_state(learner: Learner, curve: LossCurve, path: Path) -> None:
     ):
         tensors |= {f"adam.{moment}.{name}": moments[moment].cpu().contiguous() for moment in MOMENTS}
     training: JsonObject = {
-        "settings": asdict(learner.settings),
+        "settings": learner.settings.to_json(),
         "curve": curve.to_json(),
         "arithmetic": _arithmetic(learner),
         "tensors": _digest(tensors),
@@ -115,7 +114,7 @@ def read_state(learner: Learner, path: Path) -> tuple[LossCurve, list[str]]:
         raise _damaged(path, cause) from error
     if not whole:
         raise _damaged(path, "its tensors are not those that were written")
-    ours = json.loads(json.dumps(asdict(learner.settings)))  # as JSON has it: lists in place of tuples
+    ours = learner.settings.to_json()
     raise_listed(
         f"cannot resume {path}: it was made with other settings (repeat them, or name another checkpoint)",
         [
