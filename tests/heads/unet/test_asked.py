@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tedm.errors import TedmError
-from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, told_timestep
+from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, steps_of, told_timestep
 from tedm.heads.unet.network import NetworkShape
 
 STEPS = {"iterations": 1, "images_per_batch": 1, "augment": True, "mirror": False, "sampling": "uniform"}
 SHAPE = {"network": "tedm", "width": None, "multipliers": None, "image_channels": None, "image_size": None, "start": ""}
+
+
+def test_tedms_network_takes_fewer_steps_on_fewer_images_unless_asked():
+    assert (steps_of("dynunet", None, None), steps_of("tedm", None, None)) == ((600, 8), (150, 4))
+    assert steps_of("tedm", 7, None) == (7, 4)
+    assert steps_of("dynunet", None, 0) == (600, 0)  # refused, not replaced
 
 
 def test_the_usual_rate_is_lower_where_weights_have_learned_already():

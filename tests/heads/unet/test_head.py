@@ -203,6 +203,7 @@ def test_what_was_saved_predicts_the_same_bits(seen_store, fitted, look, tmp_pat
         assert look(again, seen_store, name).tobytes() == look(head, seen_store, name).tobytes()
     assert again.constructor() == head.constructor()
     assert again.classes_.tolist() == head.classes_.tolist()
+    assert head.constructor()["iterations"] == 6
 
 
 def test_a_class_that_no_pixel_shows_gets_nothing(make_store, fitted, look, tmp_path):

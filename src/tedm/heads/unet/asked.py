@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from tedm.errors import TedmError
@@ -21,6 +21,23 @@ from tedm.store import FeatureSettings
 
 # Adam's, for random weights and for weights that have learned already.
 LEARNING_RATE, TUNING_RATE = 1e-3, 3e-4
+
+
+# Iterations, and images of each: a fit of either takes 150 seconds of one core of an EPYC at 64 x 64 pixels, where an image
+# costs TEDM's UNet (of width 32) eight times what it costs the DynUNet.
+USUAL_STEPS: Mapping[NetworkName, tuple[int, int]] = {"dynunet": (600, 8), "tedm": (150, 4)}
+
+
+def steps_of(network: NetworkName, iterations: int | None, images_per_batch: int | None) -> tuple[int, int]:
+    """Return the iterations and the images of each that were asked for, or the usual ones.
+
+    Examples
+    --------
+    >>> steps_of("tedm", None, 2)
+    (150, 2)
+    """
+    usual, batch = USUAL_STEPS[network]
+    return usual if iterations is None else iterations, batch if images_per_batch is None else images_per_batch
 
 
 def rate_of(learning_rate: float | None, start: Start) -> float:

@@ -26,7 +26,7 @@ from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, told_timestep
+from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, steps_of, told_timestep
 from tedm.heads.unet.losses import LossName
 from tedm.heads.unet.memory import StepBytes
 from tedm.heads.unet.network import (
@@ -70,14 +70,15 @@ class UNetHead(Classifier):
         What a network that starts from a diffusion model is told, at least 0; None tells it 0. No other network is told one.
     loss : {"dice+ce", "ce"}
         See `tedm.heads.unet.losses`.
-    iterations : int
-        Optimiser steps, at least 1.
+    iterations : int or None
+        Optimiser steps, at least 1; None takes 600, and 150 for TEDM's UNet, which takes longer for each image.
     learning_rate : float or None
         Adam's; None takes 1e-3, and 3e-4 where it starts from weights.
     decay : bool
         Whether the learning rate falls to nothing in the end, as nnU-Net's does.
-    images_per_batch : int
-        Whole images of a step. Where there are fewer, augmentation makes several of each, and without it all are a batch.
+    images_per_batch : int or None
+        Whole images of a step; None takes 8, and 4 for TEDM's UNet. Where there are fewer, augmentation makes several of each,
+        and without it all are a batch.
     augment, mirror : bool
         Whether images are changed at random (`tedm.heads.unet.augment`), and whether sides may change.
     patience : int or None
@@ -125,10 +126,10 @@ class UNetHead(Classifier):
         start: Start = "",
         timestep: int | None = None,
         loss: LossName = "dice+ce",
-        iterations: int = 600,
+        iterations: int | None = None,
         learning_rate: float | None = None,
         decay: bool = True,
-        images_per_batch: int = 8,
+        images_per_batch: int | None = None,
         augment: bool = True,
         mirror: bool = False,
         patience: int | None = None,
@@ -220,7 +221,8 @@ class UNetHead(Classifier):
             If settings or weights are wrong, the budget is too small, the loss diverges, or the checkpoint is another fit's.
         """
         require_choices(self.network, self.loss, self.start)
-        require_steps(self.iterations, self.images_per_batch, augment=self.augment, mirror=self.mirror, sampling=data.sampling)
+        iterations, batch = steps_of(self.network, self.iterations, self.images_per_batch)
+        require_steps(iterations, batch, augment=self.augment, mirror=self.mirror, sampling=data.sampling)
         rate, weights = rate_of(self.learning_rate, self.start), getattr(self, "_weights", None)
         require_weights(self.start, weights)
         validation = validation if self.patience is not None else None
@@ -246,7 +248,7 @@ class UNetHead(Classifier):
         if self.class_weight is not None:
             each = class_weights(self.class_weight, list(range(len(data.classes))), counts)
             self._class_weight = torch.from_numpy(each).float().to(self.device)
-        batch = self.images_per_batch if self.augment else min(self.images_per_batch, len(data.names))
+        batch = batch if self.augment else min(batch, len(data.names))
         StepBytes.of(shape).require(data.budget, batch)  # before anything is made
         self.classes_, self.n_features_in_ = np.arange(len(data.classes)), data.n_features
         pictures = Pictures(data)
@@ -259,9 +261,9 @@ class UNetHead(Classifier):
             self.shape_ = shape
             self.network_ = initial_network(shape, self.seed, None if weights is None else weights.tensors).to(self.device)
             self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
-            training = self._training(batch, rate)
+            training = self._training(iterations, batch, rate)
             look = None if looked_at is None else lambda: training.loss_on(looked_at)
-            loop = Loop(self.network_, training.optimiser, self.iterations, self.patience, look, self.device)
+            loop = Loop(self.network_, training.optimiser, iterations, self.patience, look, self.device)
             self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
             with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
                 self.n_iter_ = loop.run(lambda state: training.steps(pictures, state), state, progress, saved)
@@ -303,8 +305,10 @@ class UNetHead(Classifier):
         arguments = super().constructor()
         shape = getattr(self, "shape_", None)
         if shape is not None:
-            taken: dict[str, JsonValue] = {"width": shape.width, "multipliers": list(shape.multipliers)}
-            arguments |= taken | {"image_channels": shape.image_channels, "image_size": shape.image_size}
+            iterations, batch = steps_of(shape.network, self.iterations, self.images_per_batch)
+            taken: dict[str, JsonValue] = {"iterations": iterations, "images_per_batch": batch}
+            arguments |= taken | {"width": shape.width, "multipliers": list(shape.multipliers)}
+            arguments |= {"image_channels": shape.image_channels, "image_size": shape.image_size}
         return arguments
 
     def save(self, folder: Path) -> None:
@@ -339,11 +343,11 @@ class UNetHead(Classifier):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    def _training(self, batch: int, rate: float) -> Training:
+    def _training(self, iterations: int, batch: int, rate: float) -> Training:
         return Training(
             network=self.network_,
             optimiser=torch.optim.Adam(self.network_.parameters(), lr=rate, fused=True),
-            iterations=self.iterations,
+            iterations=iterations,
             learning_rate=rate,
             decay=self.decay,
             batch=batch,
@@ -363,6 +367,7 @@ class UNetHead(Classifier):
             **{name.replace("_", " "): value for name, value in chosen.items()},
             "width": shape.width,
             "multipliers": list(shape.multipliers),
+            "steps": list(steps_of(self.network, self.iterations, self.images_per_batch)),
             "weights at the start": None if weights is None else weights.sha256,
             "classes": list(pictures.data.classes),
             "images": list(pictures.names),
