@@ -65,14 +65,15 @@ method = "ledm"
 [[methods]]
 method = "ledme"
 
-# Methods that look at images; those that start from weights name their file.
-# [[methods]]
-# method = "unet"
-#
-# [[methods]]
-# method = "ddpm-finetune"
-# checkpoint = "checkpoints/nih64.pt"
-#
+# Baselines, which look at images (pip install 'tedm[monai]'); those that start from weights name their file.
+[[methods]]
+method = "unet"
+
+[[methods]]
+method = "ddpm-finetune"
+checkpoint = "checkpoints/nih64.pt"
+
+# Their weights are made by tedm-pretrain --objective global-cl, and then --objective global-local-cl --start that file.
 # [[methods]]
 # method = "global-cl"
 # checkpoint = "checkpoints/global-cl.safetensors"
@@ -136,6 +137,9 @@ method = "ledme"
 
 [[methods]]
 method = "timestep:50"
+
+[[methods]]
+method = "unet"
 """
 
 EXAMPLES: Mapping[str, str] = {"cxr": _CXR, "brain": _BRAIN}
