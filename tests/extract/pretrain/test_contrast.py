@@ -26,20 +26,26 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def waves_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("contrast") / "waves.safetensors"
+    write_contrasted(path, images=contrast_gratings())
+    return path
+
+
 def of(objective: str, start: Path) -> dict[str, Any]:
     return {**SMALL, "objective": objective, "start": None if objective == "global-cl" else start}
 
 
 @pytest.mark.parametrize("objective", ["global-cl", "global-local-cl"])
-def test_the_loss_falls(tmp_path: Path, objective: str) -> None:
+def test_the_loss_falls(waves_start: Path, tmp_path: Path, objective: str) -> None:
     points: list[tuple[Any, ...]] = []
 
     def keep(report: TrainingReport) -> None:
         points.append(report.points)
 
     waves = contrast_gratings()
-    write_contrasted(tmp_path / "global", images=waves)
-    given = {**of(objective, tmp_path / "global"), "iterations": 40, "batch_size": 8, "report_every": 10}
+    given = {**of(objective, waves_start), "iterations": 40, "batch_size": 8, "report_every": 10}
     made = pretrain_contrast(waves[:48], tmp_path / "a", **given, held_out=waves[48:], report=keep)
     assert points[-1][-1].training < 0.85 * points[-1][1].training
     assert points[-1][-1].validation < 0.8 * points[-1][0].validation
@@ -60,22 +66,22 @@ def test_the_loss_falls(tmp_path: Path, objective: str) -> None:
     ],
     ids=["global", "as published", "local"],
 )
-def test_resumed_equals_uninterrupted(start: Path, tmp_path: Path, objective: str, settings: dict[str, Any]) -> None:
-    given = {**of(objective, start), **settings, "iterations": 6}
-    digits = contrast_digits()
-    whole = pretrain_contrast(digits, tmp_path / "whole", **given)
+def test_resumed_equals_uninterrupted(waves_start: Path, tmp_path: Path, objective: str, settings: dict[str, Any]) -> None:
+    given = {**of(objective, waves_start), **settings, "iterations": 4}
+    waves = contrast_gratings()
+    whole = pretrain_contrast(waves, tmp_path / "whole", **given)
 
     def stop(iteration: int, iterations: int, loss: float) -> None:
-        if iteration == 3:
+        if iteration == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain_contrast(digits, tmp_path / "parts", **given, progress=stop)
+        pretrain_contrast(waves, tmp_path / "parts", **given, progress=stop)
     seen: list[int] = []
     parts = pretrain_contrast(
-        digits, tmp_path / "parts", **given, resume=True, progress=lambda iteration, *_: seen.append(iteration)
+        waves, tmp_path / "parts", **given, resume=True, progress=lambda iteration, *_: seen.append(iteration)
     )
-    assert seen == [4, 5, 6]
+    assert seen == [3, 4]
     assert parts.sha256 == whole.sha256
     assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
     assert not state_path(tmp_path / "parts").exists()
