@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tedm.threads import read_ahead
+from tedm.threads import read_ahead, torch_threads
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
@@ -72,3 +72,14 @@ def test_the_next_item_is_made_while_the_caller_works_and_no_more_than_that() ->
     time.sleep(0.05)
     assert made == [0, 1, 2]  # the caller's, one that waits, one in the making
     reading.close()
+
+
+def test_torch_has_so_many_threads_meanwhile_and_those_of_before_afterwards():
+    import torch
+
+    before = torch.get_num_threads()
+    with torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    with torch_threads(None):
+        assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == before

@@ -1,7 +1,8 @@
-"""Making the next things while these are worked on."""
+"""Making the next things while these are worked on; how many threads compute."""
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterable, Iterator
@@ -63,3 +64,17 @@ def read_ahead(items: Iterable[T], *, ahead: int = 1) -> Iterator[T]:
     finally:
         stopped.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Give torch so many threads on a CPU meanwhile; None leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

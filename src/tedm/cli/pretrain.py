@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 )
 @click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", help="Of the network's passes.")
 @click.option("--flip", is_flag=True, help="Turn images left to right by chance. Anatomy is not symmetric.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads on a CPU. Default: all cores.")
 @click.option("--seed", type=int, default=0, help="Of the weights and of everything that is drawn.")
 @options.DEVICE
 @click.option(
@@ -121,6 +122,7 @@ def main(
     ema_decay: float | None,
     precision: Precision,
     flip: bool,
+    threads: int | None,
     seed: int,
     device: str,
     held_out: int,
@@ -149,6 +151,7 @@ def main(
         require_same,
     )
     from tedm.study import read_training_images, write_pictures
+    from tedm.threads import torch_threads
 
     asked = _require_of_objective(objective, start, as_published)
     batch_size = batch_size if batch_size is not None else 4 if objective == "diffusion" else 32
@@ -197,7 +200,7 @@ def main(
         log=say,
     )
     folder = checkpoint.with_name(f"{checkpoint.stem}-pictures") if pictures is None else pictures
-    with progress("pre-training") as show:
+    with torch_threads(threads), progress("pre-training") as show:
         if objective == "diffusion":
             parameters = pretrain_diffusion(
                 squares.learned_from,

@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import Tensor
 
+from tedm.errors import TedmError
+
 # What weights have learned: to predict noise (a DDPM), or by contrast (arXiv:2002.05709, arXiv:2006.10511).
 Objective = Literal["diffusion", "global-cl", "global-local-cl"]
 
@@ -38,3 +40,21 @@ class Pretrained:
     image_size: int
     tensors: Mapping[str, Tensor]
     sha256: str
+
+    def require_images(self, image_channels: int, image_size: int) -> None:
+        """Refuse images that are others than those that the weights have seen.
+
+        Raises
+        ------
+        TedmError
+            If they have another number of channels, or of pixels a side.
+        """
+        for what, theirs, ours in (
+            ("channels", self.image_channels, image_channels),
+            ("pixels a side", self.image_size, image_size),
+        ):
+            if theirs != ours:
+                raise TedmError(
+                    f"the checkpoint is for images of {theirs} {what}, and the images here have {ours}: "
+                    "name a checkpoint that was trained on such images"
+                )

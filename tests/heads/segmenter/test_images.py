@@ -135,6 +135,7 @@ def test_weights_to_start_from_reach_the_head_and_no_other(store):
         (lambda store, head: rank(store, head), "no activations to compare"),
         (lambda store, head: method_named(METHOD.name, timesteps=[50]), "leave out --timesteps"),
         (lambda store, head: method_named(METHOD.name, rows="share"), "leave out --rows"),
+        (lambda store, head: method_named(METHOD.name, vote="hard"), "leave out --vote"),
         (lambda store, head: method_named(METHOD.name, head="mlp"), "--head mlp does not"),
         (lambda store, head: method_named("tedm", head="brightness"), "--method tedm does not"),
     ],

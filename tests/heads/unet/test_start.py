@@ -9,7 +9,7 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.heads.unet.network import NetworkShape
-from tedm.heads.unet.start import require_images, require_objective, require_tensors, require_weights
+from tedm.heads.unet.start import require_objective, require_tensors, require_weights
 
 TIMED, PLAIN = (NetworkShape("tedm", 8, (1, 2), 1, 8, 2, timestep) for timestep in (0, None))
 
@@ -39,15 +39,6 @@ def test_weights_that_have_learned_something_else_are_refused(pretrained):
                 require_objective(start, pretrained(other))
     with pytest.raises(TedmError, match="this method starts from random weights: leave --checkpoint out"):
         require_objective("", pretrained())
-
-
-def test_weights_for_other_images_are_refused(pretrained, make_store):
-    settings = make_store().settings
-    require_images(pretrained(), settings)
-    with pytest.raises(TedmError, match="is for images of 3 channels, and the images here have 1: name a checkpoint"):
-        require_images(pretrained(image_channels=3), settings)
-    with pytest.raises(TedmError, match="is for images of 64 pixels a side, and the images here have 8"):
-        require_images(pretrained(image_size=64), settings)
 
 
 def test_tensors_of_another_network_are_refused(pretrained):

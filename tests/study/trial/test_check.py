@@ -28,6 +28,10 @@ WRONG = {
         ("iterations = 20", "checkpoint = 'x.pt'"),
         "tedm: checkpoint names weights to start from",
     ),
+    "images that are learned from": (
+        (SCORE, '[[score]]\nsplit = "train"\n'),
+        "is learned from; a score on it says",
+    ),
     "images in two parts": ((SCORE, SCORE + "[[score]]\n"), "is scored by another [[score]] too"),
     "volumes of pictures": ((SCORE, '[[score]]\nvolumes = "."\n'), "volumes is for slices of volumes, and these are pictures"),
     "masks that are not there": ((SCORE, '[[score]]\nvolumes = "no"\n'), "no does not exist; name the volumes' masks"),

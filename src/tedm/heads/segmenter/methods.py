@@ -138,9 +138,10 @@ def method_named(
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
         )
-    if method.looks_at_images and (timesteps is not None or rows is not None):
-        option = "--rows" if timesteps is None else "--timesteps"
-        raise TedmError(f"--method {method.name} looks at images and reads no timesteps: leave out {option}")
+    if method.looks_at_images:
+        asked = {"--timesteps": timesteps is not None, "--rows": rows is not None, "--vote": vote is not None}
+        for option in (name for name, wanted in asked.items() if wanted):
+            raise TedmError(f"--method {method.name} looks at images, has no timesteps and one opinion: leave out {option}")
     return replace(
         method,
         timesteps=method.timesteps if timesteps is None else tuple(timesteps),

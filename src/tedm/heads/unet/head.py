@@ -40,7 +40,6 @@ from tedm.heads.unet.pictures import Pictures, image_tensor
 from tedm.heads.unet.start import (
     Start,
     parameters_of,
-    require_images,
     require_objective,
     require_tensors,
     require_weights,
@@ -241,7 +240,8 @@ class UNetHead(Classifier):
             weights=weights,
         )
         if weights is not None:
-            require_images(weights, data.features.settings)
+            seen = data.features.settings
+            weights.require_images(seen.image_channels, seen.image_size)
             require_tensors(weights, shape)
         counts = data.class_counts()
         self._class_weight: Tensor | None = None

@@ -10,7 +10,6 @@ from torch import nn
 from tedm.errors import TedmError
 from tedm.heads.unet.network import LAST_LAYER, NetworkShape, network_on_meta
 from tedm.networks.pretrained import Objective, Pretrained
-from tedm.store import FeatureSettings
 from tedm.text import listed
 
 Start = Literal["", "diffusion", "global-cl", "global-local-cl"]
@@ -41,19 +40,6 @@ def require_objective(start: Start, weights: Pretrained) -> None:
             f"the checkpoint has learned {weights.objective}, and this method starts from {start}: "
             f"name one that was made by {MADE_BY[start]}"
         )
-
-
-def require_images(weights: Pretrained, settings: FeatureSettings) -> None:
-    """Refuse weights that have seen other images than those of the features."""
-    for what, theirs, ours in (
-        ("channels", weights.image_channels, settings.image_channels),
-        ("pixels a side", weights.image_size, settings.image_size),
-    ):
-        if theirs != ours:
-            raise TedmError(
-                f"the checkpoint is for images of {theirs} {what}, and the images here have {ours}: "
-                "name a checkpoint that was trained on such images"
-            )
 
 
 def require_tensors(weights: Pretrained, shape: NetworkShape) -> None:

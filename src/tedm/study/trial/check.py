@@ -13,7 +13,7 @@ from tedm.study.trial.weights import require_weights
 from tedm.text import shown
 
 
-def require_possible(study: Study, labels: Labels, timesteps: Sequence[int]) -> None:
+def require_possible(study: Study, labels: Labels, timesteps: Sequence[int], images: tuple[int, int] | None = None) -> None:
     """Refuse a study that some unit could not be done of, before any is.
 
     Parameters
@@ -23,6 +23,8 @@ def require_possible(study: Study, labels: Labels, timesteps: Sequence[int]) -> 
         Of its images.
     timesteps : sequence of int
         Of its features.
+    images : tuple of (channels, pixels a side), or None
+        What its images are; None compares no weights with them.
 
     Raises
     ------
@@ -47,12 +49,15 @@ def require_possible(study: Study, labels: Labels, timesteps: Sequence[int]) -> 
                 f"score {number}: {shown(min(twice))} is scored by another [[score]] too; each image is scored once"
             )
         scored.update(names)
+        seen = _seen(labels, candidates, names)
+        if seen is not None:
+            problems.append(f"score {number}: {seen}; a score on it says nothing of others: choose another split or domain")
         if each.volumes is not None and all(labels.volume_of(name) is None for name in names):
             problems.append(f"score {number}: volumes is for slices of volumes, and these are pictures; leave it out")
         if each.volumes is not None and not study.path(each.volumes).exists():
             problems.append(f"score {number}: {study.path(each.volumes)} does not exist; name the volumes' masks with volumes")
     for method in study.methods:
-        problems += [f"{method.label}: {problem}" for problem in _problems_of(study, method, labels, timesteps)]
+        problems += [f"{method.label}: {problem}" for problem in _problems_of(study, method, labels, timesteps, images)]
     if candidates:
         problems += _sizes(study, labels, candidates)
     raise_listed(f"{study.source} cannot be done with these features", problems)
@@ -77,11 +82,24 @@ def require_unseen(study: Study, features: Features) -> None:
     require_apart(features, parts)
 
 
-def _problems_of(study: Study, method: MethodAsked, labels: Labels, timesteps: Sequence[int]) -> Iterator[str]:
+def _seen(labels: Labels, learned: Sequence[str], scored: Sequence[str]) -> str | None:
+    """Say which image that is scored is learned from as well, or is of a group that is; None if none is."""
+    names, groups = set(learned), set(labels.group_of(learned)) - {""}
+    for name, group in zip(scored, labels.group_of(scored), strict=True):
+        if name in names:
+            return f"{shown(name)} is learned from"
+        if group in groups:
+            return f"{shown(name)} is of the group {shown(group)}, which is learned from"
+    return None
+
+
+def _problems_of(
+    study: Study, method: MethodAsked, labels: Labels, timesteps: Sequence[int], images: tuple[int, int] | None
+) -> Iterator[str]:
     """Yield what keeps a method's units from being done."""
     try:
         require_timesteps(method.settled(), timesteps)
-        require_weights(study, method)
+        require_weights(study, method, images)
     except (TedmError, TypeError) as error:
         yield str(error)
         return

@@ -121,6 +121,15 @@ def timesteps_of_study(study: Study, out: Path) -> tuple[int, ...]:
     return FeatureStore.open(place_of_features(study, out)).settings.timesteps
 
 
+def images_of_study(study: Study, out: Path) -> tuple[int, int]:
+    """Return the channels, and the pixels a side, of the images that a study's store has, or is to have."""
+    if study.features.store is None:
+        backbone = backbone_of(study, mute)
+        return backbone.image_channels, backbone.image_size
+    settings = FeatureStore.open(place_of_features(study, out)).settings
+    return settings.image_channels, settings.image_size
+
+
 def whole_features(
     study: Study,
     out: Path,

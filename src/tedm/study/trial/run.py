@@ -18,11 +18,14 @@ from tedm.devices import choose_device
 from tedm.errors import TedmError
 from tedm.files import make_folder, require_writable
 from tedm.heads import HERE, Workers
+from tedm.store import Features
+from tedm.study.fit import published_remarks
 from tedm.study.stages import Log, Progress, Stages, mute, silent
 from tedm.study.trial.asked import FILE, REMEDY, require_same_methods, require_study, settle
 from tedm.study.trial.check import require_possible, require_unseen
 from tedm.study.trial.features import (
     Source,
+    images_of_study,
     labels_of_study,
     place_of_features,
     sources_of,
@@ -35,6 +38,7 @@ from tedm.study.trial.spec import Study
 from tedm.study.trial.units import Unit, by_training_set, units_of
 from tedm.study.trial.work import Work
 from tedm.text import counted, listed
+from tedm.threads import torch_threads
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -111,7 +115,7 @@ def run_study(
     if threads is not None and threads < 1:
         raise TedmError(f"--threads {threads}; give 1 or more")
     sources = require_before(study, out, only, log=log)
-    with _folder(out), _threads(threads):
+    with _folder(out), torch_threads(threads):
         require_writable(out / FILE, what="the study to", remedy=REMEDY)
         features = whole_features(study, out, sources, shard=shard, device=device, threads=threads, progress=progress, log=log)
         require_possible(study, features.labels, features.settings.timesteps)  # masks may be others than the files'
@@ -119,6 +123,8 @@ def run_study(
         settle(study, out, features)
         mine = units_of(study, out, only=only, shard=shard)
         left = [unit for unit in mine if not unit.done]
+        for line in _published_notes(study, features):
+            log(line)
         log(f"{counted(len(mine), 'unit')} of {study.title}, {len(mine) - len(left)} done")
         work = Work(study, features, where, memory, workers, str(place_of_features(study, out)), log)
         with progress("fitting and scoring") as show:
@@ -155,9 +161,17 @@ def require_before(study: Study, out: Path, only: Sequence[str] = (), *, log: Lo
     require_study(out)
     sources = sources_of(study, out, log)
     images = labels_of_study(study, out, sources)
-    require_possible(study, images, timesteps_of_study(study, out))
+    starts = any(method.checkpoint is not None for method in study.methods)
+    require_possible(study, images, timesteps_of_study(study, out), images_of_study(study, out) if starts else None)
     require_same_methods(study, out, images)
     return sources
+
+
+def _published_notes(study: Study, features: Features) -> list[str]:
+    """Return what whoever asks for methods as published should know, each sentence once."""
+    methods = [method.settled() for method in study.methods if method.as_published]
+    notes = [note for method in methods for note in published_remarks(features, method, domain=study.learn.domain)]
+    return list(dict.fromkeys(notes))
 
 
 def _do(work: Work, left: Sequence[Unit], show: Progress) -> None:
@@ -184,17 +198,3 @@ def _folder(out: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 out.rmdir()
         raise
-
-
-@contextlib.contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Give torch so many threads meanwhile."""
-    import torch
-
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -24,8 +24,15 @@ def weights_of(study: Study, method: MethodAsked) -> Pretrained | None:
     return read_pretrained(study.path(method.checkpoint))
 
 
-def require_weights(study: Study, method: MethodAsked) -> None:
+def require_weights(study: Study, method: MethodAsked, images: tuple[int, int] | None = None) -> None:
     """Refuse a method without the weights that it starts from, with others, or with some that it does not take.
+
+    Parameters
+    ----------
+    study : Study
+    method : MethodAsked
+    images : tuple of (channels, pixels a side), or None
+        What the study's images are, where that is known.
 
     Raises
     ------
@@ -42,3 +49,5 @@ def require_weights(study: Study, method: MethodAsked) -> None:
         raise TedmError(f"the checkpoint {study.path(method.checkpoint)} does not exist; make it with tedm-pretrain")
     elif (weights := weights_of(study, method)) is not None:
         cast(StartingHead, head).start_from(weights)
+        if images is not None:
+            weights.require_images(*images)
