@@ -30,6 +30,8 @@ IMPORTED = [
     "tedm.study.pretrain",
     "tedm.heads.mlp.head",
     "tedm.study.trial.run",
+    "matplotlib.pyplot",
+    "monai.networks.nets.dynunet",
 ]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(IMPORTED)

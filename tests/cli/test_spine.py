@@ -51,7 +51,7 @@ def test_what_cannot_be_used_is_refused_with_one_message(extracted, fitted, data
         (["extract", tmp_path / "nowhere", out, *images], "nowhere"),
         (["fit", extracted, full], "is not empty"),
         (["fit", extracted, out, "--timesteps", "1,200"], "not there: 200"),
-        (["fit", extracted, out, "--method", "unet"], "no method"),
+        (["fit", extracted, out, "--method", "vnet"], "no method"),
         (["fit", extracted, out, "--timesteps", "1,50", "--images", 5], "only 4"),
         (["fit", tmp_path / "nowhere", out], "does not exist"),
         (["fit", dataset.parent, out], "is no feature store"),

@@ -67,13 +67,29 @@ def test_a_patient_who_is_learned_from_is_not_scored_on(extracted: Path, tmp_pat
     name = store.labels.select(split="test")[0]
     store.relabel([Registration(name, "", "p0", "", (20, 26), None)], store.labels.classes)
     study = read_study(write_study(tmp_path, "store = 'store'"))
-    with pytest.raises(TedmError, match="learned from and scored on"):
+    with pytest.raises(TedmError, match="of the group p0, which is learned from"):
         run_study(study, tmp_path / "out", device="cpu")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_picture_that_is_learned_from_is_not_scored_on(extracted: Path, tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, of_store(extracted), score='[[score]]\nsplit = "train"\n'))
-    with pytest.raises(TedmError, match="learned from and scored on"):
+    with pytest.raises(TedmError, match="is learned from; a score on it says nothing"):
         run_study(study, tmp_path / "out", device="cpu")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_learned_from_under_another_name_is_not_scored_on(
+    dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(dataset.parent, tmp_path / "data")
+    head, first, *rows = (tmp_path / "data" / dataset.name).read_text().splitlines()
+    columns = dict(zip(head.split(","), first.split(","), strict=True))
+    shutil.copy(tmp_path / "data" / columns["image"], tmp_path / "data" / "images" / "again.png")
+    columns |= {"name": "again", "split": "test", "patient": "another", "image": "images/again.png"}
+    lines = [f"{head},name" if "name" not in head.split(",") else head, *(f"{row}," for row in (first, *rows))]
+    lines.append(",".join(columns[title] for title in lines[0].split(",")))
+    (tmp_path / "data" / dataset.name).write_text("\n".join(lines) + "\n")
+    study = read_study(write_study(tmp_path, of_images(tmp_path / "data" / dataset.name, checkpoint), score="[[score]]\n"))
+    with pytest.raises(TedmError, match="learned from and scored on"):
+        run_study(study, tmp_path / "out", device="cpu")
