@@ -138,7 +138,7 @@ def test_a_contrasted_checkpoint_extracts_no_features_and_what_it_is_for_is_said
     ("arguments", "said"),
     [
         (["--objective", "global-cl", "--schedule", "cosine"], "--schedule: of a diffusion model alone"),
-        (["--objective", "global-cl", "--samples", 4, "--timesteps-total", 9], "--timesteps-total, --samples: of a diffusion"),
+        (["--objective", "global-cl", "--samples", 4, "--timesteps-total", 9], "--samples, --timesteps-total: of a diffusion"),
         (["--objective", "global-cl", "--format", "published"], "--format: of a diffusion model alone"),
         (["--objective", "global-cl", "--start", "there"], "global-cl starts from random weights, not from there"),
         (["--objective", "global-cl", "--batch-size", 1], "use a batch size of at least 2"),
