@@ -1,17 +1,19 @@
 """Claim: the loss of global contrast falls, and what was learned segments better on a frozen probe than random weights do.
 
-    python benchmarks/contrastive.py IMAGES LABELLED [--iterations 300] [--width 16] [--n 12]
+    python benchmarks/contrastive.py IMAGES LABELLED [--iterations 300] [--width 16] [--n 12] [--folder OUT]
 
 IMAGES is a folder or a manifest without masks, LABELLED a manifest with masks of two classes and the splits train and test. An
 encoder learns from IMAGES by `tedm-pretrain --objective global-cl`. Then a logistic regression on frozen features learns from
 pixels of LABELLED's first N train images and is scored on its test images: the features of a pixel are those of every encoder
 stage, the middle and every decoder stage. The random weights are those that the training began with; the decoder, which global
-contrast does not train, is the same in both. No image is drawn or written.
+contrast does not train, is the same in both. With --folder an interrupted run goes on when called again. No image is drawn
+or written.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
@@ -47,14 +49,16 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--image-size", type=int, default=64)
     parser.add_argument("--n", type=int, default=12, help="labelled images that the probe learns from")
+    parser.add_argument("--folder", type=Path, default=None, help="where the checkpoint stays")
     options = parser.parse_args()
     squares = read_training_images(options.images, options.image_size, log=print)
     reports: list[TrainingReport] = []
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.nullcontext(options.folder) if options.folder else tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "global.safetensors"
         learned = pretrain_contrast(
             squares.learned_from,
-            Path(folder) / "global.safetensors",
+            checkpoint,
             objective="global-cl",
             width=options.width,
             multipliers=MULTIPLIERS,
@@ -62,6 +66,7 @@ def main() -> int:
             batch_size=options.batch_size,
             learning_rate=options.learning_rate,
             held_out=squares.held_out,
+            resume=checkpoint.with_name(checkpoint.name + ".training").exists(),
             report_every=max(options.iterations // 10, 1),
             report=reports.append,
             log=print,

@@ -279,7 +279,7 @@ def _require_of_objective(objective: str, start: Path | None, as_published: bool
     if objective != "diffusion":
         strange = ", ".join(
             f"--{name.replace('_', '-')}"
-            for name, value in context.params.items()
+            for name, value in sorted(context.params.items(), key=lambda each: each[0])
             if name in asked & {"schedule", "timesteps_total", "samples"} or (name == "format" and value != "safetensors")
         )
         if strange:
