@@ -116,7 +116,7 @@ def _probe(
     found = []
     for image, mask in zip(*test, strict=True):
         predicted = probe.predict(_features(network, image)).reshape(mask.shape)
-        found.append(float(score(mask, predicted, 2)[0].dice[1]))
+        found.append(float(score(mask, predicted, 2).dice[1]))
     return float(np.mean(found))
 
 
