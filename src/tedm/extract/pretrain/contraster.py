@@ -161,7 +161,7 @@ class _GlobalNetwork(nn.Module):
     """The encoder, C -> 1024 -> 128, with batch normalisation in between as Chen et al. have it.
 
     Without it the means of all images' maps are so alike that the loss stayed at chance for 120 iterations (X-rays of 64 x 64,
-    batches of 12, learning rate 1e-3). The published code has none, and does not pool: its C is all numbers of the middle's map.
+    batches of 12, learning rate 1e-3). The published code has none, and does not pool: its C is the whole middle map.
     """
 
     def __init__(self, settings: ContrastSettings) -> None:
