@@ -1,5 +1,9 @@
 """Claim: the loss of global contrast falls, and what was learned segments better on a frozen probe than random weights do.
 
+One run (a CPU core; NIH chest X-rays, then 12 of Shenzhen's training images and its 35 test images, 64 x 64; --iterations 60
+--width 16 --batch-size 12): the loss on images held out fell from 3.76 to 2.50 (chance is 3.14), and the probe's Dice x 100 was
+84.16 with the learned weights and 81.33 with the random ones. It is one seed, and a short training.
+
     python benchmarks/contrastive.py IMAGES LABELLED [--iterations 300] [--width 16] [--n 12] [--folder OUT]
 
 IMAGES is a folder or a manifest without masks, LABELLED a manifest with masks of two classes and the splits train and test. An
@@ -116,7 +120,7 @@ def _probe(
     found = []
     for image, mask in zip(*test, strict=True):
         predicted = probe.predict(_features(network, image)).reshape(mask.shape)
-        found.append(float(score(mask, predicted, 2)[0].dice[1]))
+        found.append(float(score(mask, predicted, 2).dice[1]))
     return float(np.mean(found))
 
 

@@ -54,7 +54,7 @@ def test_every_weight_that_is_to_learn_does_and_no_other(made: tuple[Contraster,
     projection = {name for name in before if name.startswith("projection.")}
     expected = (encoder if made[0].settings.objective == "global-cl" else decoder) | projection
     assert changed == {name.removeprefix("network.") for name in expected}
-    assert len(projection) == 4
+    assert len(projection) == (5 if made[0].settings.objective == "global-cl" else 4)
     if made[0].settings.objective == "global-local-cl":
         for name, tensor in start.tensors.items():
             assert torch.equal(after[f"network.{name}"], tensor)
@@ -77,7 +77,11 @@ def test_the_global_loss_is_that_of_the_projections_of_two_views(images: Tensor)
     drawn = made._draw(images, torch.Generator().manual_seed(1))
     assert [tuple(each.shape) for each in drawn] == [(4, 1, 16, 16)] * 2
     assert -1 <= float(drawn[0].min()) < -0.5 < 0.5 < float(drawn[0].max()) <= 1
-    first, second = (made.network.projection(made.network.network.encode(view).mean(dim=(2, 3))) for view in drawn)  # type: ignore[operator, union-attr]
+    middle = made.network.network.encode(torch.cat(drawn))  # type: ignore[operator, union-attr]
+    hidden, normalised, _, last = made.network.projection  # type: ignore[misc, union-attr]
+    inner = middle.mean(dim=(2, 3)) @ hidden.weight.T
+    inner = (inner - inner.mean(dim=0)) / (inner.var(dim=0, correction=0) + normalised.eps).sqrt()
+    first, second = (inner.clamp(min=0) @ last.weight.T + last.bias).chunk(2)
     assert float(made._loss(made.network, drawn)) == pytest.approx(float(nt_xent(first, second)), rel=1e-5)
 
 
@@ -85,6 +89,7 @@ def test_the_published_projection_sees_the_map_as_it_is() -> None:
     pooled, flat = Contraster(GLOBAL, None, CPU), Contraster(dataclasses.replace(GLOBAL, as_published=True), None, CPU)
     assert [tuple(made.network.projection[0].weight.shape) for made in (pooled, flat)] == [(1024, 16), (1024, 16 * 8 * 8)]  # type: ignore[index, union-attr]
     assert tuple(flat.network(torch.zeros(2, 1, 16, 16)).shape) == (2, 128)
+    assert [len(list(made.network.projection)) for made in (pooled, flat)] == [4, 3]  # type: ignore[arg-type]
 
 
 def test_the_local_loss_is_that_of_equal_regions_of_views_that_differ_in_intensity(images: Tensor, start: Pretrained) -> None:

@@ -75,7 +75,7 @@ def pretrain_contrast(
     start : Path or None
         Checkpoint of "global-cl" that "global-local-cl" takes its encoder from.
     as_published : bool
-        Of "global-cl": the projection sees the map of the middle as it is, and not its mean over the pixels.
+        Of "global-cl": the projection sees the map of the middle as it is, not its mean over the pixels, and is not normalised.
     width, multipliers
         Of the network; by default the paper's, 64 and 1, 2, 4, 8, or those of `start`.
     batch_size : int
