@@ -19,6 +19,7 @@ from tedm.store.splits import (
     labelled_images,
     require_apart,
     require_whole_groups,
+    seen_by_label,
 )
 
 SETTINGS = FeatureSettings(
@@ -159,3 +160,11 @@ def test_an_image_without_labels_is_not_chosen_on(store):
     store.relabel([Registration("d", "val", "d", "here", (8, 8), np.full((8, 8), IGNORE, np.uint8))], (0, 1))
     with pytest.raises(TedmError, match="and there are none"):
         images_to_choose_on(store, [], split="val", domain=None, purpose="--calibrate")
+
+
+def test_names_and_groups_tell_what_is_learned_from_before_there_are_pictures(store):
+    labels = replace(store.labels, groups=("bert", "anna", "", "", "e", "bert"))
+    assert seen_by_label(labels, ["a"], ["b", "c", "d"]) is None
+    assert seen_by_label(labels, ["c"], ["d"]) is None  # no group is not a group
+    assert seen_by_label(labels, ["a", "b"], ["c", "b"]) == "b is learned from"
+    assert seen_by_label(labels, ["a"], ["e", "f"]) == "f is of the group bert, which is learned from"

@@ -14,6 +14,7 @@ from tedm.errors import TedmError, raise_listed
 from tedm.store.features import Features
 from tedm.store.fingerprints import Fingerprint, Match, Pictures
 from tedm.store.labels import SPLITS, Labels
+from tedm.text import shown
 
 
 def images_to_learn_from(labels: Labels, *, split: str | None, domain: str | None) -> list[str]:
@@ -167,6 +168,29 @@ def require_apart(features: Features, parts: Mapping[str, Sequence[str]]) -> Non
                 f"{_counted(matches, f' are to be {use} and {other_use}')}; "
                 "use another split for one of the two, or put each group into one split with tedm-label"
             )
+
+
+def seen_by_label(labels: Labels, learned_from: Sequence[str], others: Sequence[str]) -> str | None:
+    """Say which of other images is learned from by its name or its group, where there are no pictures to compare yet.
+
+    Parameters
+    ----------
+    labels : Labels
+    learned_from, others : sequence of str
+        Names.
+
+    Returns
+    -------
+    str or None
+        A clause on the first; None if there is none. Pictures under other names are for `require_apart`, which reads them.
+    """
+    names, groups = set(learned_from), set(labels.group_of(learned_from)) - {""}
+    for name, group in zip(others, labels.group_of(others), strict=True):
+        if name in names:
+            return f"{shown(name)} is learned from"
+        if group in groups:
+            return f"{shown(name)} is of the group {shown(group)}, which is learned from"
+    return None
 
 
 def held_back(labels: Labels, splits: Collection[str]) -> set[str]:

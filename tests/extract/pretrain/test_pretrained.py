@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,12 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         read_pretrained(tmp_path / "absent")
     save_backbone(random_backbone(), tmp_path / "there")
     assert read_pretrained(tmp_path / "there").objective == "diffusion"
+
+
+def test_a_diffusion_model_of_another_range_of_intensities_is_refused(tmp_path: Path) -> None:
+    backbone = dataclasses.replace(random_backbone(), training_range=(0.0, 1.0))
+    save_backbone(backbone, tmp_path / "ddpm.safetensors")
+    with pytest.raises(
+        TedmError, match="was trained on images from 0 to 1, and fine-tuning shows a network images from -1 to 1"
+    ):
+        read_pretrained(tmp_path / "ddpm.safetensors")

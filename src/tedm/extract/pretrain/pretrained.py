@@ -22,6 +22,7 @@ from tedm.networks.tedm_unet import TedmUNet
 
 PREFIX = tedm.PREFIX
 FAMILY = "tedm-contrast"
+SHOWN = (-1.0, 1.0)  # what black and white are for every network that learns here or is fine-tuned
 DECODED = 2  # decoder stages that the local objective trains
 ENCODER = ("init_conv.", "downs.", "mid_")
 # the last module of a stage makes the map larger for the next: the tap of the second stage lies before it
@@ -65,6 +66,12 @@ def read_pretrained(path: Path) -> Pretrained:
     network = backbone.network
     if not isinstance(network, TedmUNet):
         raise _other(path, backbone.family)
+    if backbone.training_range != SHOWN:
+        low, high = backbone.training_range
+        raise TedmError(
+            f"checkpoint {path} was trained on images from {low:g} to {high:g}, and "
+            f"fine-tuning shows a network images from {SHOWN[0]:g} to {SHOWN[1]:g}; use a model that was trained on these"
+        )
     return Pretrained(
         "diffusion",
         network.width,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tedm.errors import TedmError, raise_listed
 from tedm.heads import require_timesteps, training_subset
 from tedm.store import Features, Labels
-from tedm.store.splits import images_to_learn_from, labelled_images, require_apart
+from tedm.store.splits import images_to_learn_from, labelled_images, require_apart, seen_by_label
 from tedm.study.trial.spec import MethodAsked, Study
 from tedm.study.trial.weights import require_weights
 from tedm.text import shown
@@ -49,7 +49,7 @@ def require_possible(study: Study, labels: Labels, timesteps: Sequence[int], ima
                 f"score {number}: {shown(min(twice))} is scored by another [[score]] too; each image is scored once"
             )
         scored.update(names)
-        seen = _seen(labels, candidates, names)
+        seen = seen_by_label(labels, candidates, names)
         if seen is not None:
             problems.append(f"score {number}: {seen}; a score on it says nothing of others: choose another split or domain")
         if each.volumes is not None and all(labels.volume_of(name) is None for name in names):
@@ -80,17 +80,6 @@ def require_unseen(study: Study, features: Features) -> None:
         "scored on": list(scored),
     }
     require_apart(features, parts)
-
-
-def _seen(labels: Labels, learned: Sequence[str], scored: Sequence[str]) -> str | None:
-    """Say which image that is scored is learned from as well, or is of a group that is; None if none is."""
-    names, groups = set(learned), set(labels.group_of(learned)) - {""}
-    for name, group in zip(scored, labels.group_of(scored), strict=True):
-        if name in names:
-            return f"{shown(name)} is learned from"
-        if group in groups:
-            return f"{shown(name)} is of the group {shown(group)}, which is learned from"
-    return None
 
 
 def _problems_of(
