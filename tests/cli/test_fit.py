@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 from click.testing import CliRunner
 from PIL import Image
 
-from tedm.cli import fit, inspect, label
+from tedm.cli import fit, inspect, label, predict
 from tedm.heads import load_head
 from tedm.store import FeatureStore, Registration
 
@@ -99,3 +100,24 @@ def test_options_that_do_not_go_with_published_methods_are_refused(extracted, tm
     assert "'random' is not one of" in run("fit", extracted, tmp_path / "head", "--order", "random", code=2).stderr
     done = run("fit", extracted, tmp_path / "probe", "--method", "timestep:50", "--as-published", "--iterations", 2)
     assert "note: timestep:50 is fitted as without --as-published: the published code computes a standardisation" in done.stderr
+
+
+def test_weights_to_start_from_are_named_with_checkpoint_and_predict_without_a_backbone(
+    extracted: Path, checkpoint: Path, dataset: Path, tmp_path: Path
+) -> None:
+    asked = ["--method", "ddpm-finetune", "--images", 2, "--iterations", 2, "--device", "cpu"]
+    said = run("fit", extracted, tmp_path / "head", *asked, "--checkpoint", checkpoint).stdout
+    assert "ddpm-finetune (unet, looks at images) from 2 images, 2 iterations" in said
+    started = load_head(tmp_path / "head").provenance.report.details["start"]
+    assert started == {"objective": "diffusion", "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
+    masks = CliRunner().invoke(predict.main, [str(each) for each in (tmp_path / "head", dataset, tmp_path / "masks")])
+    assert masks.exit_code == 0, masks.output
+    assert len(list((tmp_path / "masks").glob("*.png"))) == len(FeatureStore.open(extracted).labels.select(split="test"))
+    for arguments, message in (
+        (asked, "name one with --checkpoint FILE"),
+        ([*asked, "--checkpoint", tmp_path / "nothing.pt"], "nothing.pt"),
+        (["--method", "tedm", "--timesteps", "1,50", "--checkpoint", checkpoint], "starts from none; leave it out"),
+    ):
+        refused = run("fit", extracted, tmp_path / "other", *arguments, code=1)
+        assert message in refused.stderr
+        assert not (tmp_path / "other").exists()

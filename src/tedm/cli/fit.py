@@ -152,7 +152,6 @@ def main(
     A long fit of an MLP that was stopped goes on where it was when the same command is run again.
     """
     from tedm.devices import choose_device
-    from tedm.extract.pretrain import read_pretrained
     from tedm.heads import HeadOptions, connect, method_named
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
@@ -160,7 +159,11 @@ def main(
 
     features = FeatureStore.open(store)
     chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, published=as_published)
-    start = None if checkpoint is None else read_pretrained(checkpoint)
+    start = None
+    if checkpoint is not None:
+        from tedm.extract.pretrain import read_pretrained  # a fit without weights needs nothing of extraction
+
+        start = read_pretrained(checkpoint)
     asked = HeadOptions(
         iterations=iterations,
         learning_rate=learning_rate,
