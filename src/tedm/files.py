@@ -61,6 +61,14 @@ def place_of(path: Path) -> Path:
         raise TedmError(f"{path} cannot be followed ({error}); {PLACE}") from error
 
 
+def free_space(path: Path) -> int:
+    """Return the bytes that are free on the disk where a file or folder is, or is to be."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
 def beside(folder: Path, ending: str) -> Path:
     """Return the hidden file or folder that belongs to a folder and lies beside it, `.NAME` with an ending."""
     place = place_of(folder)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract import extract, load_backbone, read_manifest
-from tedm.extract.rehearsal import require_store
+from tedm.extract.rehearsal import require_room, require_store
 
 QUICK = {"timesteps": (1,), "layout": "native", "device": "cpu", "precision": "float32", "threads": 1}
 
@@ -64,3 +64,17 @@ def test_a_store_that_is_moved_during_the_work_is_missed(dataset, checkpoint, tm
     with pytest.raises(TedmError, match="1 images that were written to .* are not there any more"):
         require_store(done.store, done.store.labels.names)
     shutil.rmtree(tmp_path / "store")
+
+
+def test_what_cannot_fit_on_the_disk_is_refused_before_any_work(dataset, checkpoint, tmp_path):
+    manifest, backbone = read_manifest(dataset), load_backbone(checkpoint)
+    with pytest.raises(TedmError, match=r"store will need at least \S+ GB for \d images, and its disk has .* free\nMake room"):
+        extract(manifest, tmp_path / "store", backbone, **QUICK, draws=10**9)
+    assert not (tmp_path / "store").exists()
+    done = extract(manifest, tmp_path / "store", backbone, **QUICK)
+    again = replace(done.store.settings, draws=10**9)
+    names = [entry.name for entry in manifest.entries]
+    require_room(tmp_path / "store", done.store, again, done.store.storage, names)  # what is there takes nothing
+    with pytest.raises(TedmError, match="for 1 image, and"):
+        require_room(tmp_path / "store", done.store, again, done.store.storage, [*names, "another"])
+    require_room("s3://bucket/store", None, again, done.store.storage, names)  # nothing is known of a bucket

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +23,9 @@ from tedm.errors import TedmError
 from tedm.extract.images import Manifest
 from tedm.extract.pipeline import images_at_once
 from tedm.extract.registration import share_of
+from tedm.extract.rehearsal import MAKE_ROOM
 from tedm.extract.run import Extracted, writers
+from tedm.files import free_space
 from tedm.store import FeatureStore, Location
 from tedm.store.place import is_url
 from tedm.text import counted, duration, size
@@ -83,8 +84,7 @@ class Estimate:
         """Raise a `TedmError` if the disk of `path` is too small."""
         if self.free is not None and self.disk > self.free:
             raise TedmError(
-                f"{path} will need {self.disk / 1e9:.3g} GB and its disk has {self.free / 1e9:.3g} GB free\n"
-                "Make room, name another disk, use --layout native, or take fewer timesteps."
+                f"{path} will need {self.disk / 1e9:.3g} GB and its disk has {self.free / 1e9:.3g} GB free\n{MAKE_ROOM}"
             )
 
 
@@ -116,7 +116,7 @@ def estimate_costs(
         store = FeatureStore.open(path)
         there = set(store.labels.names) - set(store.missing())
         wanted = [at for at in wanted if manifest.entries[at].name not in there]
-    free = None if is_url(path) else shutil.disk_usage(_existing(Path(path))).free
+    free = None if is_url(path) else free_space(Path(path))
     if not wanted:
         return Estimate(0, 0, free, peak_memory(), 0, 0.0, 0)
     with tempfile.TemporaryDirectory(prefix="tedm-dry-run-") as folder:
@@ -176,8 +176,3 @@ def _bytes(store: FeatureStore) -> tuple[int, int]:
             else:
                 of_all += file.stat().st_size
     return of_images, of_all
-
-
-def _existing(path: Path) -> Path:
-    path = path.absolute()
-    return path if path.exists() else _existing(path.parent)

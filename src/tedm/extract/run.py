@@ -26,7 +26,7 @@ from tedm.extract.live import square_image
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
 from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
-from tedm.extract.rehearsal import rehearse, require_store
+from tedm.extract.rehearsal import rehearse, require_room, require_store
 from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
@@ -172,6 +172,7 @@ def extract(
     if draws < 1:
         raise TedmError(f"--draws is {draws}; it must be at least 1")
     storage = Storage(layout, dtype)
+    require_room(path, there, settings, storage, (manifest.entries[at].name for at in mine))
     if there is not None:
         store = there
         arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)

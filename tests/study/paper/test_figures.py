@@ -46,6 +46,9 @@ def test_examples_have_the_dice_of_their_masks(results: PaperResults, lines_and_
         known = picture.truth != 255
         truth, predicted = (picture.truth == 1)[known], (mask == 1)[known]
         assert float(row["dice"]) == pytest.approx(200 * (truth & predicted).sum() / (truth.sum() + predicted.sum()))
+    (part,) = (part for part in figures(replace(results, pictures=(replace(picture, note="Of the first seed."),)))
+               if "figure 4" in part.line)  # fmt: skip
+    assert part.figures[0].caption.endswith("the truth shows. Of the first seed.")
     assert "figure 4: CHN_01 (shenzhen), 4 methods at n = 1, 3, 12 (figure-4-1.png, .csv)" in lines
 
 

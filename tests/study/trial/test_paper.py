@@ -55,6 +55,7 @@ def test_examples_are_the_middle_image_of_each_part_and_what_the_first_seeds_hea
     head = load_head(done / "out" / "units" / "ledm" / "n-3-seed-0" / "head")
     (prediction,) = predict(store, {"": head}, [here.name])
     assert np.array_equal(here.masks["ledm", 3], prediction.mask)
+    assert here.note == "Heads of each method's first seed."
 
 
 def test_tables_figures_and_a_report_lie_in_the_studys_folder_and_replace_those_of_before(done, extracted, parts):

@@ -176,3 +176,15 @@ def test_a_study_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(TedmError, match="nothing"):
         run_study(read_study(path), tmp_path / "out", device="cpu")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["study.toml"]
+
+
+def test_fits_that_cannot_fit_on_the_disk_are_refused_before_any_of_them(done: Path, extracted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done / "out", out)
+    with (out / "units" / "tedm" / "n-1-seed-0" / "head" / "weights.safetensors").open("r+b") as weights:
+        weights.truncate(1 << 43)  # a file with a hole: it says that it has 8.8 TB, and takes none
+    shutil.rmtree(out / "units" / "tedm" / "n-3-seed-1")
+    study = read_study(write_study(tmp_path, of_store(extracted)))
+    with pytest.raises(TedmError, match="1 fit left to do: .* GB in .*out, and its disk has .* free; make room"):
+        run_study(study, out, device="cpu")
+    assert not (out / "units" / "tedm" / "n-3-seed-1").exists()

@@ -7,7 +7,6 @@ follow from shapes, so that a budget is refused, or kept, before work starts.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.files import free_space
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import rows_at
 from tedm.heads.runtime.memory import SLACK
@@ -234,7 +234,7 @@ def positions_of(present: NDArray[np.intp]) -> NDArray[np.int64]:
 
 def require_disk(folder: Path, needed: int) -> None:
     """Refuse a cache that the disk of its folder does not hold."""
-    free = shutil.disk_usage(folder).free
+    free = free_space(folder)
     if needed > free:
         raise TedmError(
             f"XGBoost's cache takes {gigabytes(needed)} and {folder.parent} has {gigabytes(free)} left; "

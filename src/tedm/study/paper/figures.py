@@ -118,6 +118,7 @@ def _example(number: int, picture: Picture, legend: Sequence[int | str], results
     caption = (
         f"Figure 4. {called}{where}: what each method made of it, a row for each number of training images (n). Masks in the "
         "colours of their classes, the truth as a white outline; Dice × 100 is the mean over the classes that the truth shows."
+        f"{' ' * bool(picture.note)}{picture.note}"
     )
     return Part(
         f"figure 4: {called}{where}, {counted(len(methods), 'method')} at n = {sizes} ({name}.png, .csv)",

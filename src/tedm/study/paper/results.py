@@ -37,6 +37,8 @@ class Picture:
         Class indices that a method predicted from n training images, by (method, n).
     name, domain : str
         Of the image.
+    note : str
+        A sentence for the caption: which heads these are, say.
     """
 
     image: NDArray[Any]
@@ -44,6 +46,7 @@ class Picture:
     masks: Mapping[tuple[str, int], NDArray[np.uint8]]
     name: str = ""
     domain: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

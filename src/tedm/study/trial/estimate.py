@@ -11,7 +11,7 @@ from tedm.study.stages import Log, mute
 from tedm.study.trial.features import extraction_costs
 from tedm.study.trial.run import require_before
 from tedm.study.trial.spec import Study
-from tedm.study.trial.units import Unit, cost_of, units_of
+from tedm.study.trial.units import Unit, cost_of, disk_of, units_of
 from tedm.text import columns, counted, duration, size
 
 UNKNOWN = "unknown until the first is done"
@@ -106,7 +106,7 @@ def _left(units: Sequence[Unit]) -> MethodLeft:
     done = [unit for unit in units if unit.done]
     left = len(units) - len(done)
     known = [seconds for unit in done if (seconds := cost_of(unit).seconds) is not None]
-    sizes = [sum(file.stat().st_size for file in unit.folder.rglob("*") if file.is_file()) for unit in done]
+    sizes = [disk_of(unit) for unit in done]
     seconds = 0.0 if not left else left * fsum(known) / len(known) if known else None
     disk = 0 if not left else left * sum(sizes) // len(sizes) if sizes else None
     return MethodLeft(units[0].method.label, len(units), len(done), seconds, disk)

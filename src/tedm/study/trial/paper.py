@@ -115,6 +115,7 @@ def _picture(name: str, features: Features, heads: dict[str, Segmenter]) -> Pict
         masks=masks,
         name=name,
         domain=features.labels.domains[features.labels.index(name)],
+        note="Heads of each method's first seed.",
     )
 
 

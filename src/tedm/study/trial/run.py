@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ from typing import Literal
 
 from tedm.devices import choose_device
 from tedm.errors import TedmError
-from tedm.files import make_folder, require_writable
+from tedm.files import free_space, make_folder, require_writable
 from tedm.heads import HERE, Workers
 from tedm.store import Features
 from tedm.study.fit import published_remarks
@@ -35,9 +36,9 @@ from tedm.study.trial.features import (
 from tedm.study.trial.paper import write_study_paper
 from tedm.study.trial.results import Results, assemble
 from tedm.study.trial.spec import Study
-from tedm.study.trial.units import Unit, by_training_set, units_of
+from tedm.study.trial.units import Unit, by_training_set, disk_of, units_of
 from tedm.study.trial.work import Work
-from tedm.text import counted, listed
+from tedm.text import counted, listed, size
 from tedm.threads import torch_threads
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -127,6 +128,7 @@ def run_study(
             log(line)
         log(f"{counted(len(mine), 'unit')} of {study.title}, {len(mine) - len(left)} done")
         work = Work(study, features, where, memory, workers, str(place_of_features(study, out)), log)
+        _require_space(units_of(study, out), left, out)
         with progress("fitting and scoring") as show:
             _do(work, left, show)
         missing = sum(not unit.done for unit in units_of(study, out))
@@ -172,6 +174,20 @@ def _published_notes(study: Study, features: Features) -> list[str]:
     methods = [method.settled() for method in study.methods if method.as_published]
     notes = [note for method in methods for note in published_remarks(features, method, domain=study.learn.domain)]
     return list(dict.fromkeys(notes))
+
+
+def _require_space(units: Sequence[Unit], left: Sequence[Unit], out: Path) -> None:
+    """Refuse what its disk does not hold, by the units that are done; of methods that have none nothing is known."""
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for unit in units:
+        if unit.done:
+            sizes[unit.method.label].append(disk_of(unit))
+    needed = sum(sum(sizes[label]) // len(sizes[label]) for label in (unit.method.label for unit in left) if sizes[label])
+    free = free_space(out)
+    if needed > free:
+        raise TedmError(
+            f"{counted(len(left), 'fit')} left to do: {size(needed)} in {out}, and its disk has {size(free)} free; {REMEDY}"
+        )
 
 
 def _do(work: Work, left: Sequence[Unit], show: Progress) -> None:

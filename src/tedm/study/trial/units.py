@@ -139,6 +139,11 @@ def cost_of(unit: Unit) -> Cost:
     return Cost(fit.get("seconds"), score.get("seconds"), None if iterations is None else int(iterations))
 
 
+def disk_of(unit: Unit) -> int:
+    """Return the bytes of a unit's files."""
+    return sum(file.stat().st_size for file in unit.folder.rglob("*") if file.is_file())
+
+
 def cost_text(seconds: float, iterations: int | None = None) -> bytes:
     """Return what `fit_cost` and `score_cost` hold."""
     known = {"seconds": round(seconds, 3)} | ({} if iterations is None else {"iterations": iterations})
