@@ -48,9 +48,18 @@ def test_every_unit_has_a_head_and_the_records_of_all_domains(done: Path, extrac
     )
 
 
+@pytest.fixture(scope="module")
+def whole(dataset: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study from images on that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    path = write_study(folder, of_images(dataset, checkpoint))
+    _complete(Forked("tedm.cli.study", [path, folder / "out", "--threads", 1, "--device", "cpu"]))
+    return folder / "out"
+
+
 @pytest.mark.slow
 def test_a_study_killed_five_times_at_random_ends_in_the_bytes_of_one_run(
-    done: Path, dataset: Path, checkpoint: Path, tmp_path: Path
+    done: Path, whole: Path, dataset: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     """From images on, so that the extraction is killed as well; each time at the moment when so many files are there."""
     path = write_study(tmp_path, of_images(dataset, checkpoint))
@@ -59,8 +68,7 @@ def test_a_study_killed_five_times_at_random_ends_in_the_bytes_of_one_run(
     def files(folder: Path) -> int:
         return sum(len(names) for _, _, names in os.walk(folder))
 
-    _complete(Forked("tedm.cli.study", [path, tmp_path / "whole", *options]))
-    for until in sorted(random.Random(8).sample(range(1, files(tmp_path / "whole") - 12), 5)):
+    for until in sorted(random.Random(8).sample(range(1, files(whole) - 12), 5)):
         process = Forked("tedm.cli.study", [path, out, *options])
         while process.poll() is None and files(out) < until:
             time.sleep(0.002)
@@ -68,7 +76,7 @@ def test_a_study_killed_five_times_at_random_ends_in_the_bytes_of_one_run(
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
     _complete(Forked("tedm.cli.study", [path, out, *options]))
-    assert results_in(out) == results_in(tmp_path / "whole")
+    assert results_in(out) == results_in(whole)
     units = {name for name in results_in(out) if name.startswith("units/")}
     assert units == {name for name in results_in(done / "out") if name.startswith("units/")}
     assert not list(out.rglob(".*"))
@@ -87,6 +95,20 @@ def test_shards_together_equal_one_run(done: Path, tmp_path: Path) -> None:
     second = run_study(study, tmp_path / "out", shard=(1, 2), device="cpu", threads=1)
     assert (second.done, second.missing) == (6, 0)
     assert results_in(tmp_path / "out") == results_in(done / "out")
+
+
+@pytest.mark.slow
+def test_two_shards_that_extract_and_fit_at_the_same_time_end_in_the_bytes_of_one_run(
+    whole: Path, dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    path, out = write_study(tmp_path, of_images(dataset, checkpoint)), tmp_path / "out"
+    options = [path, out, "--threads", 1, "--device", "cpu"]
+    both = [Forked("tedm.cli.study", [*options, "--shard", f"{part}/2"]) for part in (0, 1)]
+    said = [process.communicate(timeout=250) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    _complete(Forked("tedm.cli.study", options))  # where both saw the other's last unit missing, nobody put all together
+    assert results_in(out) == results_in(whole)
+    assert not list(out.rglob(".*"))
 
 
 def test_a_method_a_size_and_a_seed_that_are_added_cost_their_own_units_alone(done: Path, tmp_path: Path) -> None:
