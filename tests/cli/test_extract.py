@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -78,12 +79,17 @@ def test_a_dry_run_tells_what_a_run_takes_and_writes_nothing(dataset, checkpoint
 
 
 def test_a_disk_that_is_too_small_is_said_beforehand(dataset, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    free = shutil.disk_usage(tmp_path)  # where a dry run tries a few images there is room
+    small = SimpleNamespace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: small if Path(path) == tmp_path else free)
     result = run(
         "extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK, "--dry-run", code=1
     )
     assert "disk    " in result.stdout
     assert "Make room" in result.stderr
+    done = run("extract", dataset, tmp_path / "s", "--checkpoint", checkpoint, "--timesteps", "1", *QUICK, code=1)
+    assert "will need at least 0." in done.stderr
+    assert not (tmp_path / "s").exists()
 
 
 def test_progress_in_a_log_says_the_pace(dataset, checkpoint, tmp_path):
@@ -143,3 +149,26 @@ def test_a_dry_run_takes_a_blank_image_among_others(bad, checkpoint, tmp_path):
     Image.fromarray(np.zeros((20, 26), np.uint8)).save(bad / "images" / "scan 0.png")
     options = ["--checkpoint", checkpoint, "--timesteps", "1", *QUICK]
     assert "7 images to extract" in run("extract", bad, tmp_path / "s", *options, "--dry-run").stdout
+
+
+def test_views_are_extracted_told_and_learned_from(dataset, checkpoint, tmp_path):
+    from tedm.cli import fit, inspect, verify
+
+    store = tmp_path / "store"
+    arguments = [dataset, store, "--checkpoint", checkpoint, *QUICK, "--layout", "native", "--timesteps", "1"]
+    told = [run("extract", *arguments, *more, "--dry-run").stdout.splitlines() for more in ([], ["--views", 2])]
+    assert [lines[0].split(" (")[0] for lines in told] == [f"{store}: 7 images to extract", f"{store}: 15 images to extract"]
+    assert not store.exists()
+    done = run("extract", *arguments, "--views", 2)
+    assert done.stdout.splitlines()[-1] == f"{store / 'views'}: 8 views extracted, 0 were there"
+    assert run("extract", *arguments, "--views", 2).stdout.splitlines()[-1].endswith("0 views extracted, 8 were there")
+    assert run("extract", *arguments).stdout.count("\n") == 1  # what is there stays
+    runner = CliRunner()
+    said = runner.invoke(inspect.main, [str(store)]).stdout
+    assert "8 of 8, changes full, seed 0" in said
+    fitted = runner.invoke(
+        fit.main, [str(store), str(tmp_path / "head"), "--views", "2", "--timesteps", "1", "--iterations", "5", "--images", "3"]
+    )
+    assert "from 3 images with 2 views of each, 5 iterations" in fitted.stdout
+    assert f"{store / 'views'}: 8 views read, 0 missing, 0 damaged" in runner.invoke(verify.main, [str(store)]).stdout
+    assert "--views is -1; it must be at least 0" in run("extract", *arguments, "--views", -1, code=2).stderr

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tedm.store import Location
     from tedm.store.settings import Geometry, Layout, NoiseMode, StorageType, Upsampling
     from tedm.store.volumes.normalisation import Normalisation
+    from tedm.views import ViewChanges
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
@@ -36,6 +37,19 @@ if TYPE_CHECKING:
 @click.option("--noise", type=click.Choice(["per-image", "shared", "none"]), default="per-image", help="Whose noise.")
 @click.option("--noise-seed", type=int, default=0, help="Seed of the noise.")
 @click.option("--draws", type=int, default=1, help="Draws of noise at each timestep.")
+@click.option(
+    "--views",
+    type=int,
+    default=0,
+    help="Views of each labelled image of the split train: the image again with other noise, intensities and place, for "
+    "tedm-fit --views to learn from. 0: none.",
+)
+@click.option(
+    "--view-changes",
+    type=click.Choice(["none", "intensity", "full"]),
+    default="full",
+    help="What a view changes: nothing but the noise, intensities too, or its place in the picture as well.",
+)
 @click.option("--geometry", type=click.Choice(["pad", "stretch"]), default="pad", help="How images become squares.")
 @click.option(
     "--input-range",
@@ -102,6 +116,8 @@ def main(
     noise: NoiseMode,
     noise_seed: int,
     draws: int,
+    views: int,
+    view_changes: ViewChanges,
     geometry: Geometry,
     input_range: tuple[float, float] | None,
     intensity_range: tuple[float, float] | None,
@@ -133,13 +149,17 @@ def main(
         as_read,
         estimate_costs,
         extract,
+        extract_views,
         normalisation_of,
         read_manifest,
         require_images_as_trained,
         settled,
         whole_images,
     )
+    from tedm.views import ViewKind
 
+    if views < 0:
+        raise click.UsageError(f"--views is {views}; it must be at least 0")
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the backbone with --checkpoint FILE or --backbone MODULE:FUNCTION")
     if dry_run and repair:
@@ -194,6 +214,7 @@ def main(
             say(f"note: {remark}")
         extraction = functools.partial(extraction, normalisation=chosen)
         costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)
+        costs = costs.with_more(views * sum(entry.split == "train" and entry.mask is not None for entry in manifest.entries))
         click.echo("\n".join([f"{store}: {costs.lines[0]}", *costs.lines[1:]]))
         costs.require_space(store)
         return
@@ -208,6 +229,21 @@ def main(
         f"{arithmetic.precision} on {arithmetic.device}, batches of {arithmetic.batch_size}"
     )
     click.echo(f"{store}: {counted(done.computed, 'image')} extracted, {done.reused} were there; {done.store.labels.summary()}")
+    if views:
+        with progress("extracting views") as show:
+            seen = extract_views(
+                done.store,
+                tapped,
+                views,
+                kind=ViewKind(view_changes, noise_seed),
+                shard=shard,
+                device=device,
+                threads=threads,
+                allow_other_arithmetic=allow_other_arithmetic,
+                repair=repair,
+                progress=show,
+            )
+        click.echo(f"{seen.store.path}: {counted(seen.computed, 'view')} extracted, {seen.reused} were there")
 
 
 if __name__ == "__main__":

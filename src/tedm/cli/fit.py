@@ -71,6 +71,13 @@ if TYPE_CHECKING:
     default=None,
     help="Whose first images are learned from: those of a permutation by --seed (default), or of the store's own list.",
 )
+@click.option(
+    "--views",
+    type=int,
+    default=None,
+    help="Views of each training image to learn from besides it, made by tedm-extract --views; no further labels. Default: the "
+    "method's.",
+)
 @click.option("--pixels-per-image", type=int, default=None, help="Labelled pixels used of each image. Default: all.")
 @click.option(
     "--sampling",
@@ -129,6 +136,7 @@ def main(
     images: int | None,
     groups: int | None,
     order: Order | None,
+    views: int | None,
     pixels_per_image: int | None,
     sampling: Sampling,
     class_weight: ClassWeight,
@@ -158,7 +166,9 @@ def main(
     from tedm.study.fit import fit_remarks, fit_summary, published_remarks, training_remarks
 
     features = FeatureStore.open(store)
-    chosen = method_named(method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, published=as_published)
+    chosen = method_named(
+        method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, views=views, published=as_published
+    )
     start = None
     if checkpoint is not None:
         from tedm.extract.pretrain import read_pretrained  # a fit without weights needs nothing of extraction

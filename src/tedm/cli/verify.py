@@ -43,7 +43,9 @@ def main(
     cannot be computed: tedm-label writes them anew. With --images every file is read, whatever its size and time say.
     """
     from tedm.store import FeatureStore
+    from tedm.store.place import inside
     from tedm.study import verify_store
+    from tedm.views import VIEWS
 
     if (recompute is None) != (checkpoint is None and backbone is None):
         raise click.UsageError("--recompute K and --checkpoint FILE (or --backbone MODULE:FUNCTION) go together")
@@ -69,12 +71,17 @@ def main(
         counts = f"{len(done.missing)} missing, {len(done.damage)} damaged"
         counts += "" if images is None else f", {len(done.differences)} different from {images}"
         click.echo(f"{store}: {counted(done.images, 'image')} read{again}, {counts}")
-    lost = done.lost
+        if done.views is not None:
+            for each in done.views.damage:
+                click.echo(f"view: {each}")
+            counts = f"{len(done.views.missing)} missing, {len(done.views.damage)} damaged"
+            click.echo(f"{inside(store, VIEWS)}: {counted(done.views.images, 'view')} read, {counts}")
+    lost = [*done.lost, *(done.views.lost if done.views is not None else ())]
     if repair and lost:
         say(f"the activations of {counted(len(lost), 'image')} were removed")
     if done.damaged_masks:
         say(f"damaged masks: run tedm-label {store} MANIFEST, it writes them anew")
-    if done.missing or lost:
+    if done.missing or lost or (done.views is not None and done.views.missing):
         say(f"{'' if repair or not lost else f'run tedm-verify {store} --repair, and then '}run the same tedm-extract again")
     if done.differences:
         say("tedm-extract --update takes images and masks as they are now; tedm-label takes masks alone")

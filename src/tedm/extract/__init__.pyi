@@ -11,6 +11,7 @@ from .recompute import recompute_images
 from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
 from .run import TEDM_TIMESTEPS, extract
 from .sources import as_read, compare, differences
+from .views import extract_views
 
 __all__ = [
     "TEDM_TIMESTEPS",
@@ -28,6 +29,7 @@ __all__ = [
     "differences",
     "estimate_costs",
     "extract",
+    "extract_views",
     "labels_of",
     "load_backbone",
     "noisy_image",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 
@@ -79,6 +79,16 @@ class Estimate:
             f"memory  {size(self.memory)}{on_device}",
             f"time    {duration(self.seconds)}",
         ]
+
+    def with_more(self, images: int) -> Self:
+        """Return what the extraction of so many images more takes as well, each like those of this one; 0 changes nothing."""
+        share = images / self.images if self.images else 0.0
+        return dataclasses.replace(
+            self,
+            images=self.images + images if self.images else 0,
+            disk=round(self.disk * (1 + share)),
+            seconds=self.seconds * (1 + share),
+        )
 
     def require_space(self, path: Location) -> None:
         """Raise a `TedmError` if the disk of `path` is too small."""

@@ -68,6 +68,9 @@ class LiveFeatures:
         """All levels are computed, and pixels of all levels laid out."""
         return self.settings.channels
 
+    def views(self) -> None:
+        """Return None: views are for fits, which read a store."""
+
     def files_of(self, name: str) -> tuple[Path, ...]:
         """Return the files of an image's channels; of a slice of a DICOM series, the files of the series in their order."""
         entry = self._entries[name]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
 from tedm.extract.backbones import Backbone
-from tedm.extract.images import Manifest, ManifestEntry
+from tedm.extract.images import Manifest
 from tedm.extract.live import square_image
 from tedm.extract.pace import pace
 from tedm.extract.pipeline import Computed, compute
@@ -175,7 +175,9 @@ def extract(
     require_room(path, there, settings, storage, (manifest.entries[at].name for at in mine))
     if there is not None:
         store = there
-        arithmetic = _continue(store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic)
+        arithmetic = arithmetic_to_go_on(
+            store, settings, storage, batch_size, device, precision, threads, allow_other_arithmetic
+        )
         new = registrations(manifest, settings, skip=set(store.labels.names))
     else:
         arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
@@ -197,7 +199,7 @@ def extract(
     with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more
         store.record(found.as_read)
     store.remove_partial_files(None if shard is None else entries)
-    return _fill(store, entries, backbone, arithmetic, progress)
+    return fill(store, entries, lambda name: square_image(entries[name], store.settings), backbone, arithmetic, progress)
 
 
 def writers(arithmetic: Arithmetic) -> int:
@@ -208,7 +210,7 @@ def writers(arithmetic: Arithmetic) -> int:
     return 1 if arithmetic.device == "cpu" else min(4, available_cores())
 
 
-def _continue(
+def arithmetic_to_go_on(
     store: FeatureStore,
     settings: FeatureSettings,
     storage: Storage,
@@ -218,7 +220,7 @@ def _continue(
     threads: int | None,
     allow_other_arithmetic: bool,
 ) -> Arithmetic:
-    """Compare a store with what is asked for; the arithmetic to go on with."""
+    """Return the arithmetic to go on with in a store; a `TedmError` if it was made otherwise than is asked for."""
     of = {"us": "the store", "them": "this run"}
     fields = {**MUST_MATCH, **MAY_DIFFER, "timesteps": "timesteps"}
     problems = differences(store.settings, settings, fields, **of)
@@ -264,16 +266,35 @@ def _discard_damaged(store: FeatureStore) -> None:
     store.discard(to_recompute(verify(store)))
 
 
-def _fill(
+def fill(
     store: FeatureStore,
-    entries: dict[str, ManifestEntry],
+    names: Collection[str],
+    image_of: Callable[[str], NDArray[np.float32]],
     backbone: Backbone,
     arithmetic: Arithmetic,
     progress: Callable[[int, int, str], None] | None,
 ) -> Extracted:
-    """Compute and write what is missing; an image that cannot be decoded does not keep the others from it."""
-    missing = [name for name in store.missing() if name in entries]
-    reused = len(entries) - len(missing)
+    """Compute and write what is missing; an image that cannot be decoded does not keep the others from it.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    names : collection of str
+        Images of it that are wanted.
+    image_of : callable (str)
+        Gives an image as the backbone's square, or raises a `TedmError`.
+    backbone, arithmetic
+        Those of the store.
+    progress
+        See `extract`.
+
+    Raises
+    ------
+    TedmError
+        If images could not be read, after all others are finished, or the disk is full.
+    """
+    missing = [name for name in store.missing() if name in names]
+    reused = len(names) - len(missing)
     failures: list[str] = []
     failed: set[str] = set()
     waited, started = Waited(), time.perf_counter()
@@ -282,7 +303,7 @@ def _fill(
     def images() -> Iterator[tuple[str, NDArray[np.float32]]]:
         for name in missing:
             try:
-                image = square_image(entries[name], store.settings)
+                image = image_of(name)
             except TedmError as error:
                 failures.append(str(error))
                 failed.add(name)
@@ -297,7 +318,7 @@ def _fill(
             written += 1
             if progress is not None:
                 left = len(missing) - written - len(failures)
-                progress(reused + written, len(entries), pace(written, left, time.perf_counter() - started, waited))
+                progress(reused + written, len(names), pace(written, left, time.perf_counter() - started, waited))
 
     with Behind(write, threads=writers(arithmetic), waiting=WAITING, waited=waited) as disk:
         for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited):
@@ -306,5 +327,5 @@ def _fill(
     require_store(store, [name for name in missing if name not in failed])
     # slices of one volume have one reason
     reasons = list(dict.fromkeys(failures))
-    raise_listed(f"{len(failures)} of {len(entries)} images could not be read; all others are in {store.path}", reasons)
+    raise_listed(f"{len(failures)} of {len(names)} images could not be read; all others are in {store.path}", reasons)
     return Extracted(store, written, reused)

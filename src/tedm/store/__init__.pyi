@@ -1,6 +1,6 @@
 from .arrays import DamagedError
 from .disk import FeatureStore
-from .features import Block, Features, OnLevels, Storage
+from .features import Block, Features, OnLevels, Storage, Views
 from .labelling import Registration
 from .labels import IGNORE, Labels
 from .place import Location
@@ -26,6 +26,7 @@ __all__ = [
     "Slice",
     "Source",
     "Storage",
+    "Views",
     "Volume",
     "verify",
 ]

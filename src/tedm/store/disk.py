@@ -33,7 +33,7 @@ from tedm.store.about import (
 )
 from tedm.store.arrays import Arrays, coordinates, index_of_image
 from tedm.store.checks import problem_of_mask, require_arrays, require_labels
-from tedm.store.features import Block, Storage
+from tedm.store.features import Block, Storage, Views
 from tedm.store.labelling import (
     Registration,
     append_images,
@@ -43,25 +43,21 @@ from tedm.store.labelling import (
     require_known_classes,
 )
 from tedm.store.layout import Floats, require_finite, stored
-from tedm.store.place import PARTIAL, Location, Place, is_url, place, plain_errors, write_again
+from tedm.store.place import PARTIAL, Location, Place, inside, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT, feature_arrays, label_arrays, skeleton
 from tedm.store.sources import COLUMN, Source, read_sources, write_sources
 from tedm.store.volumes.columns import VOLUMES
+from tedm.views import VIEWS, ViewKind
 
 
 class FeatureStore:
-    """Features on disk; see `tedm.store.Features` for the reading side.
-
-    Use `FeatureStore.create` or `FeatureStore.open`.
-    """
+    """Features on disk, made by `create` or `open`; see `tedm.store.Features` for the reading side."""
 
     def __init__(self, where: Place) -> None:
         self._place = where
         self._room = threading.local()
         self._open()
-
-    # -- making and opening ------------------------------------------------------------------------------------------
 
     @classmethod
     def create(
@@ -156,8 +152,6 @@ class FeatureStore:
             # records may be behind, and volumes are fewer
             rooms = {name: room for name, room in self._arrays.rooms().items() if name not in (COLUMN, VOLUMES)}
             require_labels(self.labels, rooms, self.settings.image_size, self.path)
-
-    # -- writing -----------------------------------------------------------------------------------------------------
 
     def register(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Let new images enter, without activations; images that are there already stay as they are.
@@ -288,11 +282,9 @@ class FeatureStore:
             return  # an object appears whole or not at all
         spared = set() if names is None else set(range(len(self.labels))) - {self.labels.index(name) for name in names}
         with plain_errors(f"cannot remove partial files from the store {self.path}"):
-            for key in self._place.sizes():
+            for key in self.files():
                 if key.endswith(PARTIAL) and index_of_image(key, self._written()) not in spared:
                     self._place.delete(key)
-
-    # -- reading -----------------------------------------------------------------------------------------------------
 
     def missing(self) -> list[str]:
         """Return names of registered images that are not whole yet: a file of one of their arrays is absent or empty."""
@@ -308,9 +300,19 @@ class FeatureStore:
         return coordinates(self._place, self._group, self.settings, self.storage)
 
     def files(self) -> Mapping[str, int]:
-        """Every file in the store's tree with its bytes, from one listing."""
+        """Every file in the store's tree with its bytes, from one listing; not those of the views' store inside it."""
         with plain_errors(f"cannot list the store {self.path}"):
-            return self._place.sizes()
+            return {key: size for key, size in self._place.sizes().items() if not key.startswith(f"{VIEWS}/")}
+
+    def view_store(self) -> Self | None:
+        """Return the store of the views of its images, which lies inside it; None if there is none."""
+        path = inside(self.path, VIEWS)
+        return type(self).open(path) if self.is_store(path) else None
+
+    def views(self) -> Views | None:
+        """Return the views of its images; None if there are none."""
+        store = self.view_store()
+        return None if store is None else Views(store, ViewKind.recorded(store.provenance, store.path))
 
     def feature_arrays(self) -> list[str]:
         """Return names of the arrays that hold activations, in the order of `Storage.arrays`."""
@@ -370,8 +372,6 @@ class FeatureStore:
         """Yield one block for each name, in order; all timesteps and levels if None."""
         for name in names:
             yield self.block(name, timesteps, levels)
-
-    # -- helpers -----------------------------------------------------------------------------------------------------
 
     def _written(self) -> list[str]:
         """Return the arrays that `write` fills, in its order."""

@@ -17,6 +17,7 @@ from tedm.jsons import JsonValue
 from tedm.store.labels import Labels
 from tedm.store.layout import Floats, native_cells, stored, upsampled_array
 from tedm.store.settings import Arithmetic, FeatureSettings, Layout, StorageType, Upsampling
+from tedm.views import ViewKind
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ class Features(Protocol):
     def chunk_channels(self) -> int:
         """Length of the pixels' vectors that are in memory while a block is read, whichever levels are asked for."""
 
+    def views(self) -> Views | None:
+        """Return the views that there are of training images; None if there are none."""
+
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
 
@@ -115,6 +119,22 @@ class Features(Protocol):
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
         """Yield one block for each name, in order; all timesteps and levels if None."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views that some features have of their images (`tedm.views`).
+
+    Parameters
+    ----------
+    features : Features
+        One image for each view, by the names of `view_name`; without masks.
+    kind : ViewKind
+        How they were made.
+    """
+
+    features: Features
+    kind: ViewKind
 
 
 class OnLevels:
@@ -154,6 +174,11 @@ class OnLevels:
     def chunk_channels(self) -> int:
         """Length of the vectors that are read: a chunk of pixels has the channels of all levels."""
         return self.whole.chunk_channels
+
+    def views(self) -> Views | None:
+        """Return the same views, on these levels."""
+        whole = self.whole.views()
+        return None if whole is None else replace(whole, features=OnLevels(whole.features, self._levels))
 
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""

@@ -91,6 +91,17 @@ def is_url(location: Location) -> bool:
     return isinstance(location, str) and re.match(r"[a-z][a-z0-9+]+://", location) is not None
 
 
+def inside(location: Location, name: str) -> Location:
+    """Return where something of this name lies in what a path or URL names.
+
+    Examples
+    --------
+    >>> inside("s3://bucket/features/", "views")
+    's3://bucket/features/views'
+    """
+    return f"{str(location).rstrip('/')}/{name}" if is_url(location) else Path(location) / name
+
+
 class Folder:
     """A folder of the file system; see `Place`."""
 

@@ -122,10 +122,11 @@ def fit_summary(head: Segmenter) -> str:
     iterations = "" if report.iterations is None else f", {counted(report.iterations, 'iteration')}"
     loss = "" if report.fall is None else f", loss {report.loss_curve[-1]:.4f} ({course(report.fall)} in its last tenth)"
     groups = "" if head.provenance.groups is None else f" of {counted(head.provenance.groups, 'group')}"
+    views = f" with {counted(method.views, 'view')} of each" if method.views else ""
     reads = f"rows {method.rows}, {counted(len(method.timesteps), 'timestep')}"
     return (
         f"{called} ({method.head}, {'looks at images' if method.looks_at_images else reads}) from "
-        f"{counted(len(head.provenance.images), 'image')}{groups}{iterations}{loss}"
+        f"{counted(len(head.provenance.images), 'image')}{groups}{views}{iterations}{loss}"
     )
 
 

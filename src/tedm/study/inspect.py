@@ -19,6 +19,7 @@ from tedm.store.place import is_url
 from tedm.store.verification import listed
 from tedm.text import columns, counted, shown
 from tedm.text import listed as listed_text
+from tedm.views import ViewKind
 
 # Problems of a store that are printed; the rest is counted.
 MOST = 20
@@ -113,10 +114,18 @@ def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
         "bytes": sum(files.values()),
         "files": len(files),
         **{f"bytes of {array}": size for array, size in sizes.items() if array in known},
+        **({"views": _views(inside)} if (inside := store.view_store()) is not None else {}),
         **store.provenance,
         **_settings(store),
         "problems": [str(problem) for problem in listed(store)],
     }
+
+
+def _views(store: FeatureStore) -> str:
+    """Return how many views there are, and how they were made."""
+    kind = ViewKind.recorded(store.provenance, store.path)
+    whole = len(store.labels) - len(store.missing())
+    return f"{whole} of {len(store.labels)}, changes {kind.changes}, seed {kind.seed}; tedm-inspect {store.path} tells more"
 
 
 def _volumes(labels: Labels) -> str:

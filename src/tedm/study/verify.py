@@ -31,6 +31,8 @@ class Verified:
         Images that were computed again.
     differences : tuple of str
         In what files differ from what the store has read of them, one line each.
+    views : Verified or None
+        What was met in the store of the views; None without one.
     """
 
     images: int
@@ -38,6 +40,7 @@ class Verified:
     missing: tuple[str, ...]
     recomputed: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+    views: Verified | None = None
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return plain JSON values."""
@@ -47,6 +50,7 @@ class Verified:
             "missing": self.missing,
             "recomputed": self.recomputed,
             "differences": self.differences,
+            **({"views": self.views.to_json()} if self.views is not None else {}),
         }
 
     @property
@@ -61,8 +65,8 @@ class Verified:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is damaged and nothing missing, and files that were compared are as they were read."""
-        return not self.damage and not self.missing and not self.differences
+        """Whether nothing is damaged and nothing missing, of views either, and files are as they were read."""
+        return not self.damage and not self.missing and not self.differences and (self.views is None or self.views.whole)
 
 
 def verify_store(
@@ -130,7 +134,9 @@ def verify_store(
     if repair:
         store.discard(to_recompute(damage))
         store.remove_partial_files()
-    return Verified(len(store.labels), tuple(damage), tuple(missing), tuple(chosen), tuple(differing))
+    inside = store.view_store()
+    views = None if inside is None else verify_store(inside, repair=repair, progress=progress)
+    return Verified(len(store.labels), tuple(damage), tuple(missing), tuple(chosen), tuple(differing), views)
 
 
 def images_to_recompute(names: list[str], number: int, *, seed: int) -> list[str]:

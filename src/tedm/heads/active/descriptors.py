@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.store import Arithmetic, Block, Features, FeatureSettings, Labels, Storage
+from tedm.store import Arithmetic, Block, Features, FeatureSettings, Labels, Storage, Views
 
 
 def descriptor(block: Block) -> NDArray[np.float32]:
@@ -59,6 +59,10 @@ class DescribingFeatures:
     def chunk_channels(self) -> int:
         """Channels that are read at once."""
         return self._features.chunk_channels
+
+    def views(self) -> Views | None:
+        """Return their views."""
+        return self._features.views()
 
     def image(self, name: str) -> NDArray[np.float32]:
         """Return a resized image."""

@@ -142,6 +142,7 @@ def _require_method(about: Description) -> None:
     if method.timesteps:  # whether its head can do without is asked when that is made
         _require_timesteps("the method's timesteps", method.timesteps)
     _require_range("members", method.members, 1)
+    _require_range("views", method.views, 0)
     _require_range("pixels per batch", method.pixels_per_batch, 1, most=2**31)
     if members != method.members:
         raise ValueError(f"the method has {method.members} members, its classifier {members!r}")

@@ -13,6 +13,7 @@ from tedm.heads.base.registry import make_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, Sampling
 from tedm.heads.data.subsets import Order, first_groups, first_images
+from tedm.heads.data.views import WithViews
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.methods import Method, require_name
@@ -24,7 +25,7 @@ from tedm.jsons import JsonValue
 from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_of_fit, images_to_learn_from
-from tedm.text import listed
+from tedm.text import counted, listed
 
 
 def fit(
@@ -65,7 +66,7 @@ def fit(
     features : Features
         A store, say.
     method : Method
-        See `method_named`.
+        See `method_named`. Its `views` of each training image are learned from besides the image; they are no further labels.
     name : str or None
         What the head is called in tables; None calls it as the method is called.
     split, domain : str or None
@@ -80,7 +81,7 @@ def fit(
         "manifest" takes the first images or groups in the features' own order in place of the permutation's. None takes the
         seed's, and the manifest's where the method is as published.
     pixels_per_image : int or None
-        Labelled pixels used of each image; None takes all.
+        Labelled pixels used of each image, and of each view; None takes all.
     sampling : {"uniform", "balanced", "boundary"}
         How pixels are drawn, where pixels are drawn.
     iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight
@@ -149,11 +150,12 @@ def fit(
     chosen = images_of_fit(features, names, domain=domain, purpose=purpose)
     deciding = chosen.chosen_on if any(decides.values()) else ()
     budget = Budget(memory)
+    several = _with_views(features, method, names)
 
-    def training_data(of: Sequence[str], pixels: int | None) -> TrainingData:
+    def training_data(of: Features, names: Sequence[str], pixels: int | None) -> TrainingData:
         return TrainingData(
-            features,
             of,
+            names,
             rows=method.rows,
             timesteps=method.timesteps,
             pixels_per_image=pixels,
@@ -163,8 +165,8 @@ def fit(
             workers=workers,
         )
 
-    data = training_data(names, pixels_per_image)
-    validation = training_data([image.name for image in deciding], None) if deciding else None
+    data = training_data(*((features, names) if several is None else (several, several.names)), pixels_per_image)
+    validation = training_data(features, [image.name for image in deciding], None) if deciding else None
     head.fit_blocks(data, validation, progress, checkpoint)
     provenance = Provenance(
         tedm=version("tedm"),
@@ -213,6 +215,19 @@ def _start(head: Head, method: Method, start: Pretrained | None) -> None:
     if not head.capabilities.starts:
         raise TedmError(f"--checkpoint names weights to start from, and --method {method.name} starts from none; leave it out")
     cast(StartingHead, head).start_from(start)
+
+
+def _with_views(features: Features, method: Method, names: Sequence[str]) -> WithViews | None:
+    """Return training images with their views; None where none are learned from."""
+    if not method.views:
+        return None
+    views = features.views()
+    if views is None:
+        raise TedmError(
+            f"{method.name} learns from {counted(method.views, 'view')} of each training image, and the store has none; make "
+            f"them with the same tedm-extract and --views {method.views}, or fit without (--views 0)"
+        )
+    return WithViews(features, views, names, method.views)
 
 
 def order_of(method: Method) -> Order:

@@ -35,7 +35,7 @@ DAMAGE = (
 )
 MOST_SAID = 300
 # What came to a method later, and is left out where it says nothing: versions of before read the head then.
-LATER = ("settings", "published")
+LATER = ("settings", "views", "published")
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -102,9 +102,7 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": {
-            name: value for name, value in asdict(head.method).items() if value or name not in ("settings", "published")
-        },
+        "method": {name: value for name, value in asdict(head.method).items() if value or name not in LATER},
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

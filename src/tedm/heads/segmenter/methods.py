@@ -42,6 +42,8 @@ class Method:
         Random pixels in a batch of an MLP, for each member. A shared row layout multiplies them by the timesteps.
     settings : mapping
         Arguments of the head that make it this method, as JSON values.
+    views : int
+        Views of each training image that a fit learns from besides it.
     published : bool
         Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
@@ -54,6 +56,7 @@ class Method:
     vote: VotingRule
     pixels_per_batch: int = 512
     settings: Mapping[str, Any] = field(default_factory=dict)  # msgspec reads it, and knows no recursive types
+    views: int = 0
     published: bool = False
 
     @property
@@ -91,6 +94,7 @@ def method_named(
     head: str | None = None,
     members: int | None = None,
     vote: VotingRule | None = None,
+    views: int | None = None,
     published: bool = False,
 ) -> Method:
     """Return a published method, with changes.
@@ -100,7 +104,7 @@ def method_named(
     name : str
         "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl", "global-local-cl", "ddpm-finetune"), or
         "timestep:T" for the ridge logistic regression at one timestep.
-    timesteps, rows, head, members, vote
+    timesteps, rows, head, members, vote, views
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
     published : bool
         As the code published with the paper has it, where it differs: one classifier, no ensemble, and the settings of its fit
@@ -138,6 +142,10 @@ def method_named(
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
         )
+    if views is not None and views < 0:
+        raise TedmError(f"--views is {views}; it must be at least 0")
+    if method.looks_at_images and views:
+        raise TedmError(f"--method {method.name} looks at images, and changes these itself: leave out --views")
     if method.looks_at_images:
         asked = {"--timesteps": timesteps is not None, "--rows": rows is not None, "--vote": vote is not None}
         for option in (name for name, wanted in asked.items() if wanted):
@@ -148,6 +156,7 @@ def method_named(
         rows=rows or method.rows,
         members=members or method.members,
         vote=vote or method.vote,
+        views=method.views if views is None else views,
     )
 
 

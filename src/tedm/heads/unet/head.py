@@ -79,7 +79,7 @@ class UNetHead(Classifier):
         Whole images of a step; None takes 8, and 4 for TEDM's UNet. Where there are fewer, augmentation makes several of each,
         and without it all are a batch.
     augment, mirror : bool
-        Whether images are changed at random (`tedm.heads.unet.augment`), and whether sides may change.
+        Whether images are changed at random (`tedm.augmentation`), and whether sides may change.
     patience : int or None
         Needs validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
         weights; 50 never stops early. None looks at none.

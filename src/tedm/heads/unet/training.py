@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tedm.augmentation import Changes, changed
 from tedm.heads.base.checkpoint import FitState
 from tedm.heads.data.sampling import draw
-from tedm.heads.unet.augment import Changes, changed
 from tedm.heads.unet.losses import LossName, segmentation_loss
 from tedm.heads.unet.network import SegmentationNet
 from tedm.heads.unet.pictures import Pictures, images_of_step

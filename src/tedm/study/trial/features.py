@@ -15,6 +15,7 @@ from tedm.extract import (
     as_read,
     estimate_costs,
     extract,
+    extract_views,
     labels_of,
     load_backbone,
     normalisation_of,
@@ -31,6 +32,7 @@ from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.trial.spec import FeaturesAsked, Study
 from tedm.study.trial.units import FEATURES
 from tedm.text import counted, shown
+from tedm.views import ViewKind
 
 
 def place_of_features(study: Study, out: Path) -> Location:
@@ -181,6 +183,19 @@ def whole_features(
                     progress=show,
                     log=mute if shard is not None and part is None else log,
                 )
+    if study.features.views:
+        for part in [None] if shard is None else [shard, None]:
+            with progress("extracting views") as show:
+                extract_views(
+                    FeatureStore.open(place),
+                    backbone,
+                    study.features.views,
+                    kind=ViewKind(study.features.view_changes, study.features.noise_seed),
+                    shard=part,
+                    device=device,
+                    threads=threads,
+                    progress=show,
+                )
     return _whole(FeatureStore.open(place))
 
 
@@ -201,6 +216,8 @@ def extraction_costs(study: Study, out: Path, sources: Sequence[Source]) -> list
             chosen = settled(_normalisation(asked), source.manifest, normalisation_of(place))
             extraction = functools.partial(extraction, normalisation=chosen)
         costs = estimate_costs(source.manifest, place, extraction, entries=len(asked.timesteps) * asked.draws)
+        entries = source.manifest.entries
+        costs = costs.with_more(asked.views * sum(entry.split == "train" and entry.mask is not None for entry in entries))
         costs.require_space(place)
         lines += [f"{source.said}: {costs.lines[0]}", *(f"  {line}" for line in costs.lines[1:])]
     return lines

@@ -26,6 +26,7 @@ from tedm.heads import (
 from tedm.store.settings import Axis, Crop, Geometry, Layout, NoiseMode, StorageType, Upsampling
 from tedm.store.volumes.normalisation import Brain, NormalisationMethod
 from tedm.study.trial.names import folder_name
+from tedm.views import ViewChanges
 
 T = TypeVar("T")
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
@@ -43,9 +44,9 @@ class FeaturesAsked:
         Manifests, folders or data sets, extracted into one store one after the other.
     checkpoint, backbone_config : str or None
         The pretrained DDPM, and JSON with what it does not tell.
-    levels, timesteps, layout, upsampling, dtype, noise, noise_seed, draws, geometry, input_range, intensity_range, batch_size
-    precision, channels, axis, channels_in_file, brain, crop, normalise, percentiles, deviations, drop_empty, classes, ignore
-    threshold
+    levels, timesteps, layout, upsampling, dtype, noise, noise_seed, draws, views, view_changes, geometry, input_range
+    intensity_range, batch_size, precision, channels, axis, channels_in_file, brain, crop, normalise, percentiles, deviations
+    drop_empty, classes, ignore, threshold
         As the options of tedm-extract.
     """
 
@@ -61,6 +62,8 @@ class FeaturesAsked:
     noise: NoiseMode = "per-image"
     noise_seed: int = 0
     draws: int = 1
+    views: int = 0
+    view_changes: ViewChanges = "full"
     geometry: Geometry = "pad"
     input_range: tuple[float, float] | None = None
     intensity_range: tuple[float, float] | None = None
@@ -158,7 +161,7 @@ class MethodAsked:
         Weights to start from, for methods that do.
     as_published : bool
         The method as the paper's code has it.
-    timesteps, rows, head, members, vote
+    timesteps, rows, head, members, vote, views
         See `tedm.heads.method_named`.
     sampling, pixels_per_image, iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience
     class_weight, params, calibrate
@@ -176,6 +179,7 @@ class MethodAsked:
     head: str | None = None
     members: int | None = None
     vote: VotingRule | None = None
+    views: int | None = None
     sampling: Sampling = "uniform"
     pixels_per_image: int | None = None
     iterations: int | None = None
@@ -218,6 +222,7 @@ class MethodAsked:
             head=self.head,
             members=self.members,
             vote=self.vote,
+            views=self.views,
             published=self.as_published,
         )
 

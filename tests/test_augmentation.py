@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from tedm.heads.unet.augment import Changes, changed
+from tedm.augmentation import Changes, changed, view_image, view_mask
 from tedm.store import IGNORE
+from tedm.views import ViewKind
 
 SHAPE = torch.Size((6, 1, 32, 32))
+PINNED = [1.047819, -0.076525, 0.068267, 0.076407, 1.049437, 0.084709, 0.928159, 1.335911, -0.01579]
 
 
 def generator(seed=1):
@@ -85,9 +87,43 @@ def test_sides_change_only_where_that_is_asked_for():
 def test_what_comes_from_outside_has_no_label_and_continues_the_edge():
     images, labels = pictures()
     shift = Changes(
-        torch.tensor([[[1.0, 0, 0.5], [0, 1, 0]]]).expand(6, 2, 3), torch.ones(6), torch.ones(6), torch.zeros(SHAPE)
+        torch.tensor([[[1.0, 0, 0.5], [0, 1, 0]]]).expand(6, 2, 3),
+        torch.ones(6),
+        torch.ones(6),
+        torch.zeros(SHAPE),
+        torch.zeros(6),
     )
     moved, masks = changed(images, labels, shift)
     assert torch.equal(masks[:, :, :24], labels[:, :, 8:])
     assert (masks[:, :, 24:] == IGNORE).all()
     torch.testing.assert_close(moved[..., 24:], images[..., 31:].expand(-1, -1, -1, 8))
+
+
+def test_a_view_is_a_function_of_its_name_and_kind_and_its_mask_moves_with_it():
+    image, mask = pictures()[0][0].numpy().transpose(1, 2, 0), pictures()[1][0].numpy().astype(np.uint8)
+    full, other = ViewKind("full", 0), ViewKind("full", 1)
+    assert np.array_equal(view_image(image, "a@1", full), view_image(image, "a@1", full))
+    shown = [view_image(image, *what) for what in (("a@1", full), ("a@2", full), ("b@1", full), ("a@1", other))]
+    assert len({each.tobytes() for each in shown}) == 4
+    assert all(each.min() >= 0 and each.max() <= 1 for each in shown)
+    moved = view_mask(mask, "a@2", full)
+    labelled = moved != IGNORE
+    bright = shown[1][..., 0] > (shown[1].max() + shown[1].min()) / 2
+    assert (bright == (moved == 1))[labelled].mean() > 0.98
+    assert not np.array_equal(moved, mask)
+
+
+def test_a_view_of_intensities_leaves_masks_alone_and_one_of_nothing_leaves_images_alone():
+    image, mask = pictures()[0][0].numpy().transpose(1, 2, 0), pictures()[1][0].numpy().astype(np.uint8)
+    changes = Changes.of_view("a@1", ViewKind("intensity", 0))
+    expected = image.astype(float) ** float(changes.gamma)
+    expected = expected + (float(changes.contrast) - 1) * (expected - expected.mean()) + float(changes.brightness)
+    np.testing.assert_allclose(view_image(image, "a@1", ViewKind("intensity", 0)), expected.clip(0, 1), rtol=0, atol=1e-5)
+    assert np.array_equal(view_mask(mask, "a@1", ViewKind("intensity", 0)), mask)
+    np.testing.assert_allclose(view_image(image, "a@1", ViewKind("none", 0)), image, rtol=0, atol=1e-6)
+
+
+def test_the_numbers_of_a_view_are_pinned():
+    changes = Changes.of_view("scan 1@1", ViewKind("full", 0))
+    numbers = [*changes.affine.flatten().tolist(), float(changes.gamma), float(changes.contrast), float(changes.brightness)]
+    np.testing.assert_allclose(numbers, PINNED, rtol=0, atol=1e-6)
