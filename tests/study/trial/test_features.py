@@ -69,3 +69,22 @@ def test_a_store_that_lacks_images_is_refused(extracted: Path, tmp_path: Path) -
 def test_a_bucket_stays_a_url(tmp_path: Path) -> None:
     study = read_study(write_study(tmp_path, "store = 's3://bucket/features'"))
     assert place_of_features(study, tmp_path) == "s3://bucket/features"
+
+
+def test_views_are_extracted_with_the_features_and_methods_learn_from_them(
+    dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    from tedm.heads import load_head
+    from tedm.study import run_study
+
+    methods = '[[methods]]\nmethod = "timestep:50"\nviews = 1\niterations = 20\n'
+    head = 'title = "Views"\nsizes = [2]\nseeds = [0]\n'
+    text = of_images(dataset, checkpoint) + '\nviews = 1\nview_changes = "intensity"'
+    study, out = read_study(write_study(tmp_path, text, head=head, methods=methods)), tmp_path / "out"
+    assert "11 images to extract" in extraction_costs(study, out, sources_of(study, out))[0]
+    run_study(study, out, device="cpu", threads=1)
+    views = FeatureStore.open(out / "features").views()
+    assert views is not None
+    assert (len(views.features.labels), views.kind.changes) == (4, "intensity")
+    fitted = load_head(out / "units" / "timestep-50" / "n-2-seed-0" / "head")
+    assert (fitted.method.views, fitted.provenance.labels_used) == (1, 2)
