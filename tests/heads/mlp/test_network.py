@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tedm.heads.mlp.network import Committee, hidden_sizes
+from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
+from tedm.store import IGNORE
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -46,3 +47,12 @@ def test_a_member_starts_alike_in_ensembles_of_all_sizes():
     for ours, theirs in zip(three.parameters(), five.parameters(), strict=True):
         assert torch.equal(ours, theirs[:3])
     assert not torch.equal(five.weights[0][0], five.weights[0][1])
+
+
+def test_smoothed_labels_are_those_of_torchs_loss(rng):
+    logits, labels = torch.from_numpy(rng.normal(size=(2, 50, 3))), torch.from_numpy(rng.integers(3, size=(2, 50)))
+    labels[0, :5] = IGNORE
+    ours = mean_losses(logits, labels, None, 0.2)
+    for member in range(2):
+        loss = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=0.2)(logits[member], labels[member])
+        assert float(ours[member]) == pytest.approx(float(loss))

@@ -22,7 +22,7 @@ from tedm.heads.data.sampling import draw, pixel_weights
 from tedm.store import IGNORE
 
 # What is drawn: another stream of random numbers for each.
-ROWS, PIXELS, IMAGES = range(3)
+ROWS, PIXELS, IMAGES, UNITS = range(4)
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
 

@@ -8,8 +8,7 @@ the number of its iteration or epoch, so that a fit which was interrupted goes o
 from __future__ import annotations
 
 import contextlib
-import zlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -24,17 +23,19 @@ from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
-from tedm.heads.base.loop import Loop
+from tedm.heads.base.loop import Loop, adam, rate_of_step
 from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.data.sampling import ClassWeight, class_weights, draw
+from tedm.heads.mlp.asked import identity, require_settings
 from tedm.heads.mlp.batches import PIXELS, ROWS, Batches
+from tedm.heads.mlp.dropout import dropout_of_step
+from tedm.heads.mlp.inputs import input_statistics, row_statistics
 from tedm.heads.mlp.memory import Memory
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses, parameter_shapes
 from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
-from tedm.jsons import JsonValue
 from tedm.store import IGNORE, Block
 from tedm.text import listed
 from tedm.threads import read_ahead
@@ -66,6 +67,16 @@ class MLPHead(Classifier):
         Optimiser steps, at least 1.
     learning_rate : float
         Adam's.
+    decay : bool
+        Whether the learning rate falls to nothing in the end, as nnU-Net's does.
+    weight_decay : float
+        Part of the weights that each step takes away, times the learning rate (AdamW, arXiv:1711.05101).
+    label_smoothing : float
+        Part of a pixel's label that is given to all classes alike, from 0 to below 1.
+    dropout : float
+        Part of the hidden units that is left out of a step, from 0 to below 1; of batches of pixels only.
+    standardise : bool
+        Whether features are brought to the mean 0 and the deviation 1 of the training images first.
     patience : int or None
         Needs validation images: stop when that many of 50 equally spaced looks in a row bring no better loss, and keep the best
         weights. None never stops early.
@@ -116,6 +127,11 @@ class MLPHead(Classifier):
         images_per_batch: int = 16,
         iterations: int = 2000,
         learning_rate: float = 1e-3,
+        decay: bool = False,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+        dropout: float = 0.0,
+        standardise: bool = False,
         patience: int | None = None,
         class_weight: ClassWeight = None,
         vote: PlainRule = "soft",
@@ -129,6 +145,11 @@ class MLPHead(Classifier):
         self.images_per_batch = images_per_batch
         self.iterations = iterations
         self.learning_rate = learning_rate
+        self.decay = decay
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.standardise = standardise
         self.patience = patience
         self.class_weight = class_weight
         self.vote = vote
@@ -140,9 +161,12 @@ class MLPHead(Classifier):
         X, indices = self._checked_rows(X, y, "float32")
         rows, labels = as_tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
         self._begin(X.shape[1], self.classes_, np.bincount(indices))
+        if self.standardise:
+            self.network_.inputs = row_statistics(rows)
 
         def learn() -> Generator[Tensor]:
             for iteration in range(self.iterations):
+                self._begin_step(iteration)
                 drawn = draw(self.seed, ROWS, iteration).integers(len(rows), size=(self.members, self.pixels_per_batch))
                 chosen = torch.from_numpy(drawn).to(self.device)
                 yield self._learn_rows(rows[chosen], labels[chosen])
@@ -187,10 +211,12 @@ class MLPHead(Classifier):
         self.n_features_in_ = data.n_features
         self._begin(data.n_features, np.arange(len(data.classes)), counts)
         self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
+        if self.standardise:
+            self.network_.inputs = input_statistics(data, self.device)
         names = [name for name in data.names if (data.masks[name] != IGNORE).any()]
         saved = None
         if checkpoint is not None:
-            saved = Checkpoint(Path(checkpoint), self._identity(data, names, validation))
+            saved = Checkpoint(Path(checkpoint), identity(self.get_params(), data, names, validation))
         memory = Memory(self._batches(), data, names, self.network_)
         state = (saved.read() if saved is not None else None) or FitState(memory.window_images())
         self.images_mixed_, self.images_in_all_ = state.window or len(names), len(names)
@@ -266,17 +292,9 @@ class MLPHead(Classifier):
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features
 
-    # -- training ----------------------------------------------------------------------------------------------------
-
     def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64]) -> None:
         """Check the settings and draw initial weights; `counts`: rows or pixels of each class."""
-        for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
-            if getattr(self, what) < 1:
-                raise TedmError(f"{what} is {getattr(self, what)}; it must be at least 1")
-        if self.batch not in ("pixels", "images"):
-            raise TedmError(f"there are no batches of {self.batch!r}; choose pixels or images")
-        if not self.learning_rate > 0:
-            raise TedmError(f"the learning rate is {self.learning_rate}; it must be above 0")
+        require_settings(self.get_params())
         self.classes_ = classes
         self._class_weight: Tensor | None = None
         if self.class_weight is not None:
@@ -286,8 +304,7 @@ class MLPHead(Classifier):
         hidden = self.hidden or hidden_sizes(len(classes))
         self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
         # Here, before anybody looks at how much memory is left: torch imports its compiler (70 MB) for its first optimiser.
-        # fused: one pass over the weights; they outweigh the rows of an ensemble's small batches
-        self._optimiser = torch.optim.Adam(self.network_.parameters(), lr=self.learning_rate, fused=True)
+        self._optimiser = adam(self.network_, self.learning_rate, self.weight_decay)
 
     def _train(
         self,
@@ -302,15 +319,21 @@ class MLPHead(Classifier):
         loop = Loop(self.network_, self._optimiser, self.iterations, self.patience, validation_loss, self.device)
         self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
         self.n_iter_ = loop.run(learn, state, progress, saved)
+        self.network_.settle()
         del self._optimiser
 
     def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Compute gradients and return the mean loss, from rows of shape (members, rows, features)."""
         self.network_.zero_grad(set_to_none=True)
         # The members share no weight: the sum of their mean losses trains each as if it were alone.
-        losses = mean_losses(self.network_(rows), labels, self._class_weight)
+        losses = mean_losses(self.network_(rows, self._dropout), labels, self._class_weight, self.label_smoothing)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach().mean()
+
+    def _begin_step(self, iteration: int) -> None:
+        rate = rate_of_step(self.learning_rate, iteration, self.iterations, decay=self.decay)
+        self._optimiser.param_groups[0]["lr"] = rate
+        self._dropout = dropout_of_step(self.dropout, self.seed, iteration)
 
     def _learn_pixels(self, memory: Memory, state: FitState) -> Generator[Tensor]:
         """Learn from rows of random labelled pixels, each member from its own."""
@@ -320,6 +343,7 @@ class MLPHead(Classifier):
         made = memory.batches.windows(data, memory.names, images=state.window, start=state.iteration, device=self.device)
         with contextlib.closing(made) as windows:
             for iteration, window in enumerate(windows, start=state.iteration):
+                self._begin_step(iteration)
                 random = draw(self.seed, PIXELS, iteration)
                 image, pixel = window.draw(random, self.members * self.pixels_per_batch)
                 labels = window.masks[image, pixel].to(torch.long).to(self.device)
@@ -343,7 +367,8 @@ class MLPHead(Classifier):
                     yield from data.read([name])
 
         with contextlib.closing(read_ahead(blocks(), ahead=ahead)) as coming:  # type: ignore[type-var]
-            for _ in range(state.iteration, self.iterations):
+            for iteration in range(state.iteration, self.iterations):
+                self._begin_step(iteration)
                 batch = [next(coming) for _ in range(at_once)]
                 cells = [[as_tensor(level).to(self.device) for level in labelled.block.cells] for labelled in batch]
                 labels = torch.cat([as_tensor(labelled.mask).flatten().repeat(data.rows_per_pixel) for labelled in batch])
@@ -355,30 +380,13 @@ class MLPHead(Classifier):
                     settings.image_size,
                     settings.upsampling,
                     data.rows,
+                    self.label_smoothing,
                 ).mean()
                 del cells, labels  # before the next batch comes: two in memory, not three
                 yield loss
 
     def _batches(self) -> Batches:
         return Batches(self.batch, self.members, self.pixels_per_batch, self.images_per_batch, self.iterations, self.seed)
-
-    def _identity(self, data: TrainingData, names: Sequence[str], validation: TrainingData | None) -> dict[str, JsonValue]:
-        """Return what a checkpoint must share with a fit that goes on from it, by the names that a message gives."""
-        parameters = {name: value for name, value in self.get_params().items() if name not in ("device", "vote")}
-        return {
-            **{name.replace("_", " "): value for name, value in parameters.items()},
-            "features": [data.features.settings.to_json(), data.features.storage.to_json()],
-            "timesteps": list(data.timesteps),
-            "rows": data.rows,
-            "sampling": data.sampling,
-            "classes": list(data.classes),
-            "images": list(names),
-            "masks": _crc(data, names),
-            "validation images": list(validation.names) if self.patience is not None and validation is not None else [],
-            "validation masks": _crc(validation, validation.names)
-            if self.patience is not None and validation is not None
-            else 0,
-        }
 
     def _loss_on(self, data: TrainingData) -> float:
         total, count = 0.0, 0
@@ -390,11 +398,3 @@ class MLPHead(Classifier):
             total -= float(np.log(np.maximum(own, 1e-12), dtype=np.float64).mean(axis=0).sum())
             count += len(used)
         return total / count
-
-
-def _crc(data: TrainingData, names: Sequence[str]) -> int:
-    """Return a checksum of the masks."""
-    crc = 0
-    for name in names:
-        crc = zlib.crc32(data.masks[name].tobytes(), crc)
-    return crc

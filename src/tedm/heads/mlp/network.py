@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tedm.heads.data.rows import RowLayout
+from tedm.heads.mlp.dropout import Dropout
 from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer, statistics
 from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
@@ -78,15 +79,22 @@ class Committee(nn.Module):
             self.register_buffer(f"variance_{layer}", torch.ones(members, 1, width))
         # Classes that a training pixel shows; the others have no chance, rather than a chance that nothing was learned about.
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
+        # What features lack to the mean 0 and the deviation 1, while it is trained so; `settle` works it into the first layer.
+        self.inputs: tuple[Tensor, Tensor] | None = None
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, dropout: Dropout | None = None) -> Tensor:
         """Return logits (members, rows, classes) of rows of shape (members, rows, features) or (1, rows, features).
 
         In evaluation, of classes that no training pixel showed: minus infinity.
         """
+        if self.inputs is not None:
+            offset, factor = self.inputs
+            rows = (rows - offset) * factor
         x: Tensor = rows @ self.weights[0] + self.biases[0]
         for layer in range(len(self.scales)):
             x = self._normalised(torch.relu(x), layer)
+            if dropout is not None:
+                x = dropout(x)
             x = x @ self.weights[layer + 1] + self.biases[layer + 1]
         return x if self.training else x.masked_fill(~self.get_buffer("seen"), -torch.inf)
 
@@ -98,6 +106,7 @@ class Committee(nn.Module):
         size: int,
         upsampling: Upsampling,
         rows: RowLayout,
+        smoothing: float = 0.0,
     ) -> Tensor:
         """Leave gradients of the losses on whole images in the parameters, and move the running statistics on.
 
@@ -115,6 +124,8 @@ class Committee(nn.Module):
             Side of the image in pixels.
         upsampling, rows
             How cells become pixels, and these rows.
+        smoothing : float
+            See `mean_losses`.
 
         Returns
         -------
@@ -128,14 +139,15 @@ class Committee(nn.Module):
                 parameter.grad = torch.empty_like(parameter)
         for member in range(len(self.weights[0])):
             own = {id(parameter): parameter[member].detach().requires_grad_() for parameter in parameters}
-            x = first_layer(cells, own[id(self.weights[0])], own[id(self.biases[0])], size, upsampling, rows)
+            first = self._on_features(own[id(self.weights[0])], own[id(self.biases[0])])
+            x = first_layer(cells, *first, size, upsampling, rows)
             for layer in range(len(self.scales)):
                 now = statistics(x)
                 self._follow(*now, len(x), layer, member)
                 scale, shift = own[id(self.scales[layer])], own[id(self.shifts[layer])]
                 weight, bias = own[id(self.weights[layer + 1])], own[id(self.biases[layer + 1])]
                 x = normalised_layer(x, scale, shift, weight, bias, *now)
-            loss = mean_losses(x[None], labels[None], class_weight)
+            loss = mean_losses(x[None], labels[None], class_weight, smoothing)
             del x  # not needed behind the loss: let it go before the way back
             gradients = torch.autograd.grad(loss, list(own.values()))
             for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -163,6 +175,7 @@ class Committee(nn.Module):
         tensor of shape (members, rows, classes)
         """
         layers = self._folded()
+        weights, biases = self._on_features(self.weights[0], self.biases[0])
         timesteps, draws = cells[0].shape[:2]
         members = len(self.weights[0])
         if rows == "share":
@@ -173,11 +186,27 @@ class Committee(nn.Module):
         out = torch.empty(members, len(parts) * per_part, layers[-1][0].shape[-1], device=cells[0].device)
         for member in range(members):
             for number, part in enumerate(parts):
-                x = first_layer([part], self.weights[0][member], self.biases[0][member], size, upsampling, rows)
+                x = first_layer([part], weights[member], biases[member], size, upsampling, rows)
                 for weight, bias in layers:
                     x = torch.addmm(bias[member], x.relu_(), weight[member])
                 torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
         return out
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Work the standardisation of the features into the first layer: the network then is one for features as they are."""
+        weights, biases = self._on_features(self.weights[0], self.biases[0])
+        self.weights[0].copy_(weights)
+        self.biases[0].copy_(biases)
+        self.inputs = None
+
+    def _on_features(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what a first layer (..., features, width) and (..., 1, width) of standardised features is for others."""
+        if self.inputs is None:
+            return weight, bias
+        offset, factor = self.inputs
+        weight = factor[:, None] * weight
+        return weight, bias - offset @ weight if weight.ndim == 2 else bias - (offset @ weight)[:, None]
 
     def _folded(self) -> list[tuple[Tensor, Tensor]]:
         """Return the layers after the first, each with the normalisation before it."""
@@ -208,7 +237,7 @@ class Committee(nn.Module):
         return normalised
 
 
-def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> Tensor:
+def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None, smoothing: float = 0.0) -> Tensor:
     """Return each member's cross-entropy, the mean over labelled rows weighted by class; zero where no row counts.
 
     Parameters
@@ -217,13 +246,22 @@ def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None) -> 
     labels : tensor of shape (members, rows)
         Class indices, int64; `IGNORE` where there is no label.
     class_weight : tensor of shape (classes,) or None
+    smoothing : float
+        Part of a label that is given to all classes alike.
 
     Returns
     -------
     tensor of shape (members,)
     """
     flat = labels.reshape(-1)
-    each = cross_entropy(logits.reshape(len(flat), -1), flat, weight=class_weight, ignore_index=IGNORE, reduction="none")
+    each = cross_entropy(
+        logits.reshape(len(flat), -1),
+        flat,
+        weight=class_weight,
+        ignore_index=IGNORE,
+        reduction="none",
+        label_smoothing=smoothing,
+    )
     counts: Tensor = labels != IGNORE
     if class_weight is not None:
         counts = counts * class_weight[torch.where(counts, labels, 0)]

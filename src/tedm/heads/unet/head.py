@@ -21,7 +21,7 @@ from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors, tensors_of
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
-from tedm.heads.base.loop import Loop
+from tedm.heads.base.loop import Loop, adam
 from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
@@ -346,7 +346,7 @@ class UNetHead(Classifier):
     def _training(self, iterations: int, batch: int, rate: float) -> Training:
         return Training(
             network=self.network_,
-            optimiser=torch.optim.Adam(self.network_.parameters(), lr=rate, fused=True),
+            optimiser=adam(self.network_, rate),
             iterations=iterations,
             learning_rate=rate,
             decay=self.decay,

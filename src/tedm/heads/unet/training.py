@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tedm.augmentation import Changes, changed
 from tedm.heads.base.checkpoint import FitState
+from tedm.heads.base.loop import rate_of_step
 from tedm.heads.data.sampling import draw
 from tedm.heads.unet.losses import LossName, segmentation_loss
 from tedm.heads.unet.network import SegmentationNet
@@ -21,8 +22,6 @@ from tedm.heads.unet.pictures import Pictures, images_of_step
 
 # What is drawn, beside the images of a step (`tedm.heads.unet.pictures`).
 CHANGES = 1
-# nnU-Net's decay of the learning rate: what is left of the iterations, to this power.
-DECAY_POWER = 0.9
 
 
 @dataclass(frozen=True)
@@ -83,14 +82,3 @@ def augmented(images: Tensor, labels: Tensor, seed: int, iteration: int, *, mirr
     """Return a step's images and masks as they are changed at that step, and at no other."""
     generator = torch.Generator().manual_seed(int(draw(seed, CHANGES, iteration).integers(2**62)))
     return changed(images, labels, Changes.draw(images.shape, generator, mirror=mirror))
-
-
-def rate_of_step(learning_rate: float, iteration: int, iterations: int, *, decay: bool) -> float:
-    """Return the learning rate of a step.
-
-    Examples
-    --------
-    >>> rate_of_step(0.1, 0, 100, decay=True), rate_of_step(0.1, 99, 100, decay=False)
-    (0.1, 0.1)
-    """
-    return learning_rate * (1 - iteration / iterations) ** DECAY_POWER if decay else learning_rate

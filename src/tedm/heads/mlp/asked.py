@@ -1,0 +1,79 @@
+"""What was asked of a fit: whether it can be done, and whether a checkpoint is of the same."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tedm.errors import TedmError
+from tedm.heads.data.dataset import TrainingData
+from tedm.jsons import JsonValue
+
+
+def require_settings(asked: Mapping[str, Any]) -> None:
+    """Refuse arguments of an `MLPHead` that make no fit.
+
+    Parameters
+    ----------
+    asked : mapping of str to values
+        All of them, by their names.
+
+    Raises
+    ------
+    TedmError
+        If a number is out of its range, or batches are of something else.
+    """
+    for what in ("members", "pixels_per_batch", "images_per_batch", "iterations"):
+        if asked[what] < 1:
+            raise TedmError(f"{what} is {asked[what]}; it must be at least 1")
+    if asked["batch"] not in ("pixels", "images"):
+        raise TedmError(f"there are no batches of {asked['batch']!r}; choose pixels or images")
+    if not asked["learning_rate"] > 0:
+        raise TedmError(f"the learning rate is {asked['learning_rate']}; it must be above 0")
+    if not asked["weight_decay"] >= 0:
+        raise TedmError(f"weight_decay is {asked['weight_decay']}; it must be at least 0")
+    for what in ("label_smoothing", "dropout"):
+        if not 0 <= asked[what] < 1:
+            raise TedmError(f"{what} is {asked[what]}; it must be from 0 to below 1")
+    if asked["dropout"] and asked["batch"] == "images":
+        raise TedmError("dropout is for batches of pixels; leave it out, or batch of images")
+
+
+def identity(
+    asked: Mapping[str, Any], data: TrainingData, names: Sequence[str], validation: TrainingData | None
+) -> dict[str, JsonValue]:
+    """Return what a checkpoint must share with a fit that goes on from it, by the names that a message gives.
+
+    Parameters
+    ----------
+    asked : mapping of str to values
+        All arguments of the `MLPHead`.
+    data : TrainingData
+    names : sequence of str
+        Its images that are learned from.
+    validation : TrainingData or None
+        What decides when to stop, with `patience`; of no matter without.
+    """
+    decides = None if asked["patience"] is None else validation
+    parameters = {name: value for name, value in asked.items() if name not in ("device", "vote")}
+    return {
+        **{name.replace("_", " "): value for name, value in parameters.items()},
+        "features": [data.features.settings.to_json(), data.features.storage.to_json()],
+        "timesteps": list(data.timesteps),
+        "rows": data.rows,
+        "sampling": data.sampling,
+        "classes": list(data.classes),
+        "images": list(names),
+        "masks": _crc(data, names),
+        "validation images": list(decides.names) if decides is not None else [],
+        "validation masks": _crc(decides, decides.names) if decides is not None else 0,
+    }
+
+
+def _crc(data: TrainingData, names: Sequence[str]) -> int:
+    """Return a checksum of the masks."""
+    crc = 0
+    for name in names:
+        crc = zlib.crc32(data.masks[name].tobytes(), crc)
+    return crc
