@@ -12,7 +12,7 @@ import pytest
 from tedm.augmentation import view_mask
 from tedm.errors import TedmError
 from tedm.extract import extract_views, load_backbone
-from tedm.heads import fit, load_head, method_named, predict, save_head
+from tedm.heads import fit, load_head, method_named, names_in_records, predict, save_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.views import WithViews
 from tedm.store import FeatureStore, OnLevels
@@ -65,6 +65,7 @@ def test_a_fit_learns_from_views_and_counts_labels_by_images(viewed: FeatureStor
     save_head(head, tmp_path / "head")
     assert json.loads((tmp_path / "head" / "head.json").read_text())["method"]["views"] == 2
     assert load_head(tmp_path / "head").method == head.method
+    assert list(names_in_records({"a": plain, "b": head}).values()) == ["tedm", "tedm, views 2"]
     save_head(plain, tmp_path / "plain")
     assert "views" not in json.loads((tmp_path / "plain" / "head.json").read_text())["method"]
 

@@ -298,6 +298,7 @@ def _method_values(method: Method) -> dict[str, str]:
         "head": method.head,
         "members": _text(method.members),
         "vote": method.vote,
+        "views": _text(method.views),
     }
 
 

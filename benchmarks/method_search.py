@@ -1,0 +1,197 @@
+"""Question: which variant of TEDM and LEDMe is best on development data, at 1 to 12 labelled images, at home and away?
+
+    python benchmarks/method_search.py SHARED OUT            # writes OUT/development.csv and OUT/search.toml
+    tedm-study OUT/search.toml OUT/search --only "tedm, 8 views"       # one row; without --only, all
+    python benchmarks/method_search.py SHARED OUT --table    # means, and gains on `tedm` seed by seed with 95 % intervals
+
+Development data: training images are a fixed half of Shenzhen's split `train`; scores are those of Shenzhen's split `val`
+(home) and of a fixed part of Kermany's split `train` (another hospital, another age, another labelling convention). No test
+image is read. Each variant changes one thing of `tedm` or `ledme`; the last ones are combinations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from tedm.heads import committee_of, method_named, read_records
+
+SIZES, SEEDS = (1, 3, 6, 12), (0, 1, 2, 3, 4)
+POOL, AWAY = 48, 60  # images: of Shenzhen's to learn from, of Kermany's to score on
+VIEWS = 8
+BASES = ("tedm", "ledme")
+# name in tables: the method that it changes, and what it changes (words of a study's [[methods]])
+VARIANTS: dict[str, dict[str, Any]] = {
+    "tedm": {"method": "tedm"},
+    "ledme": {"method": "ledme"},
+    "ledm": {"method": "ledm"},
+    "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT"},
+    "timestep:1": {"method": "timestep:1"},
+    "timestep:50": {"method": "timestep:50"},
+    "tedm, 10 members": {"method": "tedm", "members": 10},
+    "ledme, 1 member": {"method": "ledme", "members": 1},
+    "tedm, 8 views": {"method": "tedm", "views": VIEWS},
+    "ledme, 8 views": {"method": "ledme", "views": VIEWS},
+    "tedm, 4 views": {"method": "tedm", "views": 4},
+    "timestep:50, 8 views": {"method": "timestep:50", "views": VIEWS},
+    "tedm, 128 pixels a batch": {"method": "tedm", "pixels_per_batch": 128},
+    "tedm, 500 iterations": {"method": "tedm", "iterations": 500},
+    "tedm, rate decays": {"method": "tedm", "params": {"decay": True}},
+    "tedm, weight decay 0.01": {"method": "tedm", "params": {"weight_decay": 0.01}},
+    "tedm, weight decay 0.1": {"method": "tedm", "params": {"weight_decay": 0.1}},
+    "tedm, labels smoothed 0.1": {"method": "tedm", "params": {"label_smoothing": 0.1}},
+    "tedm, dropout 0.2": {"method": "tedm", "params": {"dropout": 0.2}},
+    "tedm, standardised": {"method": "tedm", "params": {"standardise": True}},
+    "tedm, entropy vote": {"method": "tedm", "vote": "entropy"},
+    "tedm, geometric vote": {"method": "tedm", "vote": "geometric"},
+    "ledme, rate decays": {"method": "ledme", "params": {"decay": True}},
+    "ledme, standardised": {"method": "ledme", "params": {"standardise": True}},
+    "tedm, 8 views, decays, 5 members": {"method": "tedm", "views": VIEWS, "members": 5, "params": {"decay": True}},
+    "ledme, 8 views, decays": {"method": "ledme", "views": VIEWS, "params": {"decay": True}},
+}
+HEAD = f"""# Written by benchmarks/method_search.py. Development data only: no test image is read.
+title = "The search for a method"
+sizes = {list(SIZES)}
+counts = "images"
+seeds = {list(SEEDS)}
+metric = "dice"
+correction = "holm"
+
+[features]
+images = "development.csv"
+checkpoint = %s
+layout = "native"
+views = {VIEWS}
+
+[learn]
+split = "train"
+domain = "shenzhen"
+
+[[score]]
+split = "val"
+domain = "shenzhen"
+
+[[score]]
+split = "val"
+domain = "kermany"
+"""
+
+
+def main() -> None:
+    """Write the study, or read what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--table", action="store_true", help="read the records of the study, and print gains")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.table:
+        print("\n".join(gains(options.out / "search")))
+        return
+    write_development(options.shared.absolute() / "data", options.out / "development.csv")
+    checkpoint = json.dumps(str(options.shared.absolute() / "checkpoints" / "nih64.pt"))
+    tables = [_table(name, asked).replace('"CHECKPOINT"', checkpoint) for name, asked in variants().items()]
+    (options.out / "search.toml").write_text(HEAD % checkpoint + "".join(tables))
+    print(f"{len(tables)} methods, {len(tables) * len(SIZES) * len(SEEDS)} fits: tedm-study {options.out / 'search.toml'}")
+
+
+def variants() -> dict[str, dict[str, Any]]:
+    """Return every variant, the committees among them, as words of a study's [[methods]]."""
+    parts = {
+        "sharing and concatenating": (0, {}),
+        "sharing and concatenating, 8 views": (VIEWS, {}),
+    }
+    committees = {}
+    for name, (views, settings) in parts.items():
+        whole = committee_of("both", [method_named(base, views=views) for base in BASES])
+        committees[name] = {
+            "method": "tedm",
+            "head": whole.head,
+            "members": whole.members,
+            "timesteps": list(whole.timesteps),
+            "rows": whole.rows,
+            "views": views,
+            "params": {**whole.settings, **settings},
+        }
+    return {**VARIANTS, **committees}
+
+
+def write_development(data: Path, path: Path) -> None:
+    """Write the manifest of the development images, with absolute paths."""
+    chosen = [
+        *_rows(data / "shenzhen", "train", "shenzhen", "train", POOL),
+        *_rows(data / "shenzhen", "val", "shenzhen", "val", None),
+        *_rows(data / "kermany", "train", "kermany", "val", AWAY),
+    ]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(chosen[0]))
+        writer.writeheader()
+        writer.writerows(chosen)
+
+
+def _rows(folder: Path, split: str, domain: str, called: str, most: int | None) -> Iterator[dict[str, str]]:
+    """Yield some images of a split, those of a permutation by a fixed seed, in the manifest's order."""
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    for at in sorted(np.random.default_rng(0).permutation(len(rows))[:most]):
+        row = rows[at]
+        files = {column: str(folder / row[column]) for column in ("image", "mask")}
+        yield {**files, "split": called, "patient": row["patient"], "domain": domain}
+
+
+def _table(name: str, asked: Mapping[str, Any]) -> str:
+    """Return a method as a table of TOML; JSON's lists, texts and numbers are TOML's, objects are inline tables."""
+    lines = [f"name = {json.dumps(name)}", *(f"{word} = {_toml(value)}" for word, value in asked.items())]
+    return "\n[[methods]]\n" + "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+def gains(out: Path) -> Iterator[str]:
+    """Yield lines of a table: the mean Dice of each variant, and what it gains on `tedm`, with a 95 % interval over seeds."""
+    dice: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for file in sorted((out / "units").glob("*/*/scores/records.csv")):
+        for record in read_records(file):
+            if record.class_value != 0:
+                dice[record.method, record.domain, record.n][record.seed].append(100 * record.dice)
+    names = [name for name in variants() if any(key[0] == name for key in dice)]
+    domains, sizes = sorted({key[1] for key in dice}, reverse=True), sorted({key[2] for key in dice})
+    yield "| variant | " + " | ".join(f"{domain}, n = {n}" for domain in domains for n in sizes) + " |"
+    yield "|---|" + "--:|" * (len(domains) * len(sizes))
+    for name in names:
+        cells = []
+        for key in ((domain, n) for domain in domains for n in sizes):
+            ours = {seed: float(np.nanmean(values)) for seed, values in dice[name, *key].items()}
+            theirs = {seed: float(np.nanmean(values)) for seed, values in dice["tedm", *key].items()}
+            cells.append(_cell(ours, theirs, name))
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _cell(ours: Mapping[int, float], theirs: Mapping[int, float], name: str) -> str:
+    if not ours:
+        return "–"
+    mean = f"{np.mean(list(ours.values())):.1f}"
+    apart = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    if name == "tedm" or len(apart) < 2:
+        return mean
+    half = stats.t.ppf(0.975, len(apart) - 1) * np.std(apart, ddof=1) / sqrt(len(apart))
+    return f"{mean} ({np.mean(apart):+.1f} ± {half:.1f})"
+
+
+if __name__ == "__main__":
+    main()
