@@ -143,6 +143,20 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self.names)
 
+    def as_rows(self, rows: RowLayout, timesteps: Sequence[int]) -> TrainingData:
+        """Return the same images, masks and budget as other rows; nothing is read or drawn again, and no block shared."""
+        other = TrainingData.__new__(TrainingData)
+        other.__dict__.update(self.__dict__)
+        other.rows, other.timesteps = rows, tuple(timesteps)
+        other._kept, other._tallies, other._lock = {}, {}, threading.Lock()
+        return other
+
+    def let_go(self) -> None:
+        """Let go of the blocks that have stayed in memory between passes."""
+        with self._lock:
+            self.budget.give_back(sum(block.nbytes for block in self._kept.values()))
+            self._kept.clear()
+
     def __iter__(self) -> Iterator[Labelled]:
         """Make one pass, image by image, in order."""
         return self.read(self.names)
