@@ -13,7 +13,7 @@ import msgspec
 
 from tedm.errors import TedmError
 from tedm.heads.base.head import HeadOptions
-from tedm.heads.base.registry import head_class, heads_taking, make_head, require_types
+from tedm.heads.base.registry import head_class, make_head, require_types
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.voting.vote import PlainRule
 from tedm.jsons import JsonValue
@@ -186,9 +186,7 @@ def require_head(part: Part) -> None:
     if part.looks_at_images and not able.looks_at_images:
         raise TedmError(f"{part.head} reads timesteps; name one or more")
     if part.members > 1 and not able.members:
-        raise TedmError(
-            f"{part.members} members of {part.head} would be equal; members are for {' or '.join(heads_taking('members'))}"
-        )
+        raise TedmError(f"{part.members} members of {part.head} would be equal; give it one")
     if able.parameters is None:
         own = [name for name in part.settings if name in NO_SETTINGS]
         if own:
