@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tedm.errors import TedmError
 from tedm.files import (
     beside,
+    discard,
     filled_folder,
     make_folder,
     new_folder,
@@ -226,3 +227,14 @@ def test_a_device_is_written_to_and_not_replaced():
 def test_a_name_of_255_bytes_is_written(tmp_path):
     write_whole(tmp_path / ("x" * 255), b"1", remedy="make room")
     assert [len(path.name) for path in tmp_path.iterdir()] == [255]
+
+
+def test_what_is_discarded_is_gone_whatever_it_was_and_what_a_link_names_is_not(tmp_path):
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "file").write_text("1")
+    (tmp_path / "file").write_text("1")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "nothing"):
+        discard(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -75,6 +75,14 @@ def beside(folder: Path, ending: str) -> Path:
     return place.with_name(f".{place.name}{ending}")
 
 
+def discard(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it, if it is there; a link is deleted, not what it names."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def make_folder(folder: Path, *, remedy: str = PLACE) -> None:
     """Make a folder and those above it, where they are not there yet.
 
@@ -176,7 +184,7 @@ def reserved(folder: Path | None, *, what: str, remedy: str = PLACE) -> Iterator
             require_new(folder)  # whoever held it before may have finished
             with _plainly(f"cannot write {what} {folder}", remedy):
                 for left in aside.iterdir():  # by a process that was killed: it has no lock
-                    shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+                    discard(left)
                 _try(aside)
             yield
         finally:

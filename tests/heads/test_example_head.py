@@ -75,7 +75,8 @@ def test_a_head_of_another_package_is_fitted_kept_and_scored(
     with pytest.raises(TedmError, match="--ridge is for --head logistic, not for nearest-mean"):
         fit(store, method, ridge=2.0)
     with pytest.raises(
-        TedmError, match="there is no head 'nearest-means'; choose one of mlp, logistic, xgboost, unet, nearest-mean or"
+        TedmError,
+        match="there is no head 'nearest-means'; choose one of mlp, logistic, xgboost, unet, committee, nearest-mean or",
     ):
         method_named("tedm", head="nearest-means")
 

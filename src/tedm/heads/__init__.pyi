@@ -10,6 +10,7 @@ from .base.head import Progress as Progress
 from .base.head import StartingHead as StartingHead
 from .boosting.head import XGBoostHead as XGBoostHead
 from .boosting.importance import feature_importance as feature_importance
+from .committee.head import CommitteeHead as CommitteeHead
 from .data.dataset import TrainingData as TrainingData
 from .data.rows import RowLayout as RowLayout
 from .data.rows import dask_rows as dask_rows
@@ -114,6 +115,7 @@ from .segmenter.identity import names_in_records as names_in_records
 from .segmenter.identity import names_of as names_of
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
+from .segmenter.methods import committee_of as committee_of
 from .segmenter.methods import method_named as method_named
 from .segmenter.methods import require_name as require_name
 from .segmenter.postprocess import Cleaning as Cleaning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tedm.files import beside, reserved
+from tedm.files import beside, discard, reserved
 from tedm.heads import (
     HERE,
     VAL_IMAGES,
@@ -60,7 +60,7 @@ def fit_folder(
     Parameters
     ----------
     folder : Path
-        Not there yet, or empty. The state of a fit under way is a file beside it, which is deleted in the end.
+        Not there yet, or empty. The state of a fit under way lies beside it, and is deleted in the end.
     features, method, name, split, domain, images, groups, order, pixels_per_image, sampling, params, start, calibrate, seed
     device, memory, workers
         See `tedm.heads.fit`.
@@ -110,7 +110,7 @@ def fit_folder(
             progress=progress,
         )
         save_head(head, folder)
-    checkpoint.unlink(missing_ok=True)
+    discard(checkpoint)
     return head
 
 

@@ -75,7 +75,7 @@ def describe_head(path: Path) -> dict[str, JsonValue]:
     report, curve = head.provenance.report, head.provenance.report.loss_curve
     came_out = {"iterations": report.iterations, "converged": report.converged}
     fit |= {title: value for title, value in came_out.items() if value is not None} | dict(report.details)
-    size = sum(file.stat().st_size for file in path.iterdir())
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     return {
         "head": str(path),
         "name": head.label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tedm.heads.base.head import FitReport
+from tedm.heads.base.head import Capabilities, FitReport
 
 
 def fall(curve):
@@ -19,3 +19,9 @@ def test_the_fall_of_a_loss_is_that_of_its_last_tenth():
     assert fall([2.0]) == 0
     assert fall([5.0] * 100) == 0
     assert FitReport().fall is None
+
+
+def test_a_voter_that_sees_or_tells_no_draws_has_one_opinion():
+    assert Capabilities({}).voting_draws(3) == 3
+    assert Capabilities({}, looks_at_images=True).voting_draws(3) == 1
+    assert Capabilities({}, parts=True).voting_draws(3) == 1

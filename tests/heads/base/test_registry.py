@@ -57,6 +57,6 @@ def test_a_head_is_made_again_by_its_class_whatever_it_was_called():
 
 
 def test_every_built_in_head_is_there_by_its_name():
-    assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn", "unet"]
-    for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC", "unet"):
+    assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn", "unet", "committee"]
+    for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC", "unet", "committee"):
         assert head_class(name).__name__ == BUILT_IN[name.partition(":")[0]].rpartition(":")[2]

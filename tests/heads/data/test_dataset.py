@@ -128,3 +128,35 @@ def test_pixels_that_were_drawn_by_their_weights_are_not_weighted_again(make_sto
     names = store.labels.names
     assert TrainingData(store, names, rows="share", sampling="boundary").sampling == "boundary"
     assert TrainingData(store, names, rows="share", sampling="boundary", pixels_per_image=5).sampling == "uniform"
+
+
+@pytest.mark.parametrize("rows", ["share", "concatenate"])
+def test_the_same_images_as_other_rows_are_those_of_data_made_so(make_store, rows):
+    store = make_store(draws=2)
+    whole = TrainingData(store, store.labels.names, rows="concatenate", pixels_per_image=9, sampling="balanced", seed=3)
+    other = whole.as_rows(rows, (400, 1))
+    made = TrainingData(
+        store, store.labels.names, rows=rows, timesteps=(400, 1), pixels_per_image=9, sampling="balanced", seed=3
+    )
+    assert (whole.rows, whole.timesteps) == ("concatenate", (1, 50, 400))
+    for what in ("rows", "timesteps", "names", "classes", "sampling", "n_features", "n_rows", "block_bytes"):
+        assert getattr(other, what) == getattr(made, what), what
+    chunks = zip(other.row_chunks(other.names, 10**6), made.row_chunks(made.names, 10**6), strict=True)
+    for (name, ours, labels), (expected_name, theirs, expected) in chunks:
+        assert (name, ours.tobytes(), labels.tobytes()) == (expected_name, theirs.tobytes(), expected.tobytes())
+    assert other.budget is whole.budget
+
+
+def test_blocks_that_are_let_go_give_back_their_room_and_are_read_again(make_store):
+    store = make_store()
+    counted, budget = Counted(store), Budget(kept=10**6)
+    whole = TrainingData(counted, store.labels.names, rows="concatenate", memory=budget)
+    for timesteps in ((1, 50), (400,)):
+        part = whole.as_rows("share", timesteps)
+        list(part), list(part)
+        assert budget.keepable() == 10**6 - 4 * store.block("one").at(timesteps).nbytes
+        part.let_go()
+        assert budget.keepable() == 10**6
+    assert set(counted.reads.values()) == {2}
+    list(part)
+    assert set(counted.reads.values()) == {3}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from tedm.augmentation import view_mask
 from tedm.errors import TedmError
 from tedm.extract import extract_views, load_backbone
-from tedm.heads import fit, load_head, method_named, names_in_records, predict, save_head
+from tedm.heads import committee_of, fit, load_head, method_named, names_in_records, predict, save_head
+from tedm.heads.data.blocks import blocks_with_images
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.views import WithViews
 from tedm.store import FeatureStore, OnLevels
@@ -121,3 +123,20 @@ def test_views_of_other_features_are_refused(viewed: FeatureStore, tmp_path: Pat
     level = some.views()
     assert level is not None
     assert len(next(WithViews(some, level, ["scan 0"], 1).blocks(["scan 0@1"])).cells) == 1
+
+
+def test_a_committee_learns_from_views_and_a_part_that_looks_at_images_does_not(viewed: FeatureStore) -> None:
+    quick = {"images": 2, "iterations": 6, "seed": 1}
+    shared = method_named("tedm", timesteps=[1, 50], views=2)
+    unet = replace(method_named("unet"), settings={"width": 4, "multipliers": [1, 2, 2]})
+    both = committee_of("both", [shared, unet])
+    assert both.views == 2
+    head, alone, image = (fit(viewed, method, **quick) for method in (both, shared, unet))
+    assert head.provenance.labels_used == 2
+    name = viewed.labels.select(split="test")[0]
+    blocks = next(iter(blocks_with_images(viewed, [name], [1, 50])))
+    parts = head.opinions(blocks)
+    np.testing.assert_allclose(parts[0].reshape(16, 16, 2), alone.probabilities(blocks), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(parts[1].reshape(16, 16, 2), image.probabilities(blocks), rtol=0, atol=1e-6)
+    with pytest.raises(TedmError, match="parts of a committee learn from the same views; these ask for 0, 2 of each image"):
+        committee_of("both", [shared, method_named("ledm")])

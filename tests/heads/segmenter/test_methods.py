@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import method_named
 from tedm.heads.base.registry import make_head
-from tedm.heads.segmenter.methods import LONGEST_NAME, require_name
+from tedm.heads.segmenter.methods import LONGEST_NAME, committee_of, require_name
+from tedm.heads.segmenter.published import PUBLISHED
 
 
 def test_methods_are_the_papers():
@@ -61,3 +64,40 @@ def test_baselines_are_one_head_that_looks_at_images_with_settings_of_its_own():
         assert head.capabilities.looks_at_images
         assert {name: head.constructor()[name] for name in settings} == settings
     assert method_named("tedm").settings == {}
+
+
+def test_a_committee_has_the_timesteps_of_its_methods_and_their_settings():
+    tedm, ledm, unet = (method_named(name) for name in ("tedm", "ledm", "ddpm-finetune"))
+    both = committee_of("both", [ledm, tedm, unet])
+    assert (both.name, both.head, both.rows, both.members, both.vote) == ("both", "committee", "concatenate", 3, "soft")
+    assert both.timesteps == tuple(sorted({*tedm.timesteps, *ledm.timesteps}))
+    assert not both.looks_at_images
+    parts = both.settings["parts"]
+    assert [(part["name"], part["head"], part["vote"], part["members"]) for part in parts] == [
+        ("ledm", "mlp", "hard", 10),
+        ("tedm", "mlp", "soft", 1),
+        ("ddpm-finetune", "unet", "soft", 1),
+    ]
+    assert [part["pixels_per_batch"] for part in parts] == [64, 512, 512]
+    assert parts[2]["settings"] == {"network": "tedm", "start": "diffusion"}
+    assert json.loads(json.dumps(both.settings)) == both.settings
+    published = committee_of("published", [method_named("tedm", published=True), ledm])
+    assert published.settings["parts"][0]["settings"] == PUBLISHED["tedm"]
+    assert not published.published
+
+
+def test_what_makes_no_committee_is_refused_in_one_line():
+    tedm, ledm = method_named("tedm"), method_named("ledm")
+    unet, other = method_named("unet"), method_named("global-cl")
+    for name, methods, message in (
+        ("one", [tedm], "a committee has 2 to 16 parts, and 1 is named"),
+        ("none", [], "a committee has 2 to 16 parts, and none is named"),
+        ("twice", [tedm, tedm], "two parts of the committee are called 'tedm'"),
+        ("images", [unet, other], "all parts of the committee look at images"),
+        ("nested", [committee_of("both", [tedm, ledm]), unet], "the part 'both' of the committee: it is a committee itself"),
+        ("learned", [tedm, method_named("ledm", vote="learned")], "ledm votes by weights that it has yet to learn"),
+        ("a\nb", [tedm, ledm], "cannot stand in a table"),
+    ):
+        with pytest.raises(TedmError, match=message) as raised:
+            committee_of(name, methods)
+        assert "\n" not in str(raised.value)

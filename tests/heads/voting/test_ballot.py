@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from tedm.heads.voting.ballot import Vote
+from tedm.heads.voting.ballot import Vote, merging_bytes
 from tedm.heads.voting.temperature import at_temperature
 from tedm.heads.voting.vote import vote
 
@@ -36,3 +38,13 @@ def test_the_temperature_comes_after_the_vote_and_can_be_left_out(opinions):
     assert bare == Vote("hard", (1, 50, 400))
     assert calibrated.merge(opinions).tobytes() == at_temperature(bare.merge(opinions), 2.5).tobytes()
     assert not np.array_equal(calibrated.merge(opinions), bare.merge(opinions))
+
+
+def test_a_merge_takes_what_is_said_of_it(opinions):
+    tracemalloc.start()
+    try:
+        given = opinions.copy()
+        vote(given, rule="entropy")
+        assert given.nbytes < tracemalloc.get_traced_memory()[1] <= merging_bytes(*opinions.shape)
+    finally:
+        tracemalloc.stop()

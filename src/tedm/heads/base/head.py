@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight
 from tedm.jsons import JsonValue
-from tedm.store import Block
+from tedm.store import Block, Features
 
 if TYPE_CHECKING:
     from tedm.heads.data.dataset import TrainingData
@@ -72,11 +72,13 @@ class Capabilities:
     takes_seed, takes_device : bool
         Whether its constructor has these arguments.
     resumes : bool
-        Whether a fit that was stopped goes on from a checkpoint file.
+        Whether a fit that was stopped goes on from a checkpoint.
     looks_at_images : bool
         Whether it looks at the image itself (`Block.image`, `Features.image`) and at no activations.
     starts : bool
         Whether it can start from pretrained weights (`start_from`).
+    parts : bool
+        Whether it is made of heads whose opinions it merges itself (`PartedHead`): each of them is one voter of its vote.
     named_by : str or None
         The constructor's argument for what stands behind the colon of `sklearn:ensemble.RandomForestClassifier`; None for heads
         that have no such name.
@@ -92,6 +94,7 @@ class Capabilities:
     resumes: bool = False
     looks_at_images: bool = False
     starts: bool = False
+    parts: bool = False
     named_by: str | None = None
     parameters: str | None = None
 
@@ -99,6 +102,10 @@ class Capabilities:
     def members(self) -> bool:
         """Whether it can be an ensemble."""
         return "members" in self.from_method
+
+    def voting_draws(self, draws: int) -> int:
+        """Return how many opinions a voter has of a pixel with so many draws of noise: one where it merges them."""
+        return 1 if self.looks_at_images or self.parts else draws
 
 
 @dataclass(frozen=True)
@@ -162,8 +169,8 @@ class Head(Protocol):
     ) -> Self:
         """Fit on features, out of core. Afterwards `classes_` are class indices, with those that no pixel shows.
 
-        `validation` holds the images that decide something; `progress` is called with (done, all, loss); `checkpoint` is a file
-        that a fit which was stopped goes on from, and of no use to heads that do not resume.
+        `validation` holds the images that decide something; `progress` is called with (done, all, loss); `checkpoint` is where
+        a fit which was stopped goes on from, a file or a folder (`tedm.files.discard`), of no use to heads that do not resume.
         """
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
@@ -196,3 +203,14 @@ class StartingHead(Head, Protocol):
         TedmError
             If they have learned something else than this head starts from, or are for other images.
         """
+
+
+class PartedHead(Head, Protocol):
+    """A head that is made of others (`Capabilities.parts`); its opinions are of shape (parts, pixels, classes)."""
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether a part looks at images: blocks need theirs then, beside their activations."""
+
+    def part_bytes(self, features: Features) -> int:
+        """Return what the opinions of a part on an image of such features take at most, and merging them."""

@@ -28,6 +28,7 @@ BUILT_IN = {
     "xgboost": "tedm.heads.boosting.head:XGBoostHead",
     "sklearn": "tedm.heads.estimator.head:EstimatorHead",
     "unet": "tedm.heads.unet.head:UNetHead",
+    "committee": "tedm.heads.committee.head:CommitteeHead",
 }
 MEMBERS = ("fit_blocks", "opinions", "needs_validation", "report", "remarks", "constructor", "save", "restore")
 
@@ -147,6 +148,13 @@ def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], 
             where = {"device": device} if cls.capabilities.takes_device else {}
             return cls(**{**arguments, **where})
     raise TedmError(f"there is no head of kind {class_name!r} here; install the package that it is from, or a newer tedm")
+
+
+def require_types(head: str, arguments: Mapping[str, JsonValue]) -> None:
+    """Refuse, with a `ValueError`, values of other types than the arguments of a head of this package have."""
+    registered = _registered().get(head.partition(":")[0])
+    if registered is not None and registered.package is None:
+        _require_types(registered.load(), arguments)
 
 
 def _require_types(cls: type[Head], arguments: Mapping[str, JsonValue]) -> None:

@@ -7,7 +7,7 @@ stay in memory. Pixels without a label, and pixels that were not drawn where onl
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,8 @@ class TrainingData:
         What the process may take: bytes in all, or a budget that is shared with others; None takes half of what is free.
     workers : Workers
         Who computes what is computed image by image.
+    views : collection of str
+        Those of the names that are views of the others.
 
     Raises
     ------
@@ -109,6 +111,7 @@ class TrainingData:
         seed: int = 0,
         memory: Budget | int | None = None,
         workers: Workers = HERE,
+        views: Collection[str] = (),
     ) -> None:
         self.features = features
         self.rows: RowLayout = rows
@@ -128,6 +131,7 @@ class TrainingData:
         if len(set(names)) < len(names):
             raise TedmError(f"an image is named twice: {next(name for name in names if list(names).count(name) > 1)}")
         self.names = list(self.masks)
+        self.views = frozenset(views)
         self._kept: dict[str, Block] = {}
         self._tallies: dict[str, Tally] = {}
         self._lock = threading.Lock()
@@ -142,6 +146,26 @@ class TrainingData:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def as_rows(self, rows: RowLayout, timesteps: Sequence[int]) -> TrainingData:
+        """Return the same images, masks and budget as other rows; nothing is read or drawn again, and no block shared.
+
+        Without timesteps, for heads that look at images and change these themselves, there are no views.
+        """
+        other = TrainingData.__new__(TrainingData)
+        other.__dict__.update(self.__dict__)
+        other.rows, other.timesteps = rows, tuple(timesteps)
+        if not timesteps:
+            other.masks = {name: mask for name, mask in self.masks.items() if name not in self.views}
+            other.names, other.views = list(other.masks), frozenset()
+        other._kept, other._tallies, other._lock = {}, {}, threading.Lock()
+        return other
+
+    def let_go(self) -> None:
+        """Let go of the blocks that have stayed in memory between passes."""
+        with self._lock:
+            self.budget.give_back(sum(block.nbytes for block in self._kept.values()))
+            self._kept.clear()
 
     def __iter__(self) -> Iterator[Labelled]:
         """Make one pass, image by image, in order."""

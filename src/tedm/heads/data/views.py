@@ -54,6 +54,11 @@ class WithViews:
         self.labels = self._with_views(features.labels, names)
 
     @property
+    def view_names(self) -> list[str]:
+        """Those of the names that are views."""
+        return list(self._of)
+
+    @property
     def reads_ahead(self) -> bool:
         """Whether it pays to ask for the next block in another thread: if it does for the images."""
         return self.whole.reads_ahead

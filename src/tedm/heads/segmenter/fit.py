@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, cast
@@ -152,7 +152,7 @@ def fit(
     budget = Budget(memory)
     several = _with_views(features, method, names)
 
-    def training_data(of: Features, names: Sequence[str], pixels: int | None) -> TrainingData:
+    def training_data(of: Features, names: Sequence[str], pixels: int | None, views: Collection[str] = ()) -> TrainingData:
         return TrainingData(
             of,
             names,
@@ -163,9 +163,13 @@ def fit(
             seed=seed,
             memory=budget,
             workers=workers,
+            views=views,
         )
 
-    data = training_data(*((features, names) if several is None else (several, several.names)), pixels_per_image)
+    if several is None:
+        data = training_data(features, names, pixels_per_image)
+    else:
+        data = training_data(several, several.names, pixels_per_image, several.view_names)
     validation = training_data(features, [image.name for image in deciding], None) if deciding else None
     head.fit_blocks(data, validation, progress, checkpoint)
     provenance = Provenance(

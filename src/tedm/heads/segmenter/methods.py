@@ -6,16 +6,19 @@ A method fixes timesteps, row layout, kind of head, size of the ensemble and vot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from tedm.errors import TedmError
-from tedm.heads.base.registry import head_class, heads_taking
+from tedm.heads.base.head import HeadOptions
+from tedm.heads.base.registry import head_class, heads_taking, make_head
 from tedm.heads.data.rows import RowLayout
-from tedm.heads.segmenter.published import require_published
+from tedm.heads.segmenter.published import published_arguments, require_published
 from tedm.heads.voting.vote import VotingRule
+from tedm.text import listed
 
 LONGEST_NAME = 100
+COMMITTEE = "committee"
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 LEDM_TIMESTEPS = (50, 150, 250)
 
@@ -33,7 +36,7 @@ class Method:
     rows : {"share", "concatenate"}
         How these become rows.
     head : str
-        The classifier: "mlp", "logistic", "xgboost", "sklearn:module.Class" or "unet".
+        The classifier: "mlp", "logistic", "xgboost", "sklearn:module.Class", "unet" or "committee" (`committee_of`).
     members : int
         Size of the ensemble.
     vote : {"soft", "hard", "geometric", "entropy", "learned"}
@@ -158,6 +161,53 @@ def method_named(
         vote=vote or method.vote,
         views=method.views if views is None else views,
     )
+
+
+def committee_of(name: str, methods: Sequence[Method]) -> Method:
+    """Return the method whose head is a committee of the heads of others.
+
+    Each of them learns from the same images as it would alone, merges its own members, timesteps and draws by its own vote, and
+    has one equal vote in the committee.
+
+    Parameters
+    ----------
+    name : str
+        What the committee is called in tables.
+    methods : sequence of Method
+        Two to sixteen, of different names; one at least reads timesteps. One as published keeps its published settings.
+
+    Returns
+    -------
+    Method
+        With the timesteps of all, ascending; its `members` are the parts. Those that look at images learn from no views.
+
+    Raises
+    ------
+    TedmError
+        If the name cannot stand in a table, or these make no committee: too few or too many, of one name, committees
+        themselves, with a vote whose weights are to be learned, or with other numbers of views.
+
+    Examples
+    --------
+    >>> both = committee_of("both", [method_named("tedm"), method_named("ledm")])
+    >>> both.head, both.members, both.timesteps
+    ('committee', 2, (1, 10, 25, 50, 150, 200, 250, 400, 600, 800))
+    """
+    parts = []
+    for method in methods:
+        if method.vote == "learned":
+            raise TedmError(f"{method.name} votes by weights that it has yet to learn: give it another vote in a committee")
+        published = published_arguments(method.name, method.head, HeadOptions()) if method.published else {}
+        part = {each.name: getattr(method, each.name) for each in fields(method) if each.name not in ("published", "views")}
+        parts.append(part | {"timesteps": list(method.timesteps), "settings": {**method.settings, **published}})
+    timesteps = tuple(sorted({timestep for method in methods for timestep in method.timesteps}))
+    views = {method.views for method in methods if not method.looks_at_images}
+    if len(views) > 1:
+        raise TedmError(f"parts of a committee learn from the same views; these ask for {listed(sorted(views))} of each image")
+    settings = {"parts": parts}
+    make_head(COMMITTEE, params=settings).constructor()  # refuses what makes none
+    made = Method(require_name(name), timesteps, "concatenate", COMMITTEE, len(parts), "soft", settings=settings)
+    return replace(made, views=max(views, default=0))
 
 
 def require_name(name: str) -> str:

@@ -107,8 +107,8 @@ class Ballots:
 
     @property
     def look_at_images(self) -> bool:
-        """Whether a head looks at the images themselves."""
-        return any(head.method.looks_at_images for head in self.heads.values())
+        """Whether a head, or a part of one, looks at the images themselves."""
+        return any(head.sees_images for head in self.heads.values())
 
     @property
     def voting_bytes(self) -> int:

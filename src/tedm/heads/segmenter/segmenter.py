@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import Head
+from tedm.heads.base.head import Head, PartedHead
 from tedm.heads.base.predictor import PREDICTING_BYTES
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.segmenter.methods import Method
 from tedm.heads.segmenter.provenance import Provenance
-from tedm.heads.voting.ballot import Vote
+from tedm.heads.voting.ballot import Vote, merging_bytes
 from tedm.heads.voting.temperature import Calibration
 from tedm.heads.voting.vote import VotingRule
 from tedm.heads.voting.weights import VoterWeights
@@ -76,6 +77,13 @@ class Segmenter:
         """The name that the user gave, or the method's."""
         return self.name or self.method.name
 
+    @property
+    def sees_images(self) -> bool:
+        """Whether it is asked about blocks with their images: it looks at these, or a part of it does."""
+        return self.method.looks_at_images or (
+            self.estimator.capabilities.parts and cast(PartedHead, self.estimator).sees_images
+        )
+
     def vote(self, rule: VotingRule | None = None, timesteps: Sequence[int] | None = None) -> Vote:
         """Settle how this head votes: by its own rule and timesteps, or by those that are asked for.
 
@@ -121,7 +129,8 @@ class Segmenter:
         Returns
         -------
         array of shape (voters, pixels, classes)
-            Voters are members x timesteps x draws, or members x draws if the timesteps are concatenated.
+            Voters are members x timesteps x draws, or members x draws if the timesteps are concatenated. A head made of
+            parts has its parts for voters.
         """
         if not self.method.looks_at_images:
             block = block.at(self.timesteps(timesteps))
@@ -172,11 +181,13 @@ class Segmenter:
 
     def voting_bytes(self, features: Features, vote: Vote) -> int:
         """Return what the opinions on an image of such features take in memory, and merging them."""
-        settings = features.settings
-        voters = self.method.members * (1 if self.method.looks_at_images else settings.draws)
+        settings, able = features.settings, self.estimator.capabilities
+        voters = self.method.members * able.voting_draws(settings.draws)
         if self.method.rows == "share":
             voters *= len(vote.timesteps)
         cells = block_bytes(features, len(vote.timesteps))[0] * 2  # as float32, or some of them again
-        if self.estimator.capabilities.takes_rows:
+        if able.takes_rows:
             cells += PREDICTING_BYTES
-        return cells + settings.image_size**2 * len(self.classes) * 8 * (2 * voters + 8)
+        if able.parts:
+            cells += cast(PartedHead, self.estimator).part_bytes(features)
+        return cells + merging_bytes(voters, settings.image_size**2, len(self.classes))

@@ -107,7 +107,7 @@ def with_weights(head: Segmenter, features: Features, images: Sequence[Fingerpri
     """Learn the weights of a head's voters on images of which it has learned nothing; see `learn_weights`."""
     shared, members = head.method.rows == "share", head.method.members
     timesteps = head.method.timesteps if shared else ()
-    draws = 1 if head.method.looks_at_images else features.settings.draws
+    draws = head.estimator.capabilities.voting_draws(features.settings.draws)
 
     def true_class(opinions: NDArray[np.floating], labels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return what each member gives the true class at each timestep, the mean of its draws: shape (pixels, voters)."""

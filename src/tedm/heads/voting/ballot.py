@@ -14,6 +14,11 @@ from tedm.heads.voting.temperature import at_temperature
 from tedm.heads.voting.vote import VotingRule, vote
 
 
+def merging_bytes(voters: int, pixels: int, classes: int) -> int:
+    """Return what the opinions of so many voters take in memory, and merging them."""
+    return pixels * classes * 8 * (2 * voters + 8)
+
+
 @dataclass(frozen=True)
 class Vote:
     """How the opinions of a head's voters become one.
