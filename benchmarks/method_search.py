@@ -28,7 +28,6 @@ from tedm.heads import committee_of, method_named, read_records
 SIZES, SEEDS = (1, 3, 6, 12), (0, 1, 2, 3, 4)
 POOL, AWAY = 48, 60  # images: of Shenzhen's to learn from, of Kermany's to score on
 VIEWS = 8
-BASES = ("tedm", "ledme")
 # name in tables: the method that it changes, and what it changes (words of a study's [[methods]])
 VARIANTS: dict[str, dict[str, Any]] = {
     "tedm": {"method": "tedm"},
@@ -57,6 +56,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "ledme, standardised": {"method": "ledme", "params": {"standardise": True}},
     "tedm, 8 views, decays, 5 members": {"method": "tedm", "views": VIEWS, "members": 5, "params": {"decay": True}},
     "ledme, 8 views, decays": {"method": "ledme", "views": VIEWS, "params": {"decay": True}},
+}
+# name in tables: the methods that vote, and the views that each of them learns from
+COMMITTEES: dict[str, list[tuple[str, int | None]]] = {
+    "tedm and ledme": [("tedm", 0), ("ledme", 0)],
+    "tedm and ledme, 8 views": [("tedm", VIEWS), ("ledme", VIEWS)],
+    "tedm, ledme and ddpm-finetune, 8 views": [("tedm", VIEWS), ("ledme", VIEWS), ("ddpm-finetune", None)],
 }
 HEAD = f"""# Written by benchmarks/method_search.py. Development data only: no test image is read.
 title = "The search for a method"
@@ -106,22 +111,20 @@ def main() -> None:
 
 def variants() -> dict[str, dict[str, Any]]:
     """Return every variant, the committees among them, as words of a study's [[methods]]."""
-    parts = {
-        "sharing and concatenating": (0, {}),
-        "sharing and concatenating, 8 views": (VIEWS, {}),
-    }
     committees = {}
-    for name, (views, settings) in parts.items():
-        whole = committee_of("both", [method_named(base, views=views) for base in BASES])
+    for name, parts in COMMITTEES.items():
+        whole = committee_of("all", [method_named(base, views=views) for base, views in parts])
         committees[name] = {
             "method": "tedm",
             "head": whole.head,
             "members": whole.members,
             "timesteps": list(whole.timesteps),
             "rows": whole.rows,
-            "views": views,
-            "params": {**whole.settings, **settings},
+            "views": whole.views,
+            "params": dict(whole.settings),
         }
+        if any(base == "ddpm-finetune" for base, _ in parts):
+            committees[name]["checkpoint"] = "CHECKPOINT"
     return {**VARIANTS, **committees}
 
 

@@ -88,3 +88,17 @@ def test_views_are_extracted_with_the_features_and_methods_learn_from_them(
     assert (len(views.features.labels), views.kind.changes) == (4, "intensity")
     fitted = load_head(out / "units" / "timestep-50" / "n-2-seed-0" / "head")
     assert (fitted.method.views, fitted.provenance.labels_used) == (1, 2)
+
+
+def test_views_that_a_method_learns_from_and_nobody_has_are_refused_before_any_work(
+    extracted: Path, dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    from tedm.study import run_study
+
+    methods = '[[methods]]\nmethod = "timestep:50"\nviews = 3\n'
+    head = 'title = "Views"\nsizes = [2]\nseeds = [0]\n'
+    for features, there in ((of_store(extracted), "none"), (of_images(dataset, checkpoint) + "\nviews = 2", "2")):
+        study = read_study(write_study(tmp_path, features, head=head, methods=methods))
+        with pytest.raises(TedmError, match=f"it learns from 3 views of each image, and the features have {there}"):
+            run_study(study, tmp_path / "out", device="cpu")
+        assert not (tmp_path / "out").exists()

@@ -195,6 +195,9 @@ class Head(Protocol):
 class StartingHead(Head, Protocol):
     """A head whose fit can start from weights that were trained before (`Capabilities.starts`)."""
 
+    def needs_weights(self) -> bool:
+        """Tell whether it cannot be fitted without such weights."""
+
     def start_from(self, weights: Pretrained) -> None:
         """Take the weights that the next fit starts from.
 

@@ -104,6 +104,10 @@ class CommitteeHead(Classifier):
         """Tell whether images of the val split decide something in the fit of a part."""
         return any(self._made(part).needs_validation() for part in self._parts())
 
+    def needs_weights(self) -> bool:
+        """Tell whether a part starts from pretrained weights."""
+        return any(self._starts(part) for part in self._parts())
+
     def start_from(self, weights: Pretrained) -> None:
         """Take the weights that the next fit of every part that starts from some starts from.
 
@@ -112,7 +116,7 @@ class CommitteeHead(Classifier):
         TedmError
             If no part starts from weights, or one from others.
         """
-        starting = [part for part in self._parts() if _starts(part)]
+        starting = [part for part in self._parts() if self._starts(part)]
         if not starting:
             raise TedmError(
                 "--checkpoint names weights to start from, and no part of the committee starts from any: leave it out"
@@ -281,9 +285,13 @@ class CommitteeHead(Classifier):
     def _started(self, part: Part) -> Head:
         """Return the unfitted head of a part, with the weights that it starts from."""
         head, weights = self._made(part), getattr(self, "_weights", None)
-        if weights is not None and _starts(part):
+        if weights is not None and self._starts(part):
             cast(StartingHead, head).start_from(weights)
         return head
+
+    def _starts(self, part: Part) -> bool:
+        """Tell whether a part starts from weights."""
+        return head_class(part.head).capabilities.starts and cast(StartingHead, self._made(part)).needs_weights()
 
     def _task(
         self, part: Part, data: TrainingData, validation: TrainingData | None
@@ -343,8 +351,3 @@ def _require_there(value: object) -> None:
 
 def _folder_of(index: int) -> str:
     return f"part-{index}"
-
-
-def _starts(part: Part) -> bool:
-    """Tell whether a part starts from weights."""
-    return head_class(part.head).capabilities.starts and bool(part.settings.get("start"))

@@ -169,6 +169,10 @@ class UNetHead(Classifier):
         """Tell whether validation images decide which weights are kept."""
         return self.patience is not None
 
+    def needs_weights(self) -> bool:
+        """Tell whether it starts from pretrained weights."""
+        return bool(self.start)
+
     def start_from(self, weights: Pretrained) -> None:
         """Take the weights that the next fit starts from.
 

@@ -10,10 +10,12 @@ from tedm.store import Features, Labels
 from tedm.store.splits import images_to_learn_from, labelled_images, require_apart, seen_by_label
 from tedm.study.trial.spec import MethodAsked, Study
 from tedm.study.trial.weights import require_weights
-from tedm.text import shown
+from tedm.text import counted, shown
 
 
-def require_possible(study: Study, labels: Labels, timesteps: Sequence[int], images: tuple[int, int] | None = None) -> None:
+def require_possible(
+    study: Study, labels: Labels, timesteps: Sequence[int], views: int, images: tuple[int, int] | None = None
+) -> None:
     """Refuse a study that some unit could not be done of, before any is.
 
     Parameters
@@ -23,6 +25,8 @@ def require_possible(study: Study, labels: Labels, timesteps: Sequence[int], ima
         Of its images.
     timesteps : sequence of int
         Of its features.
+    views : int
+        How many its features have, or are to have, of each training image.
     images : tuple of (channels, pixels a side), or None
         What its images are; None compares no weights with them.
 
@@ -57,7 +61,7 @@ def require_possible(study: Study, labels: Labels, timesteps: Sequence[int], ima
         if each.volumes is not None and not study.path(each.volumes).exists():
             problems.append(f"score {number}: {study.path(each.volumes)} does not exist; name the volumes' masks with volumes")
     for method in study.methods:
-        problems += [f"{method.label}: {problem}" for problem in _problems_of(study, method, labels, timesteps, images)]
+        problems += [f"{method.label}: {problem}" for problem in _problems_of(study, method, labels, timesteps, views, images)]
     if candidates:
         problems += _sizes(study, labels, candidates)
     raise_listed(f"{study.source} cannot be done with these features", problems)
@@ -83,7 +87,7 @@ def require_unseen(study: Study, features: Features) -> None:
 
 
 def _problems_of(
-    study: Study, method: MethodAsked, labels: Labels, timesteps: Sequence[int], images: tuple[int, int] | None
+    study: Study, method: MethodAsked, labels: Labels, timesteps: Sequence[int], views: int, images: tuple[int, int] | None
 ) -> Iterator[str]:
     """Yield what keeps a method's units from being done."""
     try:
@@ -92,6 +96,8 @@ def _problems_of(
     except (TedmError, TypeError) as error:
         yield str(error)
         return
+    if method.settled().views > views:
+        yield f"it learns from {counted(method.settled().views, 'view')} of each image, and the features have {views or 'none'}"
     domain = study.learn.domain
     if needs_val(method) and not labelled_images(labels, split="val", domain=domain):
         where = "" if domain is None else f" of domain {domain!r}"

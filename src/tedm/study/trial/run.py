@@ -31,6 +31,7 @@ from tedm.study.trial.features import (
     place_of_features,
     sources_of,
     timesteps_of_study,
+    views_of_study,
     whole_features,
 )
 from tedm.study.trial.paper import write_study_paper
@@ -119,7 +120,8 @@ def run_study(
     with _folder(out), torch_threads(threads):
         require_writable(out / FILE, what="the study to", remedy=REMEDY)
         features = whole_features(study, out, sources, shard=shard, device=device, threads=threads, progress=progress, log=log)
-        require_possible(study, features.labels, features.settings.timesteps)  # masks may be others than the files'
+        # masks may be others than the files'
+        require_possible(study, features.labels, features.settings.timesteps, views_of_study(study, out))
         require_unseen(study, features)
         settle(study, out, features)
         mine = units_of(study, out, only=only, shard=shard)
@@ -164,7 +166,8 @@ def require_before(study: Study, out: Path, only: Sequence[str] = (), *, log: Lo
     sources = sources_of(study, out, log)
     images = labels_of_study(study, out, sources)
     starts = any(method.checkpoint is not None for method in study.methods)
-    require_possible(study, images, timesteps_of_study(study, out), images_of_study(study, out) if starts else None)
+    there = images_of_study(study, out) if starts else None
+    require_possible(study, images, timesteps_of_study(study, out), views_of_study(study, out), there)
     require_same_methods(study, out, images)
     return sources
 

@@ -39,9 +39,9 @@ def require_weights(study: Study, method: MethodAsked, images: tuple[int, int] |
     TedmError
         Of one line.
     """
-    settled, head = method.settled(), method.unfitted()
+    head = method.unfitted()
     if method.checkpoint is None:
-        if settled.settings.get("start") is not None:
+        if head.capabilities.starts and cast(StartingHead, head).needs_weights():
             raise TedmError("it starts from weights; name their file with checkpoint, tedm-pretrain makes it")
     elif not head.capabilities.starts:
         raise TedmError("checkpoint names weights to start from, and it starts from none; leave it out")
