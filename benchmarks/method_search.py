@@ -32,7 +32,6 @@ VIEWS = 8
 VARIANTS: dict[str, dict[str, Any]] = {
     "tedm": {"method": "tedm"},
     "ledme": {"method": "ledme"},
-    "ledm": {"method": "ledm"},
     "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT"},
     "timestep:1": {"method": "timestep:1"},
     "timestep:50": {"method": "timestep:50"},
