@@ -26,11 +26,11 @@ from tedm.heads import (
     rank,
     save_head,
 )
-from tedm.heads.base.registry import MEMBERS, make_head, remake_head
+from tedm.heads.base.registry import BUILT_IN, MEMBERS, make_head, remake_head
 from tedm.heads.committee.head import CommitteeHead
 from tedm.heads.data.blocks import blocks_with_images
 from tedm.heads.runtime.memory import Budget, BudgetError
-from tedm.heads.segmenter.methods import committee_of
+from tedm.heads.segmenter.methods import Method, committee_of
 from tedm.networks.pretrained import Pretrained
 
 ALL = ("shared", "side", "ridge")
@@ -142,10 +142,10 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(make_store, committee, data
         with pytest.raises(KeyboardInterrupt):
             train(progress=stop, checkpoint=path)
         reached.append(stop.told[-1][0])
-    assert reached == sorted(set(reached))
+    assert reached[0] < 100 < reached[1]
     told = []
     again = train(progress=lambda *each: told.append(each[:2]), checkpoint=path)
-    assert told[0][0] > 100 * 3 // 8
+    assert told[0][0] == 100  # of the first part nothing is computed again
     assert (told[-1], sorted(told)) == ((100 * len(names), 100 * len(names)), told)
     for name in store.labels.names:
         block = block_of(store, name)
@@ -304,16 +304,13 @@ def test_its_report_and_remarks_are_those_of_its_parts(make_store, committee, da
     assert all(one.class_weight == "balanced" for one in head.heads_)
 
 
-def test_an_option_that_a_part_does_not_take_is_remarked_on(make_store, committee, methods, data_of):
-    methods["net"] = replace(methods["ridge"], name="net", head="xgboost", settings={})
-    head = committee("net", "shared")
-    head.class_weight = {"1": 3.0}
-    parts = [part | {"head": "nameless"} for part in head.parts]
-    assert parts
+def test_an_option_that_a_part_does_not_take_is_remarked_on(make_store, committee, methods, data_of, monkeypatch):
+    monkeypatch.setitem(BUILT_IN, "brightness", "brightness_head:BrightnessHead")
+    methods["net"] = Method("net", (), "concatenate", "brightness", 1, "soft")
+    head = committee("shared", "net", iterations=2)
     head.fit_blocks(data_of(make_store(), head))
-    told = [remark for remark in head.remarks() if "class-weight" in remark]
-    takes = "class_weight" in head.heads_[0].capabilities.options
-    assert told == ([] if takes else ["net: xgboost takes no --class-weight, and is fitted without it"])
+    assert head.remarks() == ["net: brightness takes no --iterations, and is fitted without it"]
+    assert [part.n_features_in_ for part in head.heads_] == [5, 1]
 
 
 def test_whatever_a_part_refuses_is_refused_before_any_part_learns(make_store, methods, data_of):
@@ -377,7 +374,9 @@ def test_its_method_must_be_that_of_its_parts(make_store, committee, data_of):
 
 def test_weights_to_start_from_go_to_the_parts_that_start(committee, methods):
     weights = Pretrained("diffusion", 8, (1, 2), 1, 8, {}, "ab" * 32)
-    with pytest.raises(TedmError, match="--checkpoint names weights to start from, and no part of the committee does"):
+    with pytest.raises(
+        TedmError, match="--checkpoint names weights to start from, and no part of the committee starts from any: leave it out"
+    ):
         committee("shared", "net").start_from(weights)
     methods["net"] = replace(methods["net"], settings={"network": "tedm", "start": "diffusion"})
     committee("shared", "net").start_from(weights)

@@ -39,7 +39,7 @@ def test_a_part_counts_its_voters_and_the_length_of_its_rows():
         ({"timesteps": []}, "mlp reads timesteps; name one or more"),
         ({"timesteps": [1, 1]}, "timesteps should be whole numbers of at least 0, each once"),
         ({"timesteps": [-1]}, "timesteps should be whole numbers of at least 0, each once"),
-        ({"timesteps": [1.5]}, r"part 1 of the committee: Expected `int`, got `float` - at `\$.timesteps\[...\]`"),
+        ({"timesteps": [1.5]}, "part 1 of the committee: Expected `int`, got `float` - at "),
         ({"timesteps": 50}, "Expected `array`, got `int`"),
         ({"rows": "shared"}, "Invalid enum value 'shared'"),
         ({"vote": "learned"}, "Invalid enum value 'learned'"),
@@ -55,8 +55,8 @@ def test_a_part_counts_its_voters_and_the_length_of_its_rows():
         ({"settings": {"depth": 3}}, "the part 'one' of the committee: --params: mlp heads know no 'depth'; they know members"),
         ({"settings": {"iterations": "many"}}, "the part 'one' of the committee: iterations: Expected `int`, got `str`"),
         ({"settings": {"learning_rate": float("nan")}}, "learning_rate holds what is no finite number"),
-        ({"settings": {"members": 3}}, "members is none of a head's settings here"),
-        ({"settings": {"seed": 3}}, "seed is none of a head's settings here"),
+        ({"settings": {"members": 3}}, "members is no setting of a part's head"),
+        ({"settings": {"seed": 3}}, "seed is no setting of a part's head"),
     ],
 )
 def test_what_is_no_part_is_refused_in_one_line(change, message):
