@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -25,12 +26,21 @@ KINDS = {
     "histograms": ["--method", "timestep:1", "--head", "sklearn:ensemble.HistGradientBoostingClassifier"],
     "neighbours": ["--method", "timestep:1", "--head", "sklearn:neighbors.KNeighborsClassifier"],
     "vectors": ["--method", "timestep:50", "--head", "sklearn:svm.SVC"],
+    "unet": ["--method", "unet", "--iterations", "2"],
+    "committee": ["--head", "committee", "--members", "3", "--rows", "concatenate", "--timesteps", "1,50"],
 }
+PARTS = [
+    {"name": "shared", "head": "mlp", "timesteps": [1, 50], "rows": "share", "settings": {"iterations": 3, "hidden": [4]}},
+    {"name": "ridge", "head": "logistic", "timesteps": [50], "rows": "concatenate"},
+    {"name": "net", "head": "unet", "timesteps": [], "rows": "share", "settings": {"width": 4, "multipliers": [1, 2, 2]}},
+]
 PARAMS = {
     "forest": '{"n_estimators": 2}',
     "histograms": '{"max_iter": 2}',
     "neighbours": '{"algorithm": "kd_tree"}',
     "vectors": '{"kernel": "rbf"}',
+    "unet": '{"width": 4, "multipliers": [1, 2, 2]}',
+    "committee": json.dumps({"parts": PARTS}),
 }
 ROUND = (
     ["predict", "target", "store", "out/masks", "--uncertainty", "--probabilities"],
@@ -135,5 +145,8 @@ if __name__ == "__main__":
         "tedm.study.inspect",
         "tedm.heads.estimator.head",
         "tedm.heads.boosting.head",
+        "tedm.heads.committee.head",
+        "tedm.heads.unet.head",
+        "monai.networks.nets.dynunet",
     ]
     main(make, lambda seed: [ROUND[seed % 2], *([ROUND[2]] if seed % 5 == 0 else [])], modules, change)
