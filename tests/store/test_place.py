@@ -26,6 +26,7 @@ from tedm.errors import TedmError
 from tedm.extract.backbones import load_backbone
 from tedm.extract.images import read_manifest
 from tedm.extract.run import extract
+from tedm.extract.views import extract_views
 from tedm.heads import evaluate, fit, method_named, predict
 from tedm.store import DamagedError, FeatureStore, Storage
 from tedm.store.place import place, write_again
@@ -103,11 +104,13 @@ def test_a_store_extracted_to_a_bucket_is_the_local_one_and_heads_learn_from_it(
     done = extract(manifest, bucket, backbone, layout=layout, **SETTINGS)
     assert (done.computed, done.reused) == (4, 3)
     local = extract(manifest, tmp_path / "local", backbone, layout=layout, **SETTINGS).store
+    for store in (done.store, local):
+        assert extract_views(store, backbone, 1, device="cpu", threads=1).computed == 4
     assert objects(bucket) == tree(tmp_path / "local")
 
     remote = pickle.loads(pickle.dumps(done.store))
     assert remote.path == bucket
-    method = method_named("tedm", timesteps=[1, 50])
+    method = method_named("tedm", timesteps=[1, 50], views=1)
     heads = [fit(store, method, iterations=30, seed=0) for store in (remote, local)]
     tests = remote.labels.select(split="test")
     predictions = [list(predict(store, {"head": head}, tests)) for store, head in zip((remote, local), heads, strict=True)]
