@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tedm.heads import fit, save_head
 from tedm.heads.committee.head import CommitteeHead
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.segmenter.methods import Method, committee_of
@@ -24,6 +26,20 @@ NET = Method("net", (), "concatenate", "unet", 1, "soft", settings={"width": 4, 
 def methods() -> dict[str, Method]:
     """Small methods, by their names."""
     return {method.name: method for method in (SHARED, SIDE, RIDGE, NET)}
+
+
+@pytest.fixture(scope="session")
+def _saved(write_store: Callable[..., FeatureStore], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("committee")
+    store = write_store(folder / "store")
+    save_head(fit(store, committee_of("all", [SHARED, SIDE, RIDGE]), iterations=3), folder / "head")
+    return folder / "head"
+
+
+@pytest.fixture
+def saved(_saved: Path, tmp_path: Path) -> Path:
+    """A folder of a committee of three, to be damaged."""
+    return Path(shutil.copytree(_saved, tmp_path / "head"))
 
 
 @pytest.fixture
@@ -46,13 +62,3 @@ def data_of() -> Callable[..., TrainingData]:
         return TrainingData(store, store.labels.names, **{"rows": "concatenate", "timesteps": read, **changes})
 
     return make
-
-
-@pytest.fixture
-def same() -> Callable[[Any, Any], bool]:
-    """Whether two arrays are equal, bit for bit."""
-
-    def ask(one: Any, other: Any) -> bool:
-        return one.dtype == other.dtype and np.asarray(one).tobytes() == np.asarray(other).tobytes()
-
-    return ask

@@ -196,14 +196,6 @@ def test_its_constructor_is_json_and_makes_an_equal_head(committee):
     assert arguments["members"] == 3
 
 
-@pytest.fixture
-def saved(make_split_store, methods, tmp_path):
-    """A folder of a committee of three."""
-    head = fit(make_split_store(), committee_of("all", [methods[name] for name in ALL]), iterations=3)
-    save_head(head, tmp_path / "head")
-    return tmp_path / "head"
-
-
 def _swap(folder):
     (folder / "part-0").rename(folder / "aside")
     (folder / "part-1").rename(folder / "part-0")
