@@ -89,7 +89,7 @@ def test_plans_follow_from_shapes_and_budget():
 
 def test_the_disk_must_hold_the_cache(make_store, monkeypatch):
     store = make_store()
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100})())
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
     with pytest.raises(TedmError, match="set TMPDIR"):
         XGBoostHead(2).fit_blocks(TrainingData(store, store.labels.names, rows="share"))
 

@@ -106,8 +106,8 @@ def fit(
     workers : Workers
         A cluster that computes image by image, or this process.
     checkpoint : Path or None
-        File of a fit under way, for heads that resume: one that was stopped goes on from there. To be deleted when the head is
-        safe.
+        Where the state of a fit under way lies, for heads that resume: one that was stopped goes on from there. A file, of a
+        committee a folder; to be deleted when the head is safe (`tedm.files.discard`).
     progress : callable (done, all, loss) or None
 
     Returns
