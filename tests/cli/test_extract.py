@@ -172,3 +172,14 @@ def test_views_are_extracted_told_and_learned_from(dataset, checkpoint, tmp_path
     assert "from 3 images with 2 views of each, 5 iterations" in fitted.stdout
     assert f"{store / 'views'}: 8 views read, 0 missing, 0 damaged" in runner.invoke(verify.main, [str(store)]).stdout
     assert "--views is -1; it must be at least 0" in run("extract", *arguments, "--views", -1, code=2).stderr
+    assert "views   not estimated: no image is left to extract" in run("extract", *arguments, "--views", 3, "--dry-run").stdout
+
+
+def test_a_shard_says_which_views_wait_for_the_other_one(dataset, checkpoint, tmp_path):
+    store = tmp_path / "store"
+    arguments = [dataset, store, "--checkpoint", checkpoint, *QUICK, "--layout", "native", "--timesteps", "1", "--views", 1]
+    first = run("extract", *arguments, "--shard", "1/2").stdout.splitlines()[-1]
+    assert first.endswith("still missing: run the same command again once all images are there")
+    run("extract", *arguments, "--shard", "0/2")
+    assert run("extract", *arguments).stdout.splitlines()[-1].startswith(f"{store / 'views'}: ")
+    assert run("extract", *arguments).stdout.splitlines()[-1].endswith("0 views extracted, 4 were there")

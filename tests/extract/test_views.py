@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -113,6 +114,15 @@ def test_what_cannot_be_is_refused_in_one_line_and_nothing_is_written(
     for kind in (ViewKind("none", 0), ViewKind("full", 3)):
         with pytest.raises(TedmError, match="has views of --view-changes full and seed 0, and .* repeat these, or delete"):
             views_of(store, checkpoint, 1, kind=kind)
+
+
+def test_views_that_cannot_fit_on_the_disk_are_refused_before_any_work(
+    store: FeatureStore, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(TedmError, match="views will need at least .* for 8 images, and its disk has 0.001 MB free"):
+        views_of(store, checkpoint)
+    assert store.views() is None
 
 
 def test_views_of_equal_noise_must_change_something(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -216,6 +216,8 @@ def main(
         costs = estimate_costs(manifest, store, extraction, entries=len(timesteps) * draws, shard=shard)
         costs = costs.with_more(views * sum(entry.split == "train" and entry.mask is not None for entry in manifest.entries))
         click.echo("\n".join([f"{store}: {costs.lines[0]}", *costs.lines[1:]]))
+        if views and not costs.images:
+            click.echo("views   not estimated: no image is left to extract, from which that could be told")
         costs.require_space(store)
         return
     made_with = {"checkpoint": checkpoint.name if checkpoint else backbone}
@@ -243,7 +245,9 @@ def main(
                 repair=repair,
                 progress=show,
             )
-        click.echo(f"{seen.store.path}: {counted(seen.computed, 'view')} extracted, {seen.reused} were there")
+        left = seen.store.missing()
+        more = f", {len(left)} still missing: run the same command again once all images are there" if left else ""
+        click.echo(f"{seen.store.path}: {counted(seen.computed, 'view')} extracted, {seen.reused} were there{more}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tedm.augmentation import view_image
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone
+from tedm.extract.rehearsal import require_room
 from tedm.extract.run import Extracted, arithmetic_to_go_on, fill
 from tedm.store import FeatureStore, Labels, Registration, verify
 from tedm.store.place import inside
@@ -75,23 +76,25 @@ def extract_views(
     first, parts = shard or (0, 1)
     mine = [name for name in to_learn_from[first::parts] if name not in missing]
     wanted = [view_name(name, k + 1) for name in mine for k in range(count)]
-    there = store.view_store()
+    there, path = store.view_store(), inside(store.path, VIEWS)
+    to_compute = wanted
     if there is not None:
         _require_kind(there, kind)
         if repair:
             there.discard(to_recompute(verify(there)))
-        if not _to_compute(store, there, kind, wanted):
+        to_compute = _to_compute(store, there, kind, wanted)
+        if not to_compute:
             return Extracted(there, 0, len(wanted))
+    require_room(path, there, store.settings, store.storage, wanted)
     backbone = backbone.with_levels([level.name for level in store.settings.levels])
     arithmetic = arithmetic_to_go_on(
         store, store.settings, store.storage, None, device, "auto", threads, allow_other_arithmetic
     )
     provenance = {"tedm": version("tedm"), **kind.record()}
-    views = FeatureStore.create(inside(store.path, VIEWS), store.settings, arithmetic, store.storage, provenance)
+    views = FeatureStore.create(path, store.settings, arithmetic, store.storage, provenance)
     # all of them, so that shards write the same
     views.register([_registration(labels, name, k + 1) for name in to_learn_from for k in range(count)], ())
-    outdated = set(_to_compute(store, views, kind, wanted)).difference(views.missing())
-    views.discard(sorted(outdated))
+    views.discard(sorted(set(to_compute).difference(views.missing())) if there is not None else [])
     views.remove_partial_files(wanted)
 
     def image_of(view: str) -> NDArray[np.float32]:
