@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_mlps import SMALL, data_of, same, state
 
 from tedm.errors import TedmError
 from tedm.heads.base.loop import rate_of_step
-from tedm.heads.data.dataset import TrainingData
 from tedm.heads.mlp.head import MLPHead
-
-SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
-
-
-def state(head):
-    return {name: tensor.clone() for name, tensor in head.network_.state_dict().items()}
-
-
-def same(ours, theirs):
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def data_of(store, rows="share"):
-    return TrainingData(store, store.labels.names, rows=rows)
 
 
 def test_weights_decay_and_rates_fall_as_torchs_own(make_store):

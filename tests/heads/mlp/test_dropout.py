@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_mlps import SMALL, data_of, same, state
 
-from tedm.heads.data.dataset import TrainingData
 from tedm.heads.mlp.dropout import Dropout, dropout_of_step
 from tedm.heads.mlp.head import MLPHead
-
-SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
-
-
-def state(head):
-    return {name: tensor.clone() for name, tensor in head.network_.state_dict().items()}
-
-
-def same(ours, theirs):
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def data_of(store, rows="share"):
-    return TrainingData(store, store.labels.names, rows=rows)
 
 
 def test_dropout_leaves_units_out_of_a_step_and_never_of_a_prediction(make_store):

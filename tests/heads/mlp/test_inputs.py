@@ -5,26 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_mlps import SMALL, data_of
 
-from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import dense_rows
 from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.inputs import input_statistics
 
 LAYOUTS = ["share", "concatenate"]
-SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
-
-
-def state(head):
-    return {name: tensor.clone() for name, tensor in head.network_.state_dict().items()}
-
-
-def same(ours, theirs):
-    return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def data_of(store, rows="share"):
-    return TrainingData(store, store.labels.names, rows=rows)
 
 
 @pytest.mark.parametrize("rows", LAYOUTS)
