@@ -140,3 +140,10 @@ def test_a_committee_learns_from_views_and_a_part_that_looks_at_images_does_not(
     np.testing.assert_allclose(parts[1].reshape(16, 16, 2), image.probabilities(blocks), rtol=0, atol=1e-6)
     with pytest.raises(TedmError, match="parts of a committee learn from the same views; these ask for 0, 2 of each image"):
         committee_of("both", [shared, method_named("ledm")])
+
+
+def test_an_image_that_is_called_as_a_view_of_another_is_refused(viewed: FeatureStore) -> None:
+    with pytest.raises(
+        TedmError, match="the image scan 0@1 is called as a view of scan 0 is; give one of the two another name"
+    ):
+        with_views(viewed, ["scan 0", "scan 0@1"])

@@ -41,14 +41,22 @@ class WithViews:
     Raises
     ------
     TedmError
-        If views were made by other settings, an image has fewer, or they show another image than there is now.
+        If views were made by other settings, an image has fewer or is called as a view of another, or they show another image
+        than there is now.
     """
 
     def __init__(self, features: Features, views: Views, names: Sequence[str], count: int) -> None:
         self.whole, self._views, self.count = features, views, count
         self.settings, self.arithmetic, self.storage = features.settings, features.arithmetic, features.storage
+        made = [view_name(name, k + 1) for name in names for k in range(count)]
+        if taken := set(made).intersection(names):
+            view = min(taken)
+            raise TedmError(
+                f"the image {shown(view)} is called as a view of {shown(image_of_view(view))} is; give one of the two another "
+                "name, or fit without views (--views 0)"
+            )
         self.names = [each for name in names for each in (name, *(view_name(name, k + 1) for k in range(count)))]
-        self._of = {view: image_of_view(view) for view in self.names if view not in set(names)}
+        self._of = {view: image_of_view(view) for view in made}
         self._require_same_features()
         self._require_views(names, count)
         self.labels = self._with_views(features.labels, names)
