@@ -78,6 +78,20 @@ if TYPE_CHECKING:
     help="Views of each training image to learn from besides it, made by tedm-extract --views; no further labels. Default: the "
     "method's.",
 )
+@click.option(
+    "--smoothing",
+    type=float,
+    default=None,
+    help="Smooth probabilities by a Gaussian of this standard deviation, in pixels at feature resolution. Default: the "
+    "method's.",
+)
+@click.option(
+    "--specks",
+    type=float,
+    default=None,
+    help="Turn components into background that are smaller than this fraction of the smallest in the training labels. Default: "
+    "the method's.",
+)
 @click.option("--pixels-per-image", type=int, default=None, help="Labelled pixels used of each image. Default: all.")
 @click.option(
     "--sampling",
@@ -137,6 +151,8 @@ def main(
     groups: int | None,
     order: Order | None,
     views: int | None,
+    smoothing: float | None,
+    specks: float | None,
     pixels_per_image: int | None,
     sampling: Sampling,
     class_weight: ClassWeight,
@@ -167,7 +183,16 @@ def main(
 
     features = FeatureStore.open(store)
     chosen = method_named(
-        method, timesteps=timesteps, rows=rows, head=kind, members=members, vote=vote, views=views, published=as_published
+        method,
+        timesteps=timesteps,
+        rows=rows,
+        head=kind,
+        members=members,
+        vote=vote,
+        views=views,
+        smoothing=smoothing,
+        specks=specks,
+        published=as_published,
     )
     start = None
     if checkpoint is not None:

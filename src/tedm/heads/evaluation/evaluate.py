@@ -123,7 +123,7 @@ def _measured(
         truth, scored = ballots.features.mask(block.name), []
         for key, head in ballots.heads.items():
             vote, classes = ballots.votes[key], len(head.classes)
-            mask = vote.merge(head.opinions(block, vote.timesteps)).argmax(axis=-1).astype("uint8").reshape(truth.shape)
+            mask = head.merge(vote, head.opinions(block, vote.timesteps)).argmax(axis=-1).astype("uint8").reshape(truth.shape)
             scored.append((key, "", measure(truth, mask, classes)))
             if cleaning:
                 scored.append((key, f"+{cleaning}", measure(truth, cleaning(mask), classes)))

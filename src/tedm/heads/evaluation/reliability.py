@@ -150,7 +150,7 @@ def _counts(ballots: Ballots, names: Sequence[str]) -> Iterator[tuple[str, list[
         for key, head in ballots.heads.items():
             vote = ballots.votes[key]
             opinions = head.opinions(block, vote.timesteps)
-            before = Reliability.count(truth, vote.uncalibrated().merge(opinions))
-            after = Reliability.count(truth, vote.merge(opinions)) if vote.temperature is not None else None
+            before = Reliability.count(truth, head.merge(vote.uncalibrated(), opinions))
+            after = Reliability.count(truth, head.merge(vote, opinions)) if vote.temperature is not None else None
             counted.append((key, before, after))
         yield block.name, counted

@@ -17,7 +17,7 @@ import msgspec
 
 from tedm.errors import TedmError
 from tedm.foreign import json_of
-from tedm.heads.segmenter.methods import Method, require_name
+from tedm.heads.segmenter.methods import MOST_SMOOTHING, Method, require_name
 from tedm.heads.voting.temperature import Calibration
 from tedm.heads.voting.weights import VoterWeights
 from tedm.store import IGNORE, Arithmetic, FeatureSettings, Storage
@@ -40,6 +40,7 @@ class Description:
     format : int
         1; what is added later has a default, so that older heads are read.
     method, classes, settings, arithmetic, storage, weights, calibration, name, class_names, class_colours
+    smallest_parts
         As in `Segmenter`.
     estimator : str
         Name of the head's class.
@@ -66,6 +67,7 @@ class Description:
     name: str = field(default="")
     class_names: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
+    smallest_parts: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values out of range, or that do not belong together."""
@@ -85,6 +87,8 @@ class Description:
             raise ValueError(f"features is {self.features}; rows of these levels and timesteps have {length}")
         if self.weights is not None:
             _require_weights(self.weights, self.method)
+        if self.method.specks or self.smallest_parts:
+            _require_parts(self)
         if self.name:
             _require_head_name(self.name)
         checked_legend(list(self.class_names), self.classes, "class_names")
@@ -143,6 +147,10 @@ def _require_method(about: Description) -> None:
         _require_timesteps("the method's timesteps", method.timesteps)
     _require_range("members", method.members, 1)
     _require_range("views", method.views, 0)
+    if not 0 <= method.smoothing <= MOST_SMOOTHING or not 0 <= method.specks <= 1:
+        raise ValueError(
+            f"smoothing is {method.smoothing} and specks {method.specks}; they are 0 to {MOST_SMOOTHING} and 0 to 1"
+        )
     _require_range("pixels per batch", method.pixels_per_batch, 1, most=2**31)
     if members != method.members:
         raise ValueError(f"the method has {method.members} members, its classifier {members!r}")
@@ -175,6 +183,13 @@ def _require_weights(weights: VoterWeights, method: Method) -> None:
     voting = method.timesteps if method.rows == "share" else ()
     if weights.timesteps != voting or len(weights.values) != method.members:
         raise ValueError(f"its weights are of other voters than {method.members} members at its timesteps")
+
+
+def _require_parts(about: Description) -> None:
+    """Refuse sizes of parts that no training labels have."""
+    pixels = about.settings.image_size**2
+    if len(about.smallest_parts) != len(about.classes) or not all(0 <= each <= pixels for each in about.smallest_parts):
+        raise ValueError(f"its smallest parts should be a number of pixels for each class, 0 to {pixels}")
 
 
 def _require_timesteps(what: str, timesteps: Sequence[int]) -> None:

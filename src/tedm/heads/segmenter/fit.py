@@ -20,6 +20,7 @@ from tedm.heads.segmenter.methods import Method, require_name
 from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.published import published_arguments
 from tedm.heads.segmenter.segmenter import Segmenter
+from tedm.heads.segmenter.shapes import smallest_parts
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
 from tedm.networks.pretrained import Pretrained
@@ -189,7 +190,8 @@ def fit(
     )
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
     legend = (features.labels.class_names, features.labels.class_colours)
-    segmenter = Segmenter(method, head, *made_from, provenance, None, None, label, *legend)
+    parts = smallest_parts(map(features.mask, names), len(features.labels.classes)) if method.specks else ()
+    segmenter = Segmenter(method, head, *made_from, provenance, None, None, label, *legend, parts)
     del data, validation  # with the blocks that they have kept
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)

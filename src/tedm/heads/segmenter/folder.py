@@ -35,7 +35,7 @@ DAMAGE = (
 )
 MOST_SAID = 300
 # What came to a method later, and is left out where it says nothing: versions of before read the head then.
-LATER = ("settings", "views", "published")
+LATER = ("settings", "views", "smoothing", "specks", "published")
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -89,6 +89,7 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
             name=about.name,
             class_names=about.class_names,
             class_colours=about.class_colours,
+            smallest_parts=about.smallest_parts,
         )
     except TedmError:
         raise
@@ -106,6 +107,7 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),
+        **({"smallest_parts": list(head.smallest_parts)} if head.smallest_parts else {}),
         "estimator": type(estimator).__name__,
         "parameters": estimator.constructor(),
         "features": estimator.n_features_in_,

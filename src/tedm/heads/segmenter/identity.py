@@ -299,6 +299,8 @@ def _method_values(method: Method) -> dict[str, str]:
         "members": _text(method.members),
         "vote": method.vote,
         "views": _text(method.views),
+        "smoothing": _text(method.smoothing),
+        "specks": _text(method.specks),
     }
 
 

@@ -19,6 +19,8 @@ from tedm.text import listed
 
 LONGEST_NAME = 100
 COMMITTEE = "committee"
+MOST_SMOOTHING = 64
+OF_THE_WHOLE = ("published", "views", "smoothing", "specks")  # of a committee, not of its parts
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 LEDM_TIMESTEPS = (50, 150, 250)
 
@@ -47,6 +49,12 @@ class Method:
         Arguments of the head that make it this method, as JSON values.
     views : int
         Views of each training image that a fit learns from besides it.
+    smoothing : float
+        Standard deviation of a Gaussian that every voter's probabilities are smoothed by, in pixels at feature resolution; 0
+        leaves them.
+    specks : float
+        Components smaller than this fraction of the smallest in the training labels become background after the vote; 0 keeps
+        all. See `tedm.heads.segmenter.shapes`.
     published : bool
         Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
@@ -60,6 +68,8 @@ class Method:
     pixels_per_batch: int = 512
     settings: Mapping[str, Any] = field(default_factory=dict)  # msgspec reads it, and knows no recursive types
     views: int = 0
+    smoothing: float = 0.0
+    specks: float = 0.0
     published: bool = False
 
     @property
@@ -98,6 +108,8 @@ def method_named(
     members: int | None = None,
     vote: VotingRule | None = None,
     views: int | None = None,
+    smoothing: float | None = None,
+    specks: float | None = None,
     published: bool = False,
 ) -> Method:
     """Return a published method, with changes.
@@ -107,7 +119,7 @@ def method_named(
     name : str
         "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl", "global-local-cl", "ddpm-finetune"), or
         "timestep:T" for the ridge logistic regression at one timestep.
-    timesteps, rows, head, members, vote, views
+    timesteps, rows, head, members, vote, views, smoothing, specks
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
     published : bool
         As the code published with the paper has it, where it differs: one classifier, no ensemble, and the settings of its fit
@@ -147,6 +159,10 @@ def method_named(
         )
     if views is not None and views < 0:
         raise TedmError(f"--views is {views}; it must be at least 0")
+    if smoothing is not None and not 0 <= smoothing <= MOST_SMOOTHING:
+        raise TedmError(f"--smoothing is {smoothing:g} pixels; it must be from 0 (none) to {MOST_SMOOTHING}")
+    if specks is not None and not 0 <= specks <= 1:
+        raise TedmError(f"--specks is {specks:g}; it is a fraction from 0 (keep all) to 1")
     if method.looks_at_images and views:
         raise TedmError(f"--method {method.name} looks at images, and changes these itself: leave out --views")
     if method.looks_at_images:
@@ -160,6 +176,8 @@ def method_named(
         members=members or method.members,
         vote=vote or method.vote,
         views=method.views if views is None else views,
+        smoothing=method.smoothing if smoothing is None else float(smoothing),
+        specks=method.specks if specks is None else float(specks),
     )
 
 
@@ -185,7 +203,7 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
     ------
     TedmError
         If the name cannot stand in a table, or these make no committee: too few or too many, of one name, committees
-        themselves, with a vote whose weights are to be learned, or with other numbers of views.
+        themselves, with a vote whose weights are to be learned, or with other numbers of views, smoothing or specks.
 
     Examples
     --------
@@ -198,16 +216,20 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
         if method.vote == "learned":
             raise TedmError(f"{method.name} votes by weights that it has yet to learn: give it another vote in a committee")
         published = published_arguments(method.name, method.head, HeadOptions()) if method.published else {}
-        part = {each.name: getattr(method, each.name) for each in fields(method) if each.name not in ("published", "views")}
+        part = {each.name: getattr(method, each.name) for each in fields(method) if each.name not in OF_THE_WHOLE}
         parts.append(part | {"timesteps": list(method.timesteps), "settings": {**method.settings, **published}})
     timesteps = tuple(sorted({timestep for method in methods for timestep in method.timesteps}))
     views = {method.views for method in methods if not method.looks_at_images}
     if len(views) > 1:
         raise TedmError(f"parts of a committee learn from the same views; these ask for {listed(sorted(views))} of each image")
+    shapes = {(method.smoothing, method.specks) for method in methods}
+    if len(shapes) > 1:
+        raise TedmError("parts of a committee are smoothed and cleaned alike; give all the same smoothing and specks")
+    ((smoothing, specks),) = shapes or {(0.0, 0.0)}
     settings = {"parts": parts}
     make_head(COMMITTEE, params=settings).constructor()  # refuses what makes none
     made = Method(require_name(name), timesteps, "concatenate", COMMITTEE, len(parts), "soft", settings=settings)
-    return replace(made, views=max(views, default=0))
+    return replace(made, views=max(views, default=0), smoothing=smoothing, specks=specks)
 
 
 def require_name(name: str) -> str:

@@ -190,8 +190,8 @@ def _predictions(ballots: Ballots, names: Sequence[str], uncertainty: bool) -> I
         for key, head in ballots.heads.items():
             vote = ballots.votes[key]
             opinions = head.opinions(block, vote.timesteps)
-            merged, uncalibrated = vote.merge(opinions), None
+            merged, uncalibrated = head.merge(vote, opinions), None
             if vote.temperature is not None:
-                uncalibrated = vote.uncalibrated().merge(opinions).reshape(*square, -1)
+                uncalibrated = head.merge(vote.uncalibrated(), opinions).reshape(*square, -1)
             sure = (entropy(merged).reshape(square), disagreement(opinions).reshape(square)) if uncertainty else (None, None)
             yield Prediction(block.name, key, merged.reshape(*square, -1), sure[0], sure[1], uncalibrated)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from typing import cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from tedm.heads.base.predictor import PREDICTING_BYTES
 from tedm.heads.data.rows import block_bytes
 from tedm.heads.segmenter.methods import Method
 from tedm.heads.segmenter.provenance import Provenance
+from tedm.heads.segmenter.shapes import smoothed, without_specks
 from tedm.heads.voting.ballot import Vote, merging_bytes
 from tedm.heads.voting.temperature import Calibration
 from tedm.heads.voting.vote import VotingRule
@@ -52,6 +54,8 @@ class Segmenter:
         What the user calls the head in tables; empty if it is called as its method is.
     class_names, class_colours : tuple of str
         What the classes are called, and their colours as "#rrggbb"; empty where the features said nothing of them.
+    smallest_parts : tuple of float
+        By class, pixels of the smallest component in the training labels (`smallest_parts`); none if the method does not ask.
     """
 
     method: Method
@@ -66,6 +70,7 @@ class Segmenter:
     name: str = ""
     class_names: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
+    smallest_parts: tuple[float, ...] = ()
 
     @property
     def named_classes(self) -> dict[int, str]:
@@ -130,19 +135,37 @@ class Segmenter:
         -------
         array of shape (voters, pixels, classes)
             Voters are members x timesteps x draws, or members x draws if the timesteps are concatenated. A head made of
-            parts has its parts for voters.
+            parts has its parts for voters. Smoothed, if the method says so.
         """
         if not self.method.looks_at_images:
             block = block.at(self.timesteps(timesteps))
         probabilities = self.estimator.opinions(block, self.method.rows)
-        return probabilities.reshape(-1, block.size**2, len(self.classes))
+        opinions = probabilities.reshape(-1, block.size**2, len(self.classes))
+        return smoothed(opinions, block.size, self.method.smoothing)
+
+    def merge(self, vote: Vote, opinions: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Hold a vote on a whole image, and turn its specks into background if the method says so.
+
+        Parameters
+        ----------
+        vote : Vote
+            As `vote` settles it.
+        opinions : array of shape (voters, pixels, classes)
+            Of all pixels of an image, as `opinions` returns them.
+
+        Returns
+        -------
+        array of shape (pixels, classes)
+        """
+        limits = [self.method.specks * each for each in self.smallest_parts]
+        return without_specks(vote.merge(opinions), isqrt(opinions.shape[1]), limits)
 
     def probabilities(
         self, block: Block, *, rule: VotingRule | None = None, timesteps: Sequence[int] | None = None
     ) -> NDArray[np.floating]:
         """Return the committee's probabilities of shape (size, size, classes); see `vote` for what can be asked."""
         vote = self.vote(rule, timesteps)
-        return vote.merge(self.opinions(block, vote.timesteps)).reshape(block.size, block.size, len(self.classes))
+        return self.merge(vote, self.opinions(block, vote.timesteps)).reshape(block.size, block.size, len(self.classes))
 
     def timesteps(self, asked: Sequence[int] | None) -> tuple[int, ...]:
         """Return the timesteps that a prediction uses; a `TedmError` if the head cannot use those asked for."""

@@ -161,7 +161,7 @@ class MethodAsked:
         Weights to start from, for methods that do.
     as_published : bool
         The method as the paper's code has it.
-    timesteps, rows, head, members, vote, views
+    timesteps, rows, head, members, vote, views, smoothing, specks
         See `tedm.heads.method_named`.
     sampling, pixels_per_image, iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience
     class_weight, params, calibrate
@@ -180,6 +180,8 @@ class MethodAsked:
     members: int | None = None
     vote: VotingRule | None = None
     views: int | None = None
+    smoothing: float | None = None
+    specks: float | None = None
     sampling: Sampling = "uniform"
     pixels_per_image: int | None = None
     iterations: int | None = None
@@ -223,6 +225,8 @@ class MethodAsked:
             members=self.members,
             vote=self.vote,
             views=self.views,
+            smoothing=self.smoothing,
+            specks=self.specks,
             published=self.as_published,
         )
 
