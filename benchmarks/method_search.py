@@ -48,14 +48,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tedm, 128 pixels a batch": {"method": "tedm", "pixels_per_batch": 128, **SCREEN},
     "tedm, standardised": {"method": "tedm", "params": {"standardise": True}, **SCREEN},
     "tedm, entropy vote": {"method": "tedm", "vote": "entropy", **SCREEN},
+    "tedm, smoothing 1": {"method": "tedm", "smoothing": 1, **SCREEN},
+    "tedm, smoothing 2": {"method": "tedm", "smoothing": 2, **SCREEN},
+    "tedm, specks 0.1": {"method": "tedm", "specks": 0.1, **SCREEN},
     "ledme, rate decays": {"method": "ledme", "params": {"decay": True}, **SCREEN},
     "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT", **SCREEN},
 }
-# name in tables: the methods that vote, and the views that each of them learns from
-COMMITTEES: dict[str, list[tuple[str, int | None]]] = {
-    "tedm and ledme": [("tedm", 0), ("ledme", 0)],
-    "tedm and ledme, 8 views": [("tedm", VIEWS), ("ledme", VIEWS)],
-    "tedm, ledme and ddpm-finetune, 8 views": [("tedm", VIEWS), ("ledme", VIEWS), ("ddpm-finetune", None)],
+SHAPES = {"smoothing": 1.0, "specks": 0.1}
+# name in tables: the methods that vote, the views that they learn from, and what else is different
+COMMITTEES: dict[str, tuple[list[str], int, dict[str, Any]]] = {
+    "tedm and ledme": (["tedm", "ledme"], 0, SCREEN),
+    "tedm and ledme, 8 views": (["tedm", "ledme"], VIEWS, SCREEN),
+    "tedm and ledme, 8 views, shapes": (["tedm", "ledme"], VIEWS, SHAPES),
+    "tedm and ledme, shapes": (["tedm", "ledme"], 0, SHAPES),
+    "tedm, ledme and ddpm-finetune, 8 views": (["tedm", "ledme", "ddpm-finetune"], VIEWS, SCREEN),
 }
 HEAD = f"""# Written by benchmarks/method_search.py. Development data only: no test image is read.
 title = "The search for a method"
@@ -100,14 +106,17 @@ def main() -> None:
     checkpoint = json.dumps(str(options.shared.absolute() / "checkpoints" / "nih64.pt"))
     tables = [_table(name, asked).replace('"CHECKPOINT"', checkpoint) for name, asked in variants().items()]
     (options.out / "search.toml").write_text(HEAD % checkpoint + "".join(tables))
-    print(f"{len(tables)} methods: tedm-study {options.out / 'search.toml'} {options.out / 'search'} --dry-run counts their fits")
+    print(
+        f"{len(tables)} methods: tedm-study {options.out / 'search.toml'} {options.out / 'search'} --dry-run counts their fits"
+    )
 
 
 def variants() -> dict[str, dict[str, Any]]:
     """Return every variant, the committees among them, as words of a study's [[methods]]."""
     committees = {}
-    for name, parts in COMMITTEES.items():
-        whole = committee_of("all", [method_named(base, views=views) for base, views in parts])
+    for name, (parts, views, changes) in COMMITTEES.items():
+        methods = [method_named(base, views=None if base == "ddpm-finetune" else views) for base in parts]
+        whole = committee_of("all", methods)
         committees[name] = {
             "method": "tedm",
             "head": whole.head,
@@ -116,9 +125,9 @@ def variants() -> dict[str, dict[str, Any]]:
             "rows": whole.rows,
             "views": whole.views,
             "params": dict(whole.settings),
-            **SCREEN,
+            **changes,
         }
-        if any(base == "ddpm-finetune" for base, _ in parts):
+        if "ddpm-finetune" in parts:
             committees[name]["checkpoint"] = "CHECKPOINT"
     return {**VARIANTS, **committees}
 
