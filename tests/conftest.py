@@ -162,7 +162,7 @@ def fitted(extracted: Path) -> Path:
     from tedm.cli import fit
 
     path = extracted.parent / "head"
-    invoke(fit.main, extracted, path, "--timesteps", "1,50", "--iterations", 40, "--device", "cpu")
+    invoke(fit.main, extracted, path, "--method", "tedm", "--timesteps", "1,50", "--iterations", 40, "--device", "cpu")
     return path
 
 

@@ -167,7 +167,21 @@ def test_views_are_extracted_told_and_learned_from(dataset, checkpoint, tmp_path
     said = runner.invoke(inspect.main, [str(store)]).stdout
     assert "8 of 8, changes full, seed 0" in said
     fitted = runner.invoke(
-        fit.main, [str(store), str(tmp_path / "head"), "--views", "2", "--timesteps", "1", "--iterations", "5", "--images", "3"]
+        fit.main,
+        [
+            str(store),
+            str(tmp_path / "head"),
+            "--method",
+            "tedm",
+            "--views",
+            "2",
+            "--timesteps",
+            "1",
+            "--iterations",
+            "5",
+            "--images",
+            "3",
+        ],
     )
     assert "from 3 images with 2 views of each, 5 iterations" in fitted.stdout
     assert f"{store / 'views'}: 8 views read, 0 missing, 0 damaged" in runner.invoke(verify.main, [str(store)]).stdout

@@ -7,14 +7,15 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tedm.cli import fit, inspect, label, predict
+from tedm.cli import extract, fit, inspect, label, predict
 from tedm.heads import load_head
 from tedm.store import FeatureStore, Registration
 
-COMMANDS = {"fit": fit.main, "inspect": inspect.main, "label": label.main}
+COMMANDS = {"extract": extract.main, "fit": fit.main, "inspect": inspect.main, "label": label.main}
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
 
 
@@ -50,7 +51,7 @@ def test_groups_are_an_option_and_images_of_few_patients_are_said(extracted, tmp
     store = FeatureStore.open(copy)
     slices = [Registration(f"scan {at}", "train", group, "", (0, 0), None) for at, group in enumerate("aabb")]
     store.relabel(slices, store.labels.classes)
-    quick = ["--timesteps", "1", "--iterations", 2]
+    quick = ["--method", "tedm", "--timesteps", "1", "--iterations", 2]
     said = run("fit", copy, tmp_path / "one", "--images", 2, *quick)
     assert "note: 2 images of 1 patient of 2: " in said.stderr
     assert "--groups counts patients" in said.stderr
@@ -121,3 +122,38 @@ def test_weights_to_start_from_are_named_with_checkpoint_and_predict_without_a_b
         refused = run("fit", extracted, tmp_path / "other", *arguments, code=1)
         assert message in refused.stderr
         assert not (tmp_path / "other").exists()
+
+
+def test_a_fit_without_a_method_is_a_jury_and_says_what_that_is(
+    extracted: Path, dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    copy, quick = tmp_path / "store", ["--timesteps", "1,50", "--iterations", 2, "--images", 2]
+    shutil.copytree(extracted, copy)
+    done = run("fit", copy, tmp_path / "without", *quick)
+    assert "jury: tedm and ledme, smooth their vote and drop specks; --method chooses another" in done.stderr
+    assert "note: no views of training images here; from few labels 8 give better masks: the same tedm-extract" in done.stderr
+    assert f"{tmp_path / 'without'}: jury (committee, " in done.stdout
+    head = load_head(tmp_path / "without")
+    assert (head.method.views, head.method.smoothing, head.method.specks) == (0, 1.0, 0.1)
+    assert [part["timesteps"] for part in head.method.settings["parts"]] == [[1, 50], [1, 50]]
+    same = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", "native", *QUICK]
+    run("extract", dataset, copy, *same, "--views", 3)
+    done = run("fit", copy, tmp_path / "with", *quick)
+    assert "learn from 3 views of each image too" in done.stderr
+    assert "note: 3 views of training images here; from few labels 8 give better masks" in done.stderr
+    assert load_head(tmp_path / "with").method.views == 3
+    assert "has 3 views, and 4 are asked for" in run("fit", copy, tmp_path / "more", *quick, "--views", 4, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["--members", 3], ["--rows", "share"], ["--vote", "hard"], ["--pixels-per-batch", 8], ["--params", '{"decay": true}']],
+)
+def test_what_is_asked_of_one_head_is_asked_of_tedm_where_no_method_is_named(
+    asked: list[object], extracted: Path, tmp_path: Path
+) -> None:
+    done = run("fit", extracted, tmp_path / "head", "--timesteps", "1,50", "--iterations", 2, *asked)
+    assert f"{tmp_path / 'head'}: tedm (mlp, " in done.stdout
+    if asked[0] in ("--members", "--rows"):
+        said = run("fit", extracted, tmp_path / "jury", "--method", "jury", "--timesteps", "1,50", *asked, code=1).stderr
+        assert f"--method jury is several heads, and {asked[0]} is for one" in said

@@ -16,7 +16,7 @@ from tedm.heads import load_head
 from tedm.study.fit import course
 from tedm.study.report.evaluation import read_evaluation, told_apart
 
-QUICK = ("--timesteps", "1,50", "--iterations", 3, "--device", "cpu")
+QUICK = ("--method", "tedm", "--timesteps", "1,50", "--iterations", 3, "--device", "cpu")
 
 
 def run(command: object, *arguments: object, code: int = 0) -> tuple[str, str]:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.argument("head", type=options.PATH)
 @click.option(
     "--method",
-    default="tedm",
-    show_default=True,
-    help="tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, ddpm-finetune, global-cl, global-local-cl. "
-    "Other options override it.",
+    default=None,
+    help="jury (several heads in one vote), tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, "
+    "ddpm-finetune, global-cl, global-local-cl. Other options override it. Default: jury; tedm where other options are for one "
+    "head.",
 )
 @click.option(
     "--checkpoint",
@@ -136,7 +136,7 @@ if TYPE_CHECKING:
 def main(
     store: Path | str,
     head: Path,
-    method: str,
+    method: str | None,
     checkpoint: Path | None,
     as_published: bool,
     name: str | None,
@@ -176,29 +176,12 @@ def main(
     A long fit of an MLP that was stopped goes on where it was when the same command is run again.
     """
     from tedm.devices import choose_device
-    from tedm.heads import HeadOptions, connect, method_named
+    from tedm.heads import HeadOptions, connect, default_method, method_named
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
-    from tedm.study.fit import fit_remarks, fit_summary, published_remarks, training_remarks
+    from tedm.study.fit import fit_remarks, fit_summary, method_remarks, published_remarks, training_remarks, with_views_there
 
     features = FeatureStore.open(store)
-    chosen = method_named(
-        method,
-        timesteps=timesteps,
-        rows=rows,
-        head=kind,
-        members=members,
-        vote=vote,
-        views=views,
-        smoothing=smoothing,
-        specks=specks,
-        published=as_published,
-    )
-    start = None
-    if checkpoint is not None:
-        from tedm.extract.pretrain import read_pretrained  # a fit without weights needs nothing of extraction
-
-        start = read_pretrained(checkpoint)
     asked = HeadOptions(
         iterations=iterations,
         learning_rate=learning_rate,
@@ -210,7 +193,27 @@ def main(
         patience=patience,
         class_weight=class_weight,
     )
+    chosen = method_named(
+        method or default_method(asked, kind, rows, members, vote, params, as_published),
+        timesteps=timesteps,
+        rows=rows,
+        head=kind,
+        members=members,
+        vote=vote,
+        views=views,
+        smoothing=smoothing,
+        specks=specks,
+        published=as_published,
+    )
+    if views is None:
+        chosen = with_views_there(features, chosen, split=split, domain=domain)
+    start = None
+    if checkpoint is not None:
+        from tedm.extract.pretrain import read_pretrained  # a fit without weights needs nothing of extraction
+
+        start = read_pretrained(checkpoint)
     for remark in (
+        *(method_remarks(chosen, named=method is not None) if not as_published else ()),
         *(published_remarks(features, chosen, domain=domain) if as_published else ()),
         *training_remarks(
             features.labels,

@@ -23,6 +23,7 @@ from .data.subsets import NCounts as NCounts
 from .data.subsets import Order as Order
 from .data.subsets import first_groups as first_groups
 from .data.subsets import first_images as first_images
+from .data.views import views_of_each as views_of_each
 from .estimator.head import EstimatorHead as EstimatorHead
 from .evaluation.cells import Cell as Cell
 from .evaluation.comparison import Comparison as Comparison
@@ -113,9 +114,11 @@ from .segmenter.identity import identities_from as identities_from
 from .segmenter.identity import identity_of as identity_of
 from .segmenter.identity import names_in_records as names_in_records
 from .segmenter.identity import names_of as names_of
+from .segmenter.methods import COMMITTEE as COMMITTEE
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
 from .segmenter.methods import committee_of as committee_of
+from .segmenter.methods import default_method as default_method
 from .segmenter.methods import method_named as method_named
 from .segmenter.methods import require_name as require_name
 from .segmenter.postprocess import Cleaning as Cleaning

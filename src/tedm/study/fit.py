@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tedm.files import beside, discard, reserved
 from tedm.heads import (
+    COMMITTEE,
     HERE,
+    METHODS,
     VAL_IMAGES,
     HeadOptions,
     Method,
@@ -20,6 +23,7 @@ from tedm.heads import (
     order_of,
     save_head,
     training_subset,
+    views_of_each,
 )
 from tedm.jsons import JsonValue
 from tedm.networks.pretrained import Pretrained
@@ -128,6 +132,52 @@ def fit_summary(head: Segmenter) -> str:
         f"{called} ({method.head}, {'looks at images' if method.looks_at_images else reads}) from "
         f"{counted(len(head.provenance.images), 'image')}{groups}{views}{iterations}{loss}"
     )
+
+
+def with_views_there(features: Features, method: Method, *, split: str | None = "train", domain: str | None = None) -> Method:
+    """Return a committee that learns from the views that there are, at most as many as it would.
+
+    Parameters
+    ----------
+    features : Features
+    method : Method
+    split, domain : str or None
+        Of the images that may be learned from: all of them must have the views.
+
+    Returns
+    -------
+    Method
+        The same, with fewer views where images have fewer; any other method keeps the number that it asks for.
+    """
+    if not method.views or method.head != COMMITTEE:
+        return method
+    there = views_of_each(features, images_to_learn_from(features.labels, split=split, domain=domain))
+    return replace(method, views=min(method.views, there))
+
+
+def method_remarks(method: Method, *, named: bool) -> list[str]:
+    """Return what whoever fits a committee should know of it before the fit, in one line and a second where views are missing.
+
+    Parameters
+    ----------
+    method : Method
+        As it is to be fitted.
+    named : bool
+        Whether the user named it.
+    """
+    if method.head != COMMITTEE or method.name not in METHODS:
+        return []
+    usual = METHODS[method.name]
+    parts = " and ".join(part["name"] for part in method.settings["parts"])
+    learns = f", learn from {counted(method.views, 'view')} of each image too" if method.views else ""
+    shapes = ", smooth their vote" * bool(method.smoothing) + " and drop specks" * bool(method.specks)
+    told = [f"{method.name}: {parts}{learns}{shapes}" + ("" if named else "; --method chooses another")]
+    if method.views < usual.views:
+        told.append(
+            f"note: {counted(method.views, 'view') if method.views else 'no views'} of training images here; from few labels "
+            f"{usual.views} give better masks: the same tedm-extract with --views {usual.views}, and fit again"
+        )
+    return told
 
 
 def training_remarks(

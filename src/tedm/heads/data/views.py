@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,15 @@ from tedm.store import Block, Features, Labels, Views
 from tedm.store.settings import MUST_MATCH, differences
 from tedm.text import counted, shown
 from tedm.views import SAME, image_of_view, view_name
+
+
+def views_of_each(features: Features, names: Sequence[str]) -> int:
+    """Return how many views each of some images has at least; 0 where there are none."""
+    views = features.views()
+    if views is None or not names:
+        return 0
+    there = views.features.labels
+    return min(next(k for k in itertools.count() if not there.has(view_name(name, k + 1))) for name in names)
 
 
 class WithViews:
@@ -94,7 +103,7 @@ class WithViews:
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
         """Yield one block for each name, in order."""
-        for of_views, some in groupby(names, key=lambda name: name in self._of):
+        for of_views, some in itertools.groupby(names, key=lambda name: name in self._of):
             yield from (self._views.features if of_views else self.whole).blocks(list(some), timesteps, levels)
 
     def _with_views(self, labels: Labels, names: Sequence[str]) -> Labels:

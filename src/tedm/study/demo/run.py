@@ -28,14 +28,16 @@ from tedm.show.figures import overlay_figure, save
 from tedm.store import FeatureStore
 from tedm.study.demo.template import TIMESTEPS as PROBED
 from tedm.study.demo.template import template_store
+from tedm.study.fit import with_views_there
 from tedm.study.report.evaluation import write_evaluation
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
 
 CAUTION = "These are slices of one brain, neighbours of each other: an illustration of the method and no evaluation of it."
 SIZES = (1, 3, 6)
-METHODS = ("tedm", "ledm", "ledme")
+METHODS = ("jury", "tedm", "ledm", "ledme")
 BASELINE = "unet"
+VIEWS = 8
 TIMESTEPS = (1, 10, 25, 50, 150, 200, 250, 400, 600, 800)
 # A demonstration: enough for the loss to have nearly stopped falling.
 ITERATIONS = 400
@@ -70,8 +72,8 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
     """
     with filled_folder(folder):
         with progress("extracting") as show:
-            store = template_store(folder, timesteps=TIMESTEPS, progress=show)
-        log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps")
+            store = template_store(folder, timesteps=TIMESTEPS, views=VIEWS, progress=show)
+        log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps, and {VIEWS} views of those to train on")
         heads: dict[str, Segmenter] = {}
         methods = (*METHODS, BASELINE) if find_spec("monai") else METHODS
         if BASELINE not in methods:
@@ -84,7 +86,8 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
                 if name == BASELINE:
                     iterations, params = BASELINE_ITERATIONS, BASELINE_SETTINGS
                 key = f"{name.replace(':', '')}-{n}"
-                heads[key] = fit(store, method_named(name), images=n, iterations=iterations, params=params)
+                method = with_views_there(store, method_named(name))
+                heads[key] = fit(store, method, images=n, iterations=iterations, params=params)
                 save_head(heads[key], folder / "heads" / key)
                 show(number, len(jobs))
         with progress("evaluating") as show:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tedm.extract import Backbone, Manifest, extract, load_backbone, read_manifest
+from tedm.extract import Backbone, Manifest, extract, extract_views, load_backbone, read_manifest
 from tedm.store import FeatureStore
 from tedm.study.demo.slices import write_template_slices
 
@@ -17,6 +17,7 @@ def template_store(
     *,
     timesteps: Sequence[int] = TIMESTEPS,
     draws: int = 1,
+    views: int = 0,
     domains: Sequence[str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> FeatureStore:
@@ -28,6 +29,8 @@ def template_store(
         Slices are written to `slices` in it and features to `store`. What is there already is not made again.
     timesteps, draws
         See `tedm.extract.extract`; as they were made, if the store is there.
+    views : int
+        Of each slice to train on; see `tedm.extract.extract_views`.
     domains : sequence of str or None
         Some of "axial", "coronal", "sagittal" and "contrast+noise"; None takes all.
     progress : callable (done, all, pace) or None
@@ -59,6 +62,8 @@ def template_store(
         precision="float32",
         progress=progress,
     )
+    if views:
+        extract_views(done.store, template_backbone(), views, device="cpu")
     return done.store
 
 

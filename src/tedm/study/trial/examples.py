@@ -36,6 +36,8 @@ images = ["data/shenzhen", "data/montgomery", "data/kermany"]
 checkpoint = "checkpoints/nih64.pt"
 timesteps = [1, 10, 25, 50, 150, 200, 250, 400, 600, 800]
 layout = "native"
+# Views of each labelled training image, which the method "jury" learns from; 0 for none.
+views = 8
 
 # Images to learn from. What methods choose on val images they choose on the split val of this domain.
 [learn]
@@ -55,7 +57,11 @@ domain = "montgomery"
 split = "test"
 domain = "kermany"
 
-# Methods, each with the options of tedm-fit under their names, and perhaps sizes and seeds of its own.
+# Methods, each with the options of tedm-fit under their names, and perhaps sizes and seeds of its own. The first is the default
+# of tedm-fit, the next three are the paper's.
+[[methods]]
+method = "jury"
+
 [[methods]]
 method = "tedm"
 
@@ -125,6 +131,11 @@ split = "train"
 split = "test"
 volumes = "data/subcortical"
 distances = false
+
+# The default of tedm-fit; its views of every training slice would be eight times the extraction.
+[[methods]]
+method = "jury"
+views = 0
 
 [[methods]]
 method = "tedm"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +25,7 @@ from tedm.extract import (
 )
 from tedm.extract.backbones import read_config
 from tedm.extract.images import VolumeOptions
+from tedm.heads import views_of_each
 from tedm.store import FeatureStore, Labels, Location
 from tedm.store.splits import images_to_learn_from
 from tedm.store.volumes.normalisation import Normalisation
@@ -34,7 +34,7 @@ from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.trial.spec import FeaturesAsked, Study
 from tedm.study.trial.units import FEATURES
 from tedm.text import counted, shown
-from tedm.views import ViewKind, view_name
+from tedm.views import ViewKind
 
 
 def place_of_features(study: Study, out: Path) -> Location:
@@ -130,11 +130,10 @@ def views_of_study(study: Study, out: Path) -> int:
     if study.features.store is None:
         return study.features.views
     store = FeatureStore.open(place_of_features(study, out))
-    inside, learn = store.view_store(), study.learn
-    if inside is None:
+    if store.view_store() is None:
         return 0
-    names = images_to_learn_from(store.labels, split=learn.split, domain=learn.domain)
-    return min(next(k for k in count() if not inside.labels.has(view_name(name, k + 1))) for name in names)
+    learn = study.learn
+    return views_of_each(store, images_to_learn_from(store.labels, split=learn.split, domain=learn.domain))
 
 
 def images_of_study(study: Study, out: Path) -> tuple[int, int]:
