@@ -3,6 +3,7 @@
     python benchmarks/method_search.py SHARED OUT            # writes OUT/development.csv and OUT/search.toml
     tedm-study OUT/search.toml OUT/search --only "tedm, 8 views"       # one row; without --only, all
     python benchmarks/method_search.py SHARED OUT --table    # means, and gains on `tedm` seed by seed with 95 % intervals
+    python benchmarks/method_search.py SHARED OUT --bar jury # a study in OUT: `jury` against the best other in each cell
 
 Development data: training images are a fixed half of Shenzhen's split `train`; scores are those of Shenzhen's split `val`
 (home) and of a fixed part of Kermany's split `train` (another hospital, another age, another labelling convention). No test
@@ -24,6 +25,8 @@ import numpy as np
 from scipy import stats
 
 from tedm.heads import committee_of, method_named, read_records
+from tedm.heads.evaluation.comparison import comparisons
+from tedm.heads.metrics.significance import holm, paired_p_value
 
 SIZES, SEEDS = (1, 3, 6, 12), (0, 1, 2, 3, 4)
 SCREEN: dict[str, Any] = {"sizes": [1, 6], "seeds": [0, 1, 2]}  # of what is tried one at a time
@@ -63,6 +66,8 @@ COMMITTEES: dict[str, tuple[list[str], int, dict[str, Any]]] = {
     "tedm and ledme, shapes": (["tedm", "ledme"], 0, SHAPES),
     "tedm, ledme and ddpm-finetune, 8 views": (["tedm", "ledme", "ddpm-finetune"], VIEWS, SCREEN),
 }
+# The published methods and the probes: what the chosen method has to be as good as.
+RIVALS = ["tedm", "ledm", "ledme", *(f"timestep:{timestep}" for timestep in (1, 10, 25, 50, 200, 400, 600, 800))]
 HEAD = f"""# Written by benchmarks/method_search.py. Development data only: no test image is read.
 title = "The search for a method"
 sizes = {list(SIZES)}
@@ -97,7 +102,14 @@ def main() -> None:
     parser.add_argument("shared", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--table", action="store_true", help="read the records of the study, and print gains")
+    parser.add_argument(
+        "--bar", metavar="METHOD", help="read OUT/records.csv, and hold a method against the best of the others"
+    )
+    parser.add_argument("--rivals", nargs="+", default=RIVALS, help="the others")
     options = parser.parse_args()
+    if options.bar is not None:
+        print("\n".join(against_the_best(options.out / "records.csv", options.bar, options.rivals)))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     if options.table:
         print("\n".join(gains(options.out / "search")))
@@ -198,6 +210,32 @@ def _cell(ours: Mapping[int, float], theirs: Mapping[int, float], name: str) -> 
         return mean
     half = stats.t.ppf(0.975, len(apart) - 1) * np.std(apart, ddof=1) / sqrt(len(apart))
     return f"{mean} ({np.mean(apart):+.1f} ± {half:.1f})"
+
+
+def against_the_best(records: Path, method: str, rivals: Sequence[str]) -> Iterator[str]:
+    """Yield lines of a table: in each domain, at each size, the method and the rival with the highest mean over images.
+
+    The interval is one over seeds (t, 95 %); p-values are of Wilcoxon's signed-rank test over images, each the mean of its
+    seeds, after Holm over all cells.
+    """
+    cells, values = [], []
+    for comparison in comparisons([record for record in read_records(records) if record.n in SIZES]):
+        if method not in comparison.scores:
+            continue
+        ours = 100 * comparison.scores[method]
+        others = {name: 100 * comparison.scores[name] for name in rivals if name in comparison.scores}
+        best = max(others, key=lambda name: float(np.nanmean(others[name])))
+        by_seed = [
+            float(np.nanmean(ours[at]) - np.nanmean(others[best][at])) for at in range(min(len(ours), len(others[best])))
+        ]
+        half = stats.t.ppf(0.975, len(by_seed) - 1) * np.std(by_seed, ddof=1) / sqrt(len(by_seed))
+        values.append(paired_p_value(np.nanmean(ours, axis=0) / 100, np.nanmean(others[best], axis=0) / 100))
+        means = f"{np.nanmean(ours):.1f} | {best} | {np.nanmean(others[best]):.1f}"
+        cells.append(f"| {comparison.domain} | {comparison.n} | {means} | {np.mean(by_seed):+.1f} ± {half:.1f}")
+    yield f"| domain | n | {method} | best other | its Dice | difference (over seeds) | p (Holm) |"
+    yield "|---|--:|--:|---|--:|--:|--:|"
+    for cell, p_value in zip(cells, holm(values), strict=True):
+        yield f"{cell} | {p_value:.2g} |"
 
 
 if __name__ == "__main__":
