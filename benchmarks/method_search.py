@@ -32,6 +32,7 @@ SIZES, SEEDS = (1, 3, 6, 12), (0, 1, 2, 3, 4)
 SCREEN: dict[str, Any] = {"sizes": [1, 6], "seeds": [0, 1, 2]}  # of what is tried one at a time
 POOL, AWAY = 48, 60  # images: of Shenzhen's to learn from, of Kermany's to score on
 VIEWS = 8
+SHAPES = {"smoothing": 1.0, "specks": 0.1}
 # name in tables: the method that it changes, and what it changes (words of a study's [[methods]])
 VARIANTS: dict[str, dict[str, Any]] = {
     "tedm": {"method": "tedm"},
@@ -55,9 +56,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tedm, smoothing 2": {"method": "tedm", "smoothing": 2, **SCREEN},
     "tedm, specks 0.1": {"method": "tedm", "specks": 0.1, **SCREEN},
     "ledme, rate decays": {"method": "ledme", "params": {"decay": True}, **SCREEN},
+    "ledme, 8 views, shapes": {"method": "ledme", "views": VIEWS, **SHAPES, **SCREEN},
+    "ledme, 8 views, dropout 0.2": {"method": "ledme", "views": VIEWS, "params": {"dropout": 0.2}, **SCREEN},
+    "ledme, 8 views, soft vote": {"method": "ledme", "views": VIEWS, "vote": "soft", **SCREEN},
+    "ledme, 8 views, soft vote, dropout 0.2, shapes": {
+        "method": "ledme",
+        "views": VIEWS,
+        "vote": "soft",
+        "params": {"dropout": 0.2},
+        **SHAPES,
+        **SCREEN,
+    },
     "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT", **SCREEN},
 }
-SHAPES = {"smoothing": 1.0, "specks": 0.1}
 # name in tables: the methods that vote, the views that they learn from, and what else is different
 COMMITTEES: dict[str, tuple[list[str], int, dict[str, Any]]] = {
     "tedm and ledme": (["tedm", "ledme"], 0, SCREEN),
