@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.option(
     "--method",
     default=None,
-    help="jury (several heads in one vote), tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, "
-    "ddpm-finetune, global-cl, global-local-cl. Other options override it. Default: jury; tedm where other options are for one "
-    "head.",
+    help="jury (ten MLPs, views, smooth borders), tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, "
+    "ddpm-finetune, global-cl, global-local-cl. Other options override it. Default: jury; tedm where other options say what "
+    "the head is.",
 )
 @click.option(
     "--checkpoint",

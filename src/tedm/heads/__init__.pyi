@@ -114,7 +114,7 @@ from .segmenter.identity import identities_from as identities_from
 from .segmenter.identity import identity_of as identity_of
 from .segmenter.identity import names_in_records as names_in_records
 from .segmenter.identity import names_of as names_of
-from .segmenter.methods import COMMITTEE as COMMITTEE
+from .segmenter.methods import DEFAULT as DEFAULT
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
 from .segmenter.methods import committee_of as committee_of

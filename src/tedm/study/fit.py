@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tedm.files import beside, discard, reserved
 from tedm.heads import (
-    COMMITTEE,
+    DEFAULT,
     HERE,
     METHODS,
     VAL_IMAGES,
@@ -135,7 +135,7 @@ def fit_summary(head: Segmenter) -> str:
 
 
 def with_views_there(features: Features, method: Method, *, split: str | None = "train", domain: str | None = None) -> Method:
-    """Return a committee that learns from the views that there are, at most as many as it would.
+    """Return the default method with the views that there are, at most as many as it would learn from.
 
     Parameters
     ----------
@@ -149,14 +149,14 @@ def with_views_there(features: Features, method: Method, *, split: str | None = 
     Method
         The same, with fewer views where images have fewer; any other method keeps the number that it asks for.
     """
-    if not method.views or method.head != COMMITTEE:
+    if not method.views or method.name != DEFAULT:
         return method
     there = views_of_each(features, images_to_learn_from(features.labels, split=split, domain=domain))
     return replace(method, views=min(method.views, there))
 
 
 def method_remarks(method: Method, *, named: bool) -> list[str]:
-    """Return what whoever fits a committee should know of it before the fit, in one line and a second where views are missing.
+    """Return what whoever fits the default method should know before the fit: what it is, and whether views are missing.
 
     Parameters
     ----------
@@ -165,17 +165,19 @@ def method_remarks(method: Method, *, named: bool) -> list[str]:
     named : bool
         Whether the user named it.
     """
-    if method.head != COMMITTEE or method.name not in METHODS:
+    if method.name != DEFAULT:
         return []
-    usual = METHODS[method.name]
-    parts = " and ".join(part["name"] for part in method.settings["parts"])
-    learns = f", learn from {counted(method.views, 'view')} of each image too" if method.views else ""
-    shapes = ", smooth their vote" * bool(method.smoothing) + " and drop specks" * bool(method.specks)
-    told = [f"{method.name}: {parts}{learns}{shapes}" + ("" if named else "; --method chooses another")]
-    if method.views < usual.views:
+    usual = METHODS[method.name].views
+    learns = f" and {counted(method.views, 'view')} of each" if method.views else ""
+    told = [
+        f"{method.name}: {counted(method.members, 'classifier')}, {counted(len(method.timesteps), 'timestep')} side by side, "
+        f"learn from the images{learns} and vote; borders are smoothed, specks dropped"
+        + ("" if named else "; --method chooses another")
+    ]
+    if method.views < usual:
         told.append(
             f"note: {counted(method.views, 'view') if method.views else 'no views'} of training images here; from few labels "
-            f"{usual.views} give better masks: the same tedm-extract with --views {usual.views}, and fit again"
+            f"{usual} give better masks: the same tedm-extract with --views {usual}, and fit again"
         )
     return told
 
