@@ -73,7 +73,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
+def printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
     """End in one line where standard output is full or lost while a command line is read: that prints help and version."""
 
     @functools.wraps(main)
@@ -89,7 +89,7 @@ def _printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
 class Command(click.Command):
     """A command whose help and version, which are printed before it runs, end in one line too where they cannot be printed."""
 
-    main = _printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
+    main = printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
 
 
 class Remarks(io.TextIOBase):
