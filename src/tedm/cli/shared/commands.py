@@ -40,6 +40,12 @@ def command_named(name: str) -> click.Command:
     return command
 
 
+def name_of(command: click.Command) -> str:
+    """Return what a command is called, by its module: `tedm extract` and `tedm-extract` are "extract"."""
+    module = getattr(command.callback, "__module__", "")
+    return str(module).rpartition(".")[2].replace("_", "-")
+
+
 def meant(word: str, words: list[str]) -> str:
     """Return a hint at the one of some words that somebody may have meant, ready to follow a message; empty if none is like it.
 
