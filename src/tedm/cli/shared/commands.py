@@ -10,6 +10,7 @@ import click
 
 # What each does, as `tedm --help` lists it.
 COMMANDS: Mapping[str, str] = {
+    "run": "Do it all: features, a head, scores, masks and a report of images.",
     "pretrain": "Train a small diffusion model on unlabelled images.",
     "extract": "Turn images into a store of the diffusion model's features.",
     "label": "Add masks, splits and groups to a store that is there.",
@@ -38,6 +39,11 @@ def command_named(name: str) -> click.Command:
     command = importlib.import_module(f"tedm.cli.{name.replace('-', '_')}").main
     assert isinstance(command, click.Command)
     return command
+
+
+def default_of(name: str, parameter: str) -> object:
+    """Return what a command takes where nothing is said of a parameter: a default has one place, whoever needs it."""
+    return next(param.default for param in command_named(name).params if param.name == parameter)
 
 
 def name_of(command: click.Command) -> str:

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn, ParamSpec, TextIO, TypeVar
+from typing import NoReturn, ParamSpec, TextIO, TypeVar
 
 import click
 
@@ -32,6 +32,7 @@ T = TypeVar("T")
 # What a command does when it is run again after an interruption; the others begin anew.
 GOES_ON = ", run the same command again to go on"
 AGAIN = {
+    "run": GOES_ON,
     "extract": GOES_ON,
     "fit": GOES_ON,
     "probe": GOES_ON,
@@ -99,8 +100,8 @@ class Command(click.Command):
 
     main = printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
 
-    def __init__(self, *args: Any, **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
+    def __init__(self, *args: object, **attributes: object) -> None:
+        super().__init__(*args, **attributes)  # type: ignore[arg-type]  # click knows them
         self.params += common_options()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
