@@ -117,6 +117,13 @@ def test_the_command_line_wins_and_arguments_can_stand_in_the_file(extracted, tm
     assert "from 2 images" in result.stdout
 
 
+def test_several_places_can_stand_in_the_file(tmp_path):
+    path = written(tmp_path / "run.toml", '[report]\nFOLDER = ["a", "b"]\n')
+    said = call("report", "--config", path).stderr
+    assert said.startswith(f"tedm: {tmp_path}/a")
+    assert "no_such" in call("report", "no_such", "--config", path).stderr
+
+
 def test_what_was_saved_repeats_the_command(extracted, tmp_path, monkeypatch):
     """The values are those of the command line and of the file that it took, written as they were."""
     monkeypatch.chdir(tmp_path)

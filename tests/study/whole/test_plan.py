@@ -52,7 +52,11 @@ def test_images_of_so_many_patients_are_learned_from_whatever_their_split(datase
 @pytest.mark.parametrize(
     ("columns", "train", "said"),
     [
-        ({"split": ["test"] * 7}, None, "no labelled image in {} is of the split train, so there is nothing to learn from: 7"),
+        (
+            {"split": ["test"] * 7},
+            None,
+            "no labelled image in {} is of the split train, so there is nothing to learn from: 7 labelled images are",
+        ),
         ({"mask": [""] * 7}, None, "no image in {} has a mask, so there is nothing to learn from; name masks"),
         ({"mask": [""] * 7}, 2, "--train 2: no image has a mask in {}, so there is nothing to learn from"),
         ({}, 8, "--train 8: of the patients in {}, there are 7 with labelled images; give 1 to 7"),

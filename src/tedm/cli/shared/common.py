@@ -136,6 +136,8 @@ class Asked:
         if self.config is not None:
             say_more(f"settings from {self.config.absolute()}")
         for word, param in words.items():
+            if param.name in COMMON:
+                continue
             for text in _each(self.given.get(str(param.name))):
                 is_path = isinstance(param.type, click.Path | options.Store) and "://" not in text
                 place = str(Path(text).absolute()) if is_path else text

@@ -165,10 +165,10 @@ def _nothing_to_learn_from(labels: Labels, images: Path) -> str:
             "or lay them in masks/ beside images/ under the same names"
         )
     splits = sorted({split or "no split" for name, split in zip(labels.names, labels.splits, strict=True) if name in labelled})
+    there = f"{counted(len(labelled), 'labelled image')} {'is' if len(labelled) == 1 else 'are'} of {' and '.join(splits)}"
     return (
-        f"no labelled image in {images} is of the split train, so there is nothing to learn from: "
-        f"{counted(len(labelled), 'labelled image')} of {' and '.join(splits)}; with --train N the images of N patients are "
-        "learned from and all others tested on"
+        f"no labelled image in {images} is of the split train, so there is nothing to learn from: {there}; --train N learns "
+        "from the images of N patients and tests on all others"
     )
 
 
