@@ -54,7 +54,6 @@ def test_readers_are_put_in_order(extracted, fitted, tmp_path):
         ("verify HEAD", "HEAD is a head and stands where STORE belongs; tedm-verify takes STORE"),
         ("rank STORE STORE", "STORE is a feature store and stands where HEAD belongs; tedm-rank takes STORE HEAD"),
         ("evaluate HEAD HEAD", "HEAD is a head and stands where STORE belongs; tedm-evaluate takes STORE HEAD..."),
-        ("report STORE", "STORE is a feature store and stands where FOLDER belongs; tedm-report takes FOLDER..."),
     ],
 )
 def test_what_would_be_written_to_is_not_guessed_but_said(extracted, fitted, dataset, tmp_path, typed, said):

@@ -21,7 +21,6 @@ ORDER: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "evaluate": {"store": ("STORE", "store"), "heads": ("HEAD...", "head")},
     "rank": {"store": ("STORE", "store"), "head": ("HEAD", "head")},
     "probe": {"store": ("STORE", "store")},
-    "report": {"folders": ("FOLDER...", "")},
     "verify": {"store": ("STORE", "store")},
     "export-nnunet": {"store": ("STORE", "store"), "out_folder": ("OUT_FOLDER", "")},
 }
