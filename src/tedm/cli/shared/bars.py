@@ -45,7 +45,7 @@ def progress_line(what: str, done: int, total: int | None, left: float | None, r
     Examples
     --------
     >>> progress_line("fitting", 500, 2000, 42.0, "loss 0.1234", 60)
-    'fitting  500 of 2000 (25 %)  42 s left  ━━──────  loss 0.1234'
+    'fitting  500 of 2000 (25 %)  42 s left  ━──────  loss 0.1234'
     >>> progress_line("fitting", 500, 2000, 42.0, "loss 0.1234", 40)
     'fitting  500 of 2000 (25 %)  42 s left'
     """
