@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tedm.signals import deferred_signals
+from tedm.signals import Pending, deferred_signals, leave_if_pending
 
 
 def interrupted(times: int, done: list[list[int]]) -> None:
@@ -41,6 +41,24 @@ def test_a_process_that_ignores_a_signal_goes_on_ignoring_it():
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def long_work(done: list[str]) -> None:
+    with deferred_signals():
+        leave_if_pending()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Pending):
+            leave_if_pending()
+        done.append("in order")
+
+
+def test_long_work_is_left_where_a_signal_waits():
+    done: list[str] = []
+    leave_if_pending()
+    with pytest.raises(KeyboardInterrupt):
+        long_work(done)
+    assert done == ["in order"]
+    leave_if_pending()
 
 
 def test_another_thread_has_no_signals_to_wait_for():

@@ -7,7 +7,24 @@ import signal
 import threading
 from collections.abc import Iterator
 
+_deferred: list[list[int]] = []  # what has come in each block that is entered, the innermost last
 NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Pending(Exception):
+    """A signal that is deferred has come: whatever can be done again is to be left."""
+
+
+def leave_if_pending() -> None:
+    """Leave long work that can be done again, if a signal has come that is deferred.
+
+    Raises
+    ------
+    Pending
+        For whoever defers signals around the work.
+    """
+    if _deferred and _deferred[-1]:
+        raise Pending
 
 
 @contextlib.contextmanager
@@ -39,9 +56,11 @@ def deferred_signals() -> Iterator[list[int]]:
 
     for number in before:
         signal.signal(number, collect)
+    _deferred.append(arrived)
     try:
         yield arrived
     finally:
+        _deferred.pop()
         restore()
     if arrived:
         signal.raise_signal(arrived[0])

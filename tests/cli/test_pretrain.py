@@ -82,6 +82,15 @@ def test_the_published_format_is_read_like_ours(manifest: Path, tmp_path: Path) 
     assert ours.step == theirs.step == 2
 
 
+def test_a_published_checkpoint_under_another_name_is_refused_before_the_work(manifest: Path, tmp_path: Path) -> None:
+    said = run(manifest, tmp_path / "a.safetensors", *SMALL, "--format", "published", code=1).stderr
+    assert said.splitlines() == [
+        f"tedm: {tmp_path}/a.safetensors would be a file of PyTorch in the published format under the name of a safetensors "
+        f"file; name it {tmp_path}/a.pt, or leave out --format published"
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
+
+
 def test_a_resume_with_other_settings_names_them(manifest: Path, tmp_path: Path) -> None:
     quick = [*SMALL, "--samples", 0, "--iterations", 2]
     run(manifest, tmp_path / "a", *quick, "--keep-state")

@@ -132,3 +132,16 @@ def test_cleaned_masks_are_written_and_scored_beside_plain_ones(made, tmp_path):
     methods = [row["method"] for row in rows(tmp_path / "t.csv") if row["domain"] == "here"]
     assert methods == ["tedm-logistic", "tedm-logistic+largest=1+fill-holes+min-area=30"]
     assert run("predict", head, store, tmp_path / "x", "--largest", 0, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "an image comes first where it stands for most of the others (cover), and is unlike those before it and the"),
+        (["--by", "peak", "--no-diverse"], "an image comes first where the head is least sure of a part of it (peak)\n"),
+    ],
+)
+def test_a_list_says_why_it_is_in_its_order_and_what_to_do_with_it(made, options, said):
+    printed = run("rank", made / "store", made / "head", *options).stdout
+    assert f"in this order: {said}" in printed
+    assert printed.endswith("--out FOLDER writes a manifest for that\n")

@@ -36,6 +36,15 @@ def test_tests_and_their_patients_are_left_out_and_val_is_held_out(dataset: Path
     assert said == ["2 images of the split test left out", "learning from 4 images, 1 held out"]
 
 
+def test_a_number_that_a_split_val_makes_void_is_said(dataset: Path, tmp_path: Path) -> None:
+    path = manifest(dataset, tmp_path, ["train", "", "val", "", "test", "test", "train"], patients="abcdeeg")
+    said: list[str] = []
+    assert len(parts_of_manifest(read_manifest(path), held_out=3, log=said.append)[1]) == 1
+    assert said[1] == "note: the split val is held out (1 image), whatever --held-out 3 says; 0 holds out none"
+    parts_of_manifest(read_manifest(path), log=said.append)
+    assert sum("whatever" in line for line in said) == 1
+
+
 def test_the_arrays_are_the_images_of_the_parts(dataset: Path, tmp_path: Path) -> None:
     path = manifest(dataset, tmp_path, ["train", "val", "train", "train", "test", "test", "test"])
     squares = read_training_images(path, 16)

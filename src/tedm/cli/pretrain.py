@@ -79,8 +79,9 @@ if TYPE_CHECKING:
 @click.option(
     "--held-out",
     type=click.IntRange(min=0),
-    default=64,
-    help="Images for the validation loss, of whole groups, a tenth at most.",
+    default=None,
+    show_default="the split val, else 64",
+    help="Images for the validation loss, of whole groups, a tenth at most. A split val is held out instead, unless this is 0.",
 )
 @click.option("--report-every", type=int, default=1000, help="Iterations between losses, and pictures of them.")
 @click.option("--samples", type=int, default=16, help="Images that the DDPM makes for each picture.")
@@ -125,7 +126,7 @@ def main(
     threads: int | None,
     seed: int,
     device: str,
-    held_out: int,
+    held_out: int | None,
     report_every: int,
     samples: int,
     pictures: Path | None,
@@ -147,6 +148,7 @@ def main(
         pretrain_diffusion,
         require_clear_way,
         require_contrast,
+        require_ending,
         require_numbers,
         require_same,
     )
@@ -157,6 +159,7 @@ def main(
     batch_size = batch_size if batch_size is not None else 4 if objective == "diffusion" else 32
     ema_decay = ema_decay if ema_decay is not None else 0.9995 if objective == "diffusion" else 0.0
     require_clear_way(checkpoint, resume=resume)
+    require_ending(checkpoint, format, resume=resume)
     require_numbers(
         iterations=iterations,
         batch_size=batch_size,

@@ -74,7 +74,7 @@ def main(
     from tedm.devices import choose_device
     from tedm.heads import load_head
     from tedm.store import FeatureStore
-    from tedm.study import choose_next, shown_scores
+    from tedm.study import choose_next, order_in_words, shown_scores
 
     segmenter = load_head(head, device=choose_device(device))
     chosen = choose_next(
@@ -97,12 +97,15 @@ def main(
     )
     ranked = f"{len(chosen.ranking)} images ranked by {by}{', diverse' if diverse else ''}"
     click.echo(f"{store}: {ranked}; the first {chosen.top}:")
+    click.echo(f"in this order: {order_in_words(by, diverse=diverse)}")
     width = max(len(shown(each.name)) for each in chosen.first)
     for number, each in enumerate(chosen.first, 1):
         scores = "  ".join(f"{score} {getattr(each, score):.3f}" for score in shown_scores(by))
         click.echo(f"{number:4}  {shown(each.name):{width}}  {scores}")
     if out is not None:
         click.echo(f"{out}: ranking.csv, ranking.png, annotate-next.csv; fill in its masks for tedm-label")
+    else:
+        click.echo("draw masks of these, the first first, and give them to tedm-label; --out FOLDER writes a manifest for that")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-from .annotate import Chosen, choose_next, shown_scores, write_ranking
+from .annotate import Chosen, choose_next, order_in_words, shown_scores, write_ranking
 from .environment import environment_here
 from .evaluate import Evaluated, evaluate_heads
 from .export.nnunet import Exported, export_nnunet
@@ -35,6 +35,7 @@ __all__ = [
     "export_nnunet",
     "fit_folder",
     "live_features",
+    "order_in_words",
     "predict_folder",
     "probe_store",
     "read_evaluation",

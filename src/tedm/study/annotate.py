@@ -21,6 +21,16 @@ from tedm.store import Features, Labels
 from tedm.study.remarks import differences_from_store
 from tedm.study.stages import Log, Stages, mute, silent
 
+# What an image that comes first has, by the score that a ranking is by.
+FIRST_HAS: Mapping[RankBy, str] = {
+    "entropy": "the head is least sure of it",
+    "disagreement": "its timesteps disagree most about it",
+    "peak": "the head is least sure of a part of it",
+    "border": "the head is least sure where a structure ends in it",
+    "elsewhere": "the head is least sure of it away from borders",
+    "distance": "it is least like the labelled images",
+    "cover": "it stands for most of the others",
+}
 FIRST = 10  # chosen and drawn, where there are as many
 REMEDY = "make room, and run the same command again"
 
@@ -161,6 +171,25 @@ def write_ranking(
 def shown_scores(by: str) -> list[str]:
     """Return the scores that are printed and drawn: the one that a ranking is by, and those that everybody asks for."""
     return list(dict.fromkeys([by, "entropy", "disagreement", "cover"]))[:3]
+
+
+def order_in_words(by: RankBy, *, diverse: bool) -> str:
+    """Say why a ranking is in its order, a clause.
+
+    Parameters
+    ----------
+    by : {"entropy", "disagreement", "peak", "border", "elsewhere", "distance", "cover"}
+        The score that it is by.
+    diverse : bool
+        Whether the first are chosen one after the other.
+
+    Examples
+    --------
+    >>> order_in_words("entropy", diverse=False)
+    'an image comes first where the head is least sure of it (entropy)'
+    """
+    why = f"an image comes first where {FIRST_HAS[by]} ({by})"
+    return f"{why}, and is unlike those before it and the labelled ones" if diverse else why
 
 
 def paths_of_images(images: Path, labels: Labels, channels: tuple[str, ...] = ()) -> dict[str, Path]:

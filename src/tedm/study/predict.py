@@ -38,6 +38,7 @@ def predict_folder(
     timesteps: Sequence[int] | None = None,
     split: str | None = None,
     domain: str | None = None,
+    names: Sequence[str] | None = None,
     cleaning: Cleaning = NO_CLEANING,
     probabilities: bool = False,
     uncertainty: bool = False,
@@ -66,6 +67,8 @@ def predict_folder(
         See `tedm.heads.predict`.
     split, domain : str or None
         Which images. A split of None takes "test" if there are any, else all.
+    names : sequence of str or None
+        Which images, by name, in place of these two.
     cleaning : Cleaning
         What is done to masks, at the images' own size; a pixel of its smallest area is one at feature resolution.
     probabilities : bool
@@ -119,7 +122,7 @@ def predict_folder(
         )
     if split is None and "test" in features.labels.splits:
         split = "test"
-    names = features.labels.select(split=split, domain=domain)
+    names = features.labels.select(split=split, domain=domain) if names is None else list(names)
     head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)

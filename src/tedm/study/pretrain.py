@@ -23,6 +23,8 @@ from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.stages import Log, mute
 from tedm.text import counted
 
+HELD_OUT = 64  # images for the validation loss where nobody says how many
+
 
 @dataclass(frozen=True)
 class TrainingImages:
@@ -48,7 +50,7 @@ def read_training_images(
     intensity_range: tuple[float, float] | None = None,
     volumes: VolumeOptions = NO_OPTIONS,
     normalisation: Normalisation | None = None,
-    held_out: int = 64,
+    held_out: int | None = None,
     seed: int = 0,
     log: Log = mute,
 ) -> TrainingImages:
@@ -103,16 +105,16 @@ def read_training_images(
 
 
 def parts_of_manifest(
-    manifest: Manifest, *, held_out: int = 64, seed: int = 0, log: Log = mute
+    manifest: Manifest, *, held_out: int | None = None, seed: int = 0, log: Log = mute
 ) -> tuple[list[ManifestEntry], list[ManifestEntry]]:
     """Return the images to learn from and those that are held out.
 
     Parameters
     ----------
     manifest : Manifest
-    held_out : int
-        Images for the validation loss: those of the split `val` if there are any, else as many at most, of whole groups and a
-        tenth of all at most. None are held out if it is 0.
+    held_out : int or None
+        Images for the validation loss: those of the split `val` if there are any, which is said where a number was asked for,
+        else as many at most, of whole groups and a tenth of all at most; None is 64. None are held out if it is 0.
     seed : int
         Which groups are held out where there is no split `val`.
     log : callable
@@ -123,7 +125,7 @@ def parts_of_manifest(
     TedmError
         If there are no images to learn from, or the number is negative.
     """
-    if held_out < 0:
+    if held_out is not None and held_out < 0:
         raise TedmError(f"{held_out} images cannot be held out; use 0 for none")
     labels = labels_of(manifest)
     for_tests, for_validation = held_back(labels, ["test"]), held_back(labels, ["val"])
@@ -133,9 +135,15 @@ def parts_of_manifest(
         raise TedmError(f"no images to train on: all {tested} are of the split test, which is for testing")
     if tested:
         log(f"{counted(tested, 'image')} of the split test left out")
-    chosen = [entry for entry in usable if entry.name in for_validation] if held_out else []
-    if held_out and not chosen:
-        indices = choose_held_out([entry.group for entry in usable], held_out, seed=seed)
+    chosen = [entry for entry in usable if entry.name in for_validation] if held_out != 0 else []
+    if chosen and held_out is not None:
+        log(
+            f"note: the split val is held out ({counted(len(chosen), 'image')}), whatever --held-out {held_out} says; 0 holds "
+            "out none"
+        )
+    if held_out != 0 and not chosen:
+        most = HELD_OUT if held_out is None else held_out
+        indices = choose_held_out([entry.group for entry in usable], most, seed=seed)
         chosen = [usable[index] for index in indices]
     names = {entry.name for entry in chosen}
     learned = [entry for entry in usable if entry.name not in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from tedm.errors import TedmError
 from tedm.extract.backbones import Content
 from tedm.extract.pretrain.denoiser import Denoiser
 from tedm.extract.pretrain.learner import Learner
-from tedm.extract.pretrain.loop import digest_of, require_images, train
+from tedm.extract.pretrain.loop import digest_of, require_ending, require_images, train
+from tedm.signals import leave_if_pending
 
 QUIET: dict[str, Any] = {"resume": False, "keep_state": False, "state_every": 100, "checkpoint_every": 0, "report_every": 2}
 QUIET |= {"held_out": None, "report": None, "progress": None, "log": None}
@@ -65,6 +67,51 @@ def test_a_learner_of_another_kind_trains_and_goes_on(settings: Any, digits: NDA
     train(again, digits, tmp_path / "parts", iterations=60, **{**QUIET, "resume": True})
     assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
     assert float(again.network["still"]) == 1
+
+
+class Interrupted(MeanImage):
+    """Hears Ctrl-C in the loss on images held out after some iterations, and looks for it as long losses do."""
+
+    at = 4
+
+    def held_out_loss(self, images: NDArray[np.float32]) -> Callable[[], float]:
+        loss = super().held_out_loss(images)
+
+        def interrupted() -> float:
+            if self.iteration == self.at:
+                signal.raise_signal(signal.SIGINT)
+            leave_if_pending()
+            return loss()
+
+        return interrupted
+
+
+@pytest.mark.parametrize("at", [0, 4, 8])
+def test_a_signal_in_the_loss_on_images_held_out_is_obeyed_and_the_run_goes_on_to_the_same_curve(
+    settings: Any, digits: NDArray[np.float32], tmp_path: Path, at: int
+) -> None:
+    whole, parts, again = MeanImage(settings), Interrupted(settings), MeanImage(settings)
+    parts.at = at
+    curves: dict[str, list[Any]] = {"whole": [], "again": []}
+    asked = {**QUIET, "held_out": digits[:8]}
+    train(whole, digits, tmp_path / "whole", iterations=8, **{**asked, "report": curves["whole"].append})
+    with pytest.raises(KeyboardInterrupt):
+        train(parts, digits, tmp_path / "parts", iterations=8, **asked)
+    assert parts.iteration == at
+    assert not (tmp_path / "parts").exists()
+    train(again, digits, tmp_path / "parts", iterations=8, **{**asked, "resume": True, "report": curves["again"].append})
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert curves["again"][-1].points == curves["whole"][-1].points
+    assert curves["again"][0].iteration == at
+
+
+def test_a_file_of_pytorch_is_not_named_as_one_of_safetensors(tmp_path: Path) -> None:
+    place = tmp_path / "ddpm.safetensors"
+    with pytest.raises(TedmError, match=r"under the name of a safetensors file; name it .*ddpm\.pt, or leave out --format"):
+        require_ending(place, "published", resume=False)
+    require_ending(place, "published", resume=True)  # begun before this was refused
+    require_ending(place.with_suffix(".pt"), "published", resume=False)
+    require_ending(place, "safetensors", resume=False)
 
 
 def test_a_digest_is_of_the_numbers(digits: NDArray[np.float32]) -> None:

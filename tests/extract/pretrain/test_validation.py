@@ -1,13 +1,17 @@
+import signal
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tedm.extract.backbones import random_backbone
 from tedm.extract.noise import draw_noise
 from tedm.extract.pretrain.validation import HeldOut, choose_held_out
+from tedm.signals import Pending, deferred_signals
 
 
 @given(st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=60), st.integers(0, 8), st.integers(0, 3))
@@ -42,3 +46,16 @@ def test_the_loss_is_the_error_on_noise_that_stays(rng: np.random.Generator) -> 
     assert held_out.loss(backbone) == pytest.approx(np.mean(losses), rel=1e-6)
     assert held_out.loss(backbone) == HeldOut(images, timesteps_total=1000, seed=5).loss(backbone)
     assert held_out.loss(backbone) != HeldOut(images, timesteps_total=1000, seed=6).loss(backbone)
+
+
+def interrupted(images: NDArray[np.float32]) -> None:
+    held_out = HeldOut(images, timesteps_total=1000, seed=5)
+    with deferred_signals():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Pending):
+            held_out.loss(random_backbone())
+
+
+def test_the_loss_is_left_where_a_signal_waits(rng: np.random.Generator) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(rng.random((3, 1, 16, 16), dtype=np.float32))

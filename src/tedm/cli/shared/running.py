@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import os
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, NoReturn, ParamSpec, TextIO, TypeVar, cast
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec, TextIO, TypeVar
 
 import click
 
+from tedm.cli.shared.commands import name_of
+from tedm.cli.shared.common import COMMON, TYPED, Asked, common_options
+from tedm.cli.shared.places import straighten
+from tedm.cli.shared.voice import Remarks, plainly, progress, say, speaking, stop
 from tedm.errors import TedmError
-from tedm.text import shown
 
-if TYPE_CHECKING:
-    from tedm.study.stages import Progress
+__all__ = ["AGAIN", "GOES_ON", "Command", "Remarks", "command_line", "plain_errors", "printed_or_said", "progress", "say"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +32,7 @@ T = TypeVar("T")
 # What a command does when it is run again after an interruption; the others begin anew.
 GOES_ON = ", run the same command again to go on"
 AGAIN = {
+    "run": GOES_ON,
     "extract": GOES_ON,
     "fit": GOES_ON,
     "probe": GOES_ON,
@@ -39,6 +41,10 @@ AGAIN = {
     "predict": "; to begin again, name another OUT_FOLDER or delete this one",
     "demo": "; to begin again, name another OUT_FOLDER or delete this one",
 }
+
+
+# Where values are from that somebody asked for: --config is as good as typed.
+ASKED = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.DEFAULT_MAP)
 
 
 def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -53,19 +59,19 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **options)
             click.echo(nl=False)  # and no more waits to be printed
         except TedmError as error:
-            _stop(str(error), 1)
+            stop(str(error), 1)
         except KeyboardInterrupt:
-            _stop(f"interrupted; what was finished is safe{_again()}", 130)
+            stop(f"interrupted; what was finished is safe{_again()}", 130)
         except BrokenPipeError:
             _forget(sys.stdout)  # whoever read our output has stopped reading; nothing to say
             raise SystemExit(1) from None
         except MemoryError:
-            _stop("out of memory; what was finished is safe. Ask for less at once: a smaller batch, fewer images", 1)
+            stop("out of memory; what was finished is safe. Ask for less at once: a smaller batch, fewer images", 1)
         except OSError as error:
             if any(frame.name == "echo" for frame in traceback.extract_tb(error.__traceback__)):  # nothing else prints results
                 _not_printed(error)
             where = f"{error.filename}: " if error.filename else ""
-            _stop(f"{where}{error.strerror or error}", 1)
+            stop(f"{where}{error.strerror or error}", 1)
         finally:
             if _fails(sys.stderr):
                 _forget(sys.stderr)
@@ -73,7 +79,7 @@ def plain_errors(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
+def printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
     """End in one line where standard output is full or lost while a command line is read: that prints help and version."""
 
     @functools.wraps(main)
@@ -87,33 +93,43 @@ def _printed_or_said(main: Callable[P, T]) -> Callable[P, T]:
 
 
 class Command(click.Command):
-    """A command whose help and version, which are printed before it runs, end in one line too where they cannot be printed."""
+    """A command with the options that all have, and one line for what goes wrong before it runs.
 
-    main = _printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
+    Its help and version, which are printed before it runs, end in one line too where they cannot be printed.
+    """
 
+    main = printed_or_said(click.Command.main)  # type: ignore[assignment]  # it has two signatures
 
-class Remarks(io.TextIOBase):
-    """Standard error for what must not end the work: text that cannot be written, on a lost terminal say, is lost."""
+    def __init__(self, *args: object, **attributes: object) -> None:
+        super().__init__(*args, **attributes)  # type: ignore[arg-type]  # click knows them
+        self.params += common_options()
 
-    encoding = "utf-8"
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; what was typed is kept as it is for `--save-config`."""
+        ctx.meta[TYPED] = self.make_parser(ctx).parse_args(list(args))[0]
+        return super().parse_args(ctx, args)
 
-    def write(self, text: str, /) -> int:
-        """Write as much as can be written."""
-        with contextlib.suppress(OSError, ValueError, RuntimeError):  # gone or full, closed, interrupted while it writes
-            sys.stderr.write(text)
-            sys.stderr.flush()
-        return len(text)
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options of the command, and behind them those of every command."""
+        records: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                records[param.name in COMMON].append(record)
+        for common, title in ((False, "Options"), (True, "Options of every command")):
+            with formatter.section(title):
+                formatter.write_dl(records[common])
 
-    def isatty(self) -> bool:
-        """Whether somebody looks on, as far as that can be told."""
-        with contextlib.suppress(OSError, ValueError):
-            return sys.stderr.isatty()
-        return False
-
-
-def say(text: str) -> None:
-    """Write a remark to stderr, in which nothing from a file can steer the terminal; one that cannot be written is lost."""
-    Remarks().write(f"{shown(text, lines=True)}\n")
+    def invoke(self, ctx: click.Context) -> object:
+        """Run it, as loud as was asked for."""
+        asked = Asked.of(ctx)
+        with plainly():
+            straighten(name_of(self), ctx.params)
+            asked.save_for(self)
+        with contextlib.ExitStack() as stack:
+            with plainly():
+                stack.enter_context(speaking(name_of(self), quiet=asked.quiet, verbose=asked.verbose, log=asked.log))
+            asked.tell(ctx)
+            return super().invoke(ctx)
 
 
 def command_line(command: str) -> str:
@@ -128,7 +144,7 @@ def command_line(command: str) -> str:
     parts = [command]
     for param in context.command.params:
         value = context.params.get(param.name or "")
-        if context.get_parameter_source(param.name or "") is not click.core.ParameterSource.COMMANDLINE:
+        if param.name in COMMON or context.get_parameter_source(param.name or "") not in ASKED:
             continue
         if isinstance(param, click.Argument):
             parts += map(str, value) if isinstance(value, tuple) and param.nargs != 1 else [str(value)]
@@ -137,53 +153,6 @@ def command_line(command: str) -> str:
         else:
             parts += [param.opts[0], ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
     return shlex.join(parts)
-
-
-@contextlib.contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Show a bar on a terminal, a line for each tenth in a log.
-
-    Yields
-    ------
-    callable (done, all, remark=None)
-        The remark is a sentence, or the loss.
-    """
-    if not Remarks().isatty():
-        yield _Lines(what)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=cast(IO[str], Remarks())), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def show(done: int, total: int, remark: float | str | None = None) -> None:
-            text = _text(remark)
-            bar.update(task, completed=done, total=total, description=f"{what} ({text})" if text else what)
-
-        yield show
-
-
-class _Lines:
-    """Write progress for people who read it later."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._tenths = 0
-
-    def __call__(self, done: int, total: int, remark: float | str | None = None) -> None:
-        tenths = 10 * done // max(total, 1)
-        if tenths > self._tenths:
-            self._tenths = tenths
-            text = _text(remark)
-            say(f"{self._what}: {done} of {total} ({100 * done // max(total, 1)} %)" + (f", {text}" if text else ""))
-
-
-def _text(remark: float | str | None) -> str:
-    if remark is None or remark != remark:  # NaN: there is no loss yet
-        return ""
-    return remark if isinstance(remark, str) else f"loss {remark:.4f}"
 
 
 def _end_in_order() -> None:
@@ -195,22 +164,22 @@ def _end_in_order() -> None:
 
 
 def _terminated(number: int, _: object) -> NoReturn:
-    say(f"{'terminated' if number == signal.SIGTERM else 'the terminal was closed'}; what was finished is safe{_again()}")
+    what = "terminated" if number == signal.SIGTERM else "the terminal was closed"
+    say(f"{what}; what was finished is safe{_again()}", "error")
     raise SystemExit(128 + number)
 
 
 def _again() -> str:
     """Return the advice for after an interruption, by what the command under way does when it is run again."""
     context = click.get_current_context(silent=True)
-    module = "" if context is None else getattr(context.command.callback, "__module__", "")
-    return AGAIN.get(module.rpartition(".")[2], "")
+    return "" if context is None else AGAIN.get(name_of(context.command), "")
 
 
 def _not_printed(error: OSError) -> NoReturn:
     """End with the truth: standard output is full, or its terminal is lost."""
     _forget(sys.stdout)
     why = error.strerror or error
-    _stop(f"the results could not be printed to standard output: {why}; what was written to files is whole", 1)
+    stop(f"the results could not be printed to standard output: {why}; what was written to files is whole", 1)
 
 
 def _fails(stream: TextIO | None) -> bool:
@@ -243,11 +212,6 @@ def _occupy() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    say(f"tedm: {message}")
-    raise SystemExit(code)
 
 
 _occupy()  # before anything else is opened

@@ -25,6 +25,7 @@ from tedm.extract.backbones import Content
 from tedm.extract.backbones.backbone import DTYPES
 from tedm.networks.pretrained import Objective, Pretrained
 from tedm.networks.tedm_unet import TedmUNet
+from tedm.signals import leave_if_pending
 
 from .learner import Learner, TrainingSettings, seeded
 from .losses import local_contrast, nt_xent
@@ -99,8 +100,11 @@ class Contraster(Learner):
         drawn = self._views(torch.from_numpy(images), seeded(self.settings.seed, "held out"))
 
         def loss() -> float:
+            losses = []
             with torch.no_grad():
-                losses = [float(self._contrast(self.average, [each[part] for each in drawn], torch.float32)) for part in parts]
+                for part in parts:
+                    leave_if_pending()
+                    losses.append(float(self._contrast(self.average, [each[part] for each in drawn], torch.float32)))
             return math.fsum(loss * len(part) for loss, part in zip(losses, parts, strict=True)) / len(images)
 
         return loss

@@ -17,6 +17,7 @@ from torch import Tensor
 from tedm.errors import TedmError
 from tedm.extract.backbones import Schedule
 from tedm.extract.noise import draw_noise
+from tedm.signals import leave_if_pending
 
 
 def sample(
@@ -59,6 +60,7 @@ def sample(
     x_t = torch.from_numpy(noise)
     x_0 = x_t
     for timestep, left_next in zip(timesteps, [*schedule.alphas_cumprod[timesteps[1:]], 1.0], strict=True):
+        leave_if_pending()
         left = float(schedule.alphas_cumprod[timestep])
         predicted = predict_noise(x_t, torch.full((len(x_t),), int(timestep))).cpu()
         # at the last timesteps almost nothing is left of an image, and a small error makes it enormous

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.files import require_writable
-from tedm.signals import deferred_signals
+from tedm.signals import Pending, deferred_signals
 
 from .curve import LossCurve
 from .learner import Learner
@@ -57,6 +57,7 @@ def train(
     curve = LossCurve()
     state = state_path(checkpoint)
     require_clear_way(checkpoint, resume=resume)
+    require_ending(checkpoint, format, resume=resume)
     say = log or (lambda line: None)
     if resume:
         curve, differences = read_state(learner, state)
@@ -69,20 +70,24 @@ def train(
     reporter = Reporter(learner, curve, held_out, samples, report)
     clock = Clock(iterations - learner.iteration, report_every, reporter, say)
     examples = torch.from_numpy(images)
+
+    def report_due() -> bool:
+        return learner.iteration % report_every == 0 or learner.iteration == iterations
+
+    reported = True
     with deferred_signals() as signals:
-        if not curve.points:
-            reporter()
+        if not curve.points or report_due():  # of a run that was stopped in its report
+            reported = _is_whole(reporter)
         while learner.iteration < iterations and not signals:
             started = time.monotonic()
             loss = learner.step(examples)
             curve.add(loss)
             clock(time.monotonic() - started)
-            due = learner.iteration % report_every == 0 or learner.iteration == iterations
             try:
                 if progress is not None:
                     progress(learner.iteration, iterations, loss)
-                if due:
-                    reporter()
+                if report_due():
+                    reported = _is_whole(reporter)
             except BaseException:  # whatever a callback raises, this iteration is whole
                 write_state(learner, curve, state)
                 raise
@@ -90,7 +95,7 @@ def train(
                 write_checkpoint(learner, numbered_path(checkpoint, learner.iteration), format=format)
             if learner.iteration % state_every == 0 and learner.iteration < iterations:
                 write_state(learner, curve, state)
-        finished = learner.iteration == iterations
+        finished = reported and learner.iteration == iterations
         if keep_state or not finished:
             write_state(learner, curve, state)
             say(f"state after {learner.iteration} of {iterations} iterations written to {state}; --resume goes on from it")
@@ -100,6 +105,15 @@ def train(
                 state.unlink(missing_ok=True)
     if not finished:  # the signal's own handler came back and stopped nothing
         raise TedmError(f"stopped after {learner.iteration} of {iterations} iterations; resume to go on")
+
+
+def _is_whole(reporter: Reporter) -> bool:
+    """Report; False where a signal came that waits for it to end."""
+    try:
+        reporter()
+    except Pending:
+        return False
+    return True
 
 
 def digest_of(images: NDArray[np.float32]) -> str:
@@ -175,6 +189,21 @@ def require_numbers(
     raise_listed("cannot train", problems)
     if batch_size % accumulate:
         raise TedmError(f"a batch of {batch_size} images cannot be computed in {accumulate} equal parts; use a divisor of it")
+
+
+def require_ending(checkpoint: Path, format: Format, *, resume: bool) -> None:
+    """Refuse a name that says something else than what will be in the file; a run that began under it may go on.
+
+    Raises
+    ------
+    TedmError
+        If the published format, which PyTorch reads, would be written as `.safetensors`.
+    """
+    if format == "published" and checkpoint.suffix == ".safetensors" and not resume:
+        raise TedmError(
+            f"{checkpoint} would be a file of PyTorch in the published format under the name of a safetensors file; name it "
+            f"{checkpoint.with_suffix('.pt')}, or leave out --format published"
+        )
 
 
 def require_clear_way(checkpoint: Path, *, resume: bool) -> None:

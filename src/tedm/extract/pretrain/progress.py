@@ -61,9 +61,12 @@ class Reporter:
             return  # a run that was interrupted in its report goes on after it
         started = time.monotonic()
         iteration = self._learner.iteration
-        self._curve.close(iteration, None if self._held_out_loss is None else self._held_out_loss())
-        if self._report is not None:
-            self._report(TrainingReport(iteration, tuple(self._curve.points), self._sample()))
+        # first what takes long and leaves where a signal comes: nothing is noted then, and whoever goes on reports anew
+        validation = None if self._held_out_loss is None else self._held_out_loss()
+        samples = None if self._report is None else self._sample()
+        self._curve.close(iteration, validation)
+        if self._report is not None and samples is not None:
+            self._report(TrainingReport(iteration, tuple(self._curve.points), samples))
         self.seconds = time.monotonic() - started
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tedm.extract.backbones import Backbone
 from tedm.extract.noise import draw_noise
+from tedm.signals import leave_if_pending
 
 # of each image: enough to see every part of the schedule with a few dozen images
 TIMESTEPS_PER_IMAGE = 4
@@ -82,10 +83,11 @@ class HeldOut:
         return len(self._images)
 
     def loss(self, backbone: Backbone) -> float:
-        """Mean absolute error of the noise that the backbone predicts."""
+        """Mean absolute error of the noise that the backbone predicts; left after an image if a deferred signal has come."""
         low, high = backbone.training_range
         losses = []
         for number, (image, timesteps) in enumerate(zip(self._images, self._timesteps, strict=True)):
+            leave_if_pending()
             at = torch.from_numpy(timesteps)
             noise = torch.stack([torch.from_numpy(self._noise(number, int(timestep))) for timestep in timesteps])
             x_t = backbone.schedule.x_t((image * (high - low) + low).expand_as(noise), noise, at)

@@ -1,0 +1,64 @@
+"""The commands in the order of the work, and where they are: known by name, imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import click
+
+# What each does, as `tedm --help` lists it.
+COMMANDS: Mapping[str, str] = {
+    "run": "Do it all: features, a head, scores, masks and a report of images.",
+    "pretrain": "Train a small diffusion model on unlabelled images.",
+    "extract": "Turn images into a store of the diffusion model's features.",
+    "label": "Add masks, splits and groups to a store that is there.",
+    "fit": "Learn a head from the labelled images of a store.",
+    "evaluate": "Score heads on labelled images.",
+    "predict": "Write masks with a head.",
+    "probe": "See which timesteps and levels are worth what.",
+    "report": "Show evaluations and probes as one HTML file.",
+    "rank": "Say which image to annotate next.",
+    "study": "Compare methods, training sizes and domains, from one file.",
+    "inspect": "Say what a checkpoint, a store or a head is.",
+    "verify": "Read a store again and name what is damaged.",
+    "export-nnunet": "Write a store as a raw data set of nnU-Net.",
+    "demo": "See all of it on a brain template.",
+}
+
+
+def command_named(name: str) -> click.Command:
+    """Import a command's module and return the command.
+
+    Parameters
+    ----------
+    name : str
+        One of `COMMANDS`.
+    """
+    command = importlib.import_module(f"tedm.cli.{name.replace('-', '_')}").main
+    assert isinstance(command, click.Command)
+    return command
+
+
+def default_of(name: str, parameter: str) -> object:
+    """Return what a command takes where nothing is said of a parameter: a default has one place, whoever needs it."""
+    return next(param.default for param in command_named(name).params if param.name == parameter)
+
+
+def name_of(command: click.Command) -> str:
+    """Return what a command is called, by its module: `tedm extract` and `tedm-extract` are "extract"."""
+    module = getattr(command.callback, "__module__", "")
+    return str(module).rpartition(".")[2].replace("_", "-")
+
+
+def meant(word: str, words: list[str]) -> str:
+    """Return a hint at the one of some words that somebody may have meant, ready to follow a message; empty if none is like it.
+
+    Examples
+    --------
+    >>> meant("extrct", ["extract", "fit"]), meant("banana", ["extract", "fit"])
+    (' (did you mean extract?)', '')
+    """
+    close = get_close_matches(word, words, 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,1 @@
+"""From images to masks, scores and a report in one call."""

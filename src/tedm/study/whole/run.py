@@ -1,0 +1,290 @@
+"""Images to features, a head, scores, masks and a report: each step is done, gone on with, or there.
+
+A run that was stopped goes on when the same call is made again, and one that is finished does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tedm.devices import choose_device
+from tedm.errors import TedmError
+from tedm.extract import Backbone, extract, extract_views
+from tedm.extract.images import Manifest
+from tedm.files import discard, make_folder, write_whole
+from tedm.heads import Method, Segmenter, Table, load_head, read_records, summarise
+from tedm.jsons import JsonObject
+from tedm.store import FeatureStore
+from tedm.store.settings import Geometry
+from tedm.store.splits import labelled_images
+from tedm.store.volumes.normalisation import Normalisation
+from tedm.study.evaluate import evaluate_heads
+from tedm.study.fit import fit_folder, fit_remarks, fit_summary
+from tedm.study.predict import predict_folder
+from tedm.study.report.report import write_report
+from tedm.study.stages import Log, Stages, mute, silent
+from tedm.study.whole.plan import Places, rest_of
+from tedm.text import counted
+from tedm.threads import torch_threads
+
+Device = Literal["auto", "cpu", "cuda"]
+REMEDY = "make room, and run the same command again"
+TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)  # of a store for a method that reads none
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a run has made.
+
+    Parameters
+    ----------
+    places : Places
+    table : Table or None
+        The scores on the test images; None where there is none.
+    masks : int
+        Images and volumes whose masks are there.
+    """
+
+    places: Places
+    table: Table | None
+    masks: int
+
+
+def run_whole(
+    manifest: Manifest,
+    places: Places,
+    backbone: Backbone,
+    method: Method,
+    *,
+    any_method: bool = False,
+    geometry: Geometry = "pad",
+    intensity_range: tuple[float, float] | None = None,
+    normalisation: Normalisation | None = None,
+    checkpoint_name: str = "",
+    command: str = "",
+    device: Device = "auto",
+    threads: int | None = None,
+    memory: int | None = None,
+    progress: Stages = silent,
+    log: Log = mute,
+) -> Whole:
+    """Do what is missing: extract, fit, evaluate where there are labelled test images, predict the rest, report.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What `read_images` gives.
+    places : Places
+    backbone : Backbone
+    method : Method
+        How the head is fitted.
+    any_method : bool
+        Whether a head of another method that is there is as good, because nobody asked for this one.
+    geometry, intensity_range, normalisation
+        See `tedm.extract.extract`.
+    checkpoint_name, command : str
+        What the store and the report say of how they were made.
+    device : {"auto", "cpu", "cuda"}
+    threads, memory
+        See `tedm.study.run_study`.
+    progress, log
+        See `tedm.study.stages`; a line for each step.
+
+    Returns
+    -------
+    Whole
+
+    Raises
+    ------
+    TedmError
+        As the steps do; what is done stays done.
+    """
+    make_folder(places.out)
+    with torch_threads(threads):
+        store = _features(
+            manifest, places, backbone, method, geometry, intensity_range, normalisation, checkpoint_name, device, threads,
+            progress, log,
+        )  # fmt: skip
+        head = _head(store, places, method, any_method, device, memory, progress, log)
+        made_by = _digest(places.head)
+        table = _scores(store, places, head, made_by, command, memory, progress, log)
+        masks = _masks(store, places, head, made_by, device, progress, log)
+    if table is None:
+        log("report: none, since there are no scores")
+    elif not places.report.exists():
+        write_report([places.scores], places.report)
+        log(f"report: {places.report}")
+    else:
+        log(f"report: {places.report} is there")
+    return Whole(places, table, masks)
+
+
+def _features(
+    manifest: Manifest,
+    places: Places,
+    backbone: Backbone,
+    method: Method,
+    geometry: Geometry,
+    intensity_range: tuple[float, float] | None,
+    normalisation: Normalisation | None,
+    checkpoint_name: str,
+    device: Device,
+    threads: int | None,
+    progress: Stages,
+    log: Log,
+) -> FeatureStore:
+    there = FeatureStore.open(places.features) if FeatureStore.is_store(places.features) else None
+    timesteps = there.settings.timesteps if there is not None else tuple(sorted(method.timesteps)) or TIMESTEPS
+    backbone = backbone.choose(None) if there is None else backbone.with_levels([each.name for each in there.settings.levels])
+    with progress("extracting") as show:
+        done = extract(
+            manifest,
+            places.features,
+            backbone,
+            timesteps=timesteps,
+            layout="native",
+            geometry=geometry,
+            intensity_range=intensity_range,
+            normalisation=normalisation,
+            device=device,
+            threads=threads,
+            provenance={"checkpoint": checkpoint_name},
+            progress=show,
+            log=log,
+        )
+    if method.views:
+        with progress("extracting views") as show:
+            extract_views(done.store, backbone, method.views, device=device, threads=threads, progress=show)
+    log(f"features: {counted(done.computed, 'image')} extracted, {done.reused} were there")
+    return done.store
+
+
+def _head(
+    store: FeatureStore,
+    places: Places,
+    method: Method,
+    any_method: bool,
+    device: Device,
+    memory: int | None,
+    progress: Stages,
+    log: Log,
+) -> Segmenter:
+    where = choose_device(device)
+    if (places.head / "head.json").is_file():
+        head = load_head(places.head, device=where)
+        head.require(store, what=str(places.features))
+        if head.method.name != method.name and not any_method:
+            raise TedmError(
+                f"{places.head} is a head of {head.method.name}, and {method.name} is asked for; leave out --method, or name "
+                "another folder"
+            )
+        new = set(labelled_images(store.labels, split="train", domain=None)) - set(head.provenance.images)
+        if new:
+            log(f"note: {counted(len(new), 'labelled image')} came after the head was fitted; delete {places.head} to fit anew")
+        log(f"head: {places.head} is there, {fit_summary(head)}")
+        return head
+    with progress("fitting") as show:
+        head = fit_folder(places.head, store, method, device=where, memory=memory, progress=show)
+    for remark in fit_remarks(head):
+        log(remark)
+    log(f"head: {fit_summary(head)}")
+    return head
+
+
+def _scores(
+    store: FeatureStore,
+    places: Places,
+    head: Segmenter,
+    made_by: str,
+    command: str,
+    memory: int | None,
+    progress: Stages,
+    log: Log,
+) -> Table | None:
+    """Score the head on the labelled test images, unless scores of this head on these images are there."""
+    tested = labelled_images(store.labels, split="test", domain=None)
+    if not tested:
+        log("scores: none, since no labelled image is of the split test")
+        return None
+    if places.scores.exists():
+        records = read_records(places.scores / "records.csv")
+        if _recorded(places).get("scores") == made_by and {record.image for record in records} == set(tested):
+            log(f"scores: {places.scores} is there, of {counted(len(tested), 'image')}")
+            return summarise(records)
+        log("note: the scores that were there are of another head or other images; they are made anew")
+        discard(places.scores)
+    discard(places.report)
+    _record(places, "scores", made_by)  # before they are there: what has no record is not ours
+    evaluated = evaluate_heads(
+        store,
+        {"head": head},
+        memory=memory,
+        what=str(places.features),
+        command=command,
+        folder=places.scores,
+        progress=progress,
+        log=log,
+    )
+    log(f"scores: of {counted(len(tested), 'image')} in {places.scores}")
+    return evaluated.table
+
+
+def _masks(
+    store: FeatureStore, places: Places, head: Segmenter, made_by: str, device: Device, progress: Stages, log: Log
+) -> int:
+    """Make the masks that are missing; each lies in its place when it is whole."""
+    labels = store.labels
+    wanted = {name: volume.name if (volume := labels.volume_of(name)) else name for name in rest_of(labels)}
+    if places.masks.exists() and _recorded(places).get("masks") != made_by:
+        log("note: the masks that were there are of another head; they are made anew")
+        discard(places.masks)
+    _record(places, "masks", made_by)
+    make_folder(places.masks, remedy=REMEDY)
+    files = [each.name for each in places.masks.iterdir()]
+    there = {key for key in wanted.values() if f"{key}.png" in files or f"{key}.nii.gz" in files or f"{key}.nrrd" in files}
+    missing = [name for name, key in wanted.items() if key not in there]
+    if missing:
+        aside = places.out / ".masks"
+        discard(aside)  # what a run that was stopped has left
+        predict_folder(
+            aside,
+            head,
+            places.features,
+            names=missing,
+            device=device,
+            head_name=str(places.head),
+            progress=progress,
+            log=log,
+        )
+        for file in sorted(aside.iterdir()):
+            file.replace(places.masks / file.name)
+        aside.rmdir()
+    made = len(set(wanted.values()) - there)
+    log(f"masks: {made} made, {len(there)} were there, in {places.masks}")
+    return len(set(wanted.values()))
+
+
+def _digest(folder: Path) -> str:
+    """Return the SHA-256 of the files of a head."""
+    digest = hashlib.sha256()
+    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _recorded(places: Places) -> JsonObject:
+    try:
+        record = json.loads(places.record.read_text())
+    except (OSError, ValueError):  # then all is made anew
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _record(places: Places, what: str, made_by: str) -> None:
+    """Write down of which head something is."""
+    record = {**_recorded(places), what: made_by}
+    write_whole(places.record, f"{json.dumps(record, indent=1)}\n".encode(), what="the record", remedy=REMEDY)

@@ -1,0 +1,136 @@
+"""From images to masks in one call: each step done, gone on with, or there."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import tree
+from PIL import Image
+
+from tedm.errors import TedmError
+from tedm.extract import load_backbone
+from tedm.heads import method_named
+from tedm.store import FeatureStore
+from tedm.study.fit import fit_folder
+from tedm.study.stages import Progress
+from tedm.study.whole.plan import Places, read_images
+from tedm.study.whole.run import Whole, run_whole
+
+METHOD = method_named("timestep:1")
+
+
+@contextlib.contextmanager
+def stopping_at(stage: str, what: str) -> Iterator[Progress]:
+    """End like Ctrl-C after the first of something is done in a stage."""
+
+    def show(done: int, total: int, remark: float | str | None = None) -> None:
+        if what == stage:
+            raise KeyboardInterrupt
+
+    yield show
+
+
+@pytest.fixture
+def images(dataset: Path, tmp_path: Path) -> Path:
+    """The dataset, with an image of which nobody knows anything but its pixels."""
+    shutil.copytree(dataset.parent, tmp_path / "lungs")
+    shutil.copy(tmp_path / "lungs/images/scan 6.png", tmp_path / "lungs/images/new.png")
+    pixels = np.asarray(Image.open(tmp_path / "lungs/images/new.png"))
+    Image.fromarray(pixels[::-1].copy()).save(tmp_path / "lungs/images/new.png")
+    with (tmp_path / "lungs/manifest.csv").open("a") as file:
+        file.write("images/new.png,,,,\n")
+    return tmp_path / "lungs" / "manifest.csv"
+
+
+@pytest.fixture
+def run(checkpoint: Path, images: Path) -> Callable[..., Whole]:
+    backbone = load_backbone(checkpoint)
+
+    def call(out: Path, manifest: Path = images, **options: object) -> Whole:
+        places = Places(out)
+        asked = {"device": "cpu", "threads": 1, "method": METHOD, **options}
+        return run_whole(read_images(manifest, places), places, backbone, **asked)  # type: ignore[arg-type]
+
+    return call
+
+
+def bytes_of(out: Path) -> dict[str, str]:
+    """What must be the same: examples and pages name the folder and the time of nothing else."""
+    return {
+        name: digest for name, digest in tree(out).items() if name.startswith(("features", "head", "masks", "scores/records"))
+    }
+
+
+def test_a_run_leaves_features_a_head_scores_masks_and_a_report_and_does_nothing_a_second_time(run, tmp_path):
+    said: list[str] = []
+    done = run(tmp_path / "out", log=said.append)
+    assert done.table is not None
+    assert done.masks == 4
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "features", "head", "masks", "report.html", "run.json", "scores",
+    ]  # fmt: skip
+    masks = sorted((tmp_path / "out" / "masks").glob("*.png"))
+    assert [path.stem for path in masks] == ["new", "scan 4", "scan 5", "scan 6"]
+    with Image.open(masks[1]) as mask:
+        assert mask.size == (22, 24)
+    steps = [line.partition(":")[0] for line in said if not line.startswith("note")]
+    assert [step for step in steps if step in ("features", "head", "scores", "masks", "report")] == steps[-5:]
+    before, again = tree(tmp_path / "out"), list[str]()
+    run(tmp_path / "out", log=again.append)
+    assert tree(tmp_path / "out") == before
+    assert again[0] == "features: 0 images extracted, 8 were there"
+    assert f"masks: 0 made, 4 were there, in {tmp_path / 'out' / 'masks'}" in again
+
+
+@pytest.mark.parametrize("stage", ["extracting", "fitting", "evaluating", "predicting"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_files(run, tmp_path, stage):
+    run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", progress=lambda what: stopping_at(what, stage))
+    run(tmp_path / "parts")
+    assert bytes_of(tmp_path / "parts") == bytes_of(tmp_path / "whole")
+    assert not list((tmp_path / "parts").glob(".*"))
+
+
+def test_images_that_came_since_are_added_and_a_new_head_makes_scores_and_masks_anew(run, images, tmp_path):
+    run(tmp_path / "out")
+    first = tree(tmp_path / "out" / "masks")
+    picture = np.asarray(Image.open(images.parent / "images" / "scan 5.png"))
+    Image.fromarray(255 - picture).save(images.parent / "images" / "later.png")
+    with images.open("a") as file:
+        file.write("images/later.png,,,,\n")
+    said: list[str] = []
+    assert run(tmp_path / "out", log=said.append).masks == 5
+    assert {name: digest for name, digest in tree(tmp_path / "out" / "masks").items() if name in first} == first
+    assert any(line.startswith("masks: 1 made, 4 were there") for line in said)
+    shutil.rmtree(tmp_path / "out" / "head")
+    fit_folder(tmp_path / "out" / "head", FeatureStore.open(tmp_path / "out" / "features"), METHOD, name="mine")
+    run(tmp_path / "out", log=said.append)
+    assert "note: the scores that were there are of another head or other images; they are made anew" in said
+    assert "note: the masks that were there are of another head; they are made anew" in said
+    with (tmp_path / "out" / "scores" / "records.csv").open() as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {"mine"}
+
+
+def test_without_test_images_there_are_masks_and_no_report(run, images, tmp_path):
+    images.write_text(images.read_text().replace(",test,", ",val,"))
+    said: list[str] = []
+    done = run(tmp_path / "out", log=said.append)
+    assert (done.table, done.masks) == (None, 1)
+    assert "scores: none, since no labelled image is of the split test" in said
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_head_of_another_method_is_refused_where_one_was_asked_for(run, tmp_path):
+    run(tmp_path / "out")
+    before = tree(tmp_path / "out")
+    with pytest.raises(TedmError, match=r"is a head of timestep:1, and timestep:10 is asked for; leave out --method, or name"):
+        run(tmp_path / "out", method=method_named("timestep:10"))
+    run(tmp_path / "out", method=method_named("timestep:10"), any_method=True)
+    assert tree(tmp_path / "out") == before
