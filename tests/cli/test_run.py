@@ -10,9 +10,7 @@ from click.testing import CliRunner, Result
 from conftest import tree
 from processes import Forked
 
-from tedm.cli.fit import main as fit
 from tedm.cli.run import main
-from tedm.cli.shared.commands import default_of
 
 QUICK = ["--method", "timestep:1", "--device", "cpu", "--threads", "1"]
 
@@ -41,11 +39,6 @@ def test_it_says_each_step_and_where_to_look_and_goes_on_after_a_kill(dataset: P
     run(dataset, tmp_path / "whole", "--checkpoint", checkpoint, *QUICK)
     for part in ("features", "head", "masks"):
         assert tree(out / part) == tree(tmp_path / "whole" / part)
-
-
-def test_its_method_is_the_one_of_tedm_fit() -> None:
-    (method,) = [param for param in fit.params if param.name == "method"]
-    assert default_of("fit", "method") == method.default
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from tedm.cli.shared import backbones, options, volumes
-from tedm.cli.shared.commands import default_of
 from tedm.cli.shared.running import Command, command_line, plain_errors, progress, say
 from tedm.text import counted
 
@@ -71,12 +70,12 @@ def main(
     """
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the diffusion model with --checkpoint FILE or --backbone MODULE:FUNCTION")
-    from tedm.heads import method_named
+    from tedm.heads import DEFAULT, method_named
     from tedm.study.whole.plan import Places, read_images
     from tedm.study.whole.run import run_whole
 
     places = Places(out)
-    chosen = method_named(method or str(default_of("fit", "method")))
+    chosen = method_named(method or DEFAULT)
     manifest = read_images(
         images, places, train=train, classes=classes, ignore=ignore, threshold=threshold, options=volume_choices
     )

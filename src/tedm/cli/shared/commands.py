@@ -41,11 +41,6 @@ def command_named(name: str) -> click.Command:
     return command
 
 
-def default_of(name: str, parameter: str) -> object:
-    """Return what a command takes where nothing is said of a parameter: a default has one place, whoever needs it."""
-    return next(param.default for param in command_named(name).params if param.name == parameter)
-
-
 def name_of(command: click.Command) -> str:
     """Return what a command is called, by its module: `tedm extract` and `tedm-extract` are "extract"."""
     module = getattr(command.callback, "__module__", "")

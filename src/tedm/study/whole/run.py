@@ -23,7 +23,7 @@ from tedm.store.settings import Geometry
 from tedm.store.splits import labelled_images
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.evaluate import evaluate_heads
-from tedm.study.fit import fit_folder, fit_remarks, fit_summary
+from tedm.study.fit import fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
 from tedm.study.predict import predict_folder
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
@@ -33,6 +33,7 @@ from tedm.threads import torch_threads
 
 Device = Literal["auto", "cpu", "cuda"]
 REMEDY = "make room, and run the same command again"
+FEW = 25  # training images up to which their views are worth what they cost: eight times their extraction
 TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)  # of a store for a method that reads none
 
 
@@ -156,7 +157,8 @@ def _features(
             progress=show,
             log=log,
         )
-    if method.views:
+    learned = labelled_images(done.store.labels, split="train", domain=None)
+    if method.views and len(learned) <= FEW:
         with progress("extracting views") as show:
             extract_views(done.store, backbone, method.views, device=device, threads=threads, progress=show)
     log(f"features: {counted(done.computed, 'image')} extracted, {done.reused} were there")
@@ -187,6 +189,9 @@ def _head(
             log(f"note: {counted(len(new), 'labelled image')} came after the head was fitted; delete {places.head} to fit anew")
         log(f"head: {places.head} is there, {fit_summary(head)}")
         return head
+    method = with_views_there(store, method)
+    for remark in method_remarks(method, named=not any_method):
+        log(remark)
     with progress("fitting") as show:
         head = fit_folder(places.head, store, method, device=where, memory=memory, progress=show)
     for remark in fit_remarks(head):
