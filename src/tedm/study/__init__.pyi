@@ -1,4 +1,6 @@
 from .annotate import Chosen, choose_next, shown_scores, write_ranking
+from .arrays.result import Segmentation
+from .arrays.session import Session, segment
 from .environment import environment_here
 from .evaluate import Evaluated, evaluate_heads
 from .export.nnunet import Exported, export_nnunet
@@ -23,6 +25,8 @@ __all__ = [
     "Evaluation",
     "Exported",
     "ResultFolder",
+    "Segmentation",
+    "Session",
     "TrainingImages",
     "Verified",
     "choose_next",
@@ -42,6 +46,7 @@ __all__ = [
     "read_study",
     "read_training_images",
     "run_study",
+    "segment",
     "shown_scores",
     "temperatures_not_applied",
     "verify_store",
