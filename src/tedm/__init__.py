@@ -2,7 +2,8 @@
 
 The four packages follow the data: `tedm.extract` turns images into activations, `tedm.store` keeps them, `tedm.heads` fits and
 predicts, `tedm.show` draws. `tedm.cli` holds the commands. The method is TEDM (Rosnati et al. 2023, arXiv:2311.07421).
-Arrays become masks by `segment`.
+`fit_images` makes a head of arrays, and
+`segment` a mask.
 """
 
 from importlib.metadata import version

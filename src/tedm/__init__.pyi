@@ -1,3 +1,4 @@
+from .study.arrays.fitting import fit_images
 from .study.arrays.result import Segmentation
 from .study.arrays.session import Session, segment
 
@@ -6,5 +7,6 @@ __version__: str
 __all__ = [
     "Segmentation",
     "Session",
+    "fit_images",
     "segment",
 ]

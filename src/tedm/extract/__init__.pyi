@@ -1,4 +1,5 @@
 from .arithmetic import arithmetic_differences, available_cores, choose_arithmetic, on_this_machine, running
+from .arrays.labelled import labelled_pictures, store_of
 from .arrays.live import LiveArrays
 from .arrays.pictures import Picture, pictures_of, require_intensities
 from .backbones.backbone import Backbone
@@ -34,6 +35,7 @@ __all__ = [
     "estimate_costs",
     "extract",
     "extract_views",
+    "labelled_pictures",
     "labels_of",
     "load_backbone",
     "noisy_image",
@@ -51,5 +53,6 @@ __all__ = [
     "save_backbone",
     "settled",
     "square_image",
+    "store_of",
     "whole_images",
 ]

@@ -1,4 +1,5 @@
 from .annotate import Chosen, choose_next, shown_scores, write_ranking
+from .arrays.fitting import fit_images
 from .arrays.result import Segmentation
 from .arrays.session import Session, segment
 from .environment import environment_here
@@ -38,6 +39,7 @@ __all__ = [
     "evaluate_heads",
     "export_nnunet",
     "fit_folder",
+    "fit_images",
     "live_features",
     "predict_folder",
     "probe_store",

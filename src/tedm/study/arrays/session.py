@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -201,7 +202,7 @@ def _mask_of(
     geometry: Geometry,
     axis: int | None,
     cleaning: Cleaning,
-) -> NDArray[np.integer]:
+) -> NDArray[Any]:
     """Return the values of the classes at the image's own size, as `tedm.extract.images.write_prediction` writes them."""
     decisive = [each.probabilities if each.uncalibrated is None else each.uncalibrated for each in predictions]
     size = pictures[0].size
@@ -213,5 +214,4 @@ def _mask_of(
         mask = np.moveaxis(mask, 0, axis)
     low, high = min(head.classes), max(head.classes)
     dtype = np.int32 if low < 0 or high >= 2**16 else np.uint8 if high < 256 else np.uint16
-    values: NDArray[np.integer] = np.array(head.classes, dtype)[mask]
-    return values
+    return np.array(head.classes, dtype)[mask]
