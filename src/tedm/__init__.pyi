@@ -1,4 +1,5 @@
 from .study.arrays.fitting import fit_images
+from .study.arrays.labelled import dataset
 from .study.arrays.result import Segmentation
 from .study.arrays.session import Session, segment
 
@@ -7,6 +8,7 @@ __version__: str
 __all__ = [
     "Segmentation",
     "Session",
+    "dataset",
     "fit_images",
     "segment",
 ]

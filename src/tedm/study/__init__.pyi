@@ -1,5 +1,6 @@
 from .annotate import Chosen, choose_next, shown_scores, write_ranking
 from .arrays.fitting import fit_images
+from .arrays.labelled import dataset
 from .arrays.result import Segmentation
 from .arrays.session import Session, segment
 from .environment import environment_here
@@ -31,6 +32,7 @@ __all__ = [
     "TrainingImages",
     "Verified",
     "choose_next",
+    "dataset",
     "describe",
     "describe_backbone",
     "description_lines",

@@ -95,7 +95,7 @@ def test_a_session_reads_its_head_and_backbone_once(fitted: Path, checkpoint: Pa
     copy.unlink()
     first, second = session.segment(SCAN), session.segment(SCAN)
     np.testing.assert_array_equal(first.probabilities, second.probabilities)
-    assert repr(session).startswith("Session(Segmenter")
+    assert repr(session).startswith("Session(<Segmenter")
 
 
 def test_a_head_that_looks_at_images_needs_no_backbone(ready: tuple[Segmenter, Backbone], looking: Segmenter) -> None:
