@@ -42,6 +42,11 @@ TRUSTED = (
     # MLPClassifier
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    # the folds of a search, which nobody asks for again
+    *(
+        f"sklearn.model_selection._split.{splitter}"
+        for splitter in ("GroupKFold", "KFold", "LeaveOneGroupOut", "StratifiedGroupKFold", "StratifiedKFold")
+    ),
     # VotingClassifier and StackingClassifier
     "sklearn.utils._bunch.Bunch",
 )

@@ -13,12 +13,14 @@ from tedm.devices import choose_device
 from tedm.extract import Backbone, labelled_pictures, load_backbone, store_of
 from tedm.heads import ClassWeight, Method, Progress, Sampling, Segmenter, fit, method_named
 from tedm.jsons import JsonValue
+from tedm.keywords import plain_keywords
 from tedm.store.settings import Geometry
 from tedm.study.arrays.session import warn
 from tedm.study.predict import Device
 from tedm.study.stages import Log
 
 
+@plain_keywords
 def fit_images(
     images: Sequence[ArrayLike],
     masks: Sequence[ArrayLike | None],

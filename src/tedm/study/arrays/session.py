@@ -15,6 +15,7 @@ from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveArrays, Picture, load_backbone, pictures_of, require_intensities
 from tedm.extract.images import native_mask, pixels_of_a_cell
 from tedm.heads import Cleaning, Prediction, Segmenter, VotingRule, load_head, predict
+from tedm.keywords import plain_keywords
 from tedm.store.settings import Geometry
 from tedm.study.arrays.result import Segmentation
 from tedm.study.predict import NO_CLEANING, Device, ready_backbone
@@ -126,6 +127,7 @@ class Session:
         )
 
 
+@plain_keywords
 def segment(
     image: ArrayLike,
     head: Segmenter | Path | str,
