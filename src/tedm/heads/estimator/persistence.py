@@ -42,7 +42,8 @@ TRUSTED = (
     # MLPClassifier
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    # the folds of a search, which nobody asks for again
+    # a search: how it scores, and its folds, which nobody asks for again
+    "sklearn.metrics._scorer._PassthroughScorer",
     *(
         f"sklearn.model_selection._split.{splitter}"
         for splitter in ("GroupKFold", "KFold", "LeaveOneGroupOut", "StratifiedGroupKFold", "StratifiedKFold")
