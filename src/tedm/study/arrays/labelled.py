@@ -90,4 +90,5 @@ def dataset(store: FeatureStore, names: Sequence[str] | None = None) -> xarray.D
         for level, channels in numbers.items():
             coordinates[f"channel_{level}"] = (f"channel_{level}", channels)
     about = {"settings": settings.to_json(), "storage": store.storage.to_json()}
-    return xr.Dataset(variables, coordinates, {"tedm": json.dumps(about)})
+    made: xarray.Dataset = xr.Dataset(variables, coordinates, {"tedm": json.dumps(about)})
+    return made
