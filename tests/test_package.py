@@ -79,7 +79,7 @@ LAZY = [path.parent for path in sorted((ROOT / "src" / "tedm").rglob("__init__.p
 @pytest.mark.parametrize("folder", LAZY, ids=lambda folder: folder.name)
 def test_a_lazy_package_offers_what_its_stub_says(folder):
     """Type checkers read the stub, and Python makes the package's names of it: both see the same."""
-    name = "tedm." + ".".join(folder.relative_to(ROOT / "src" / "tedm").parts)
+    name = ".".join(["tedm", *folder.relative_to(ROOT / "src" / "tedm").parts])
     module, stub = importlib.import_module(name), ast.parse((folder / "__init__.pyi").read_text())
     homes = {
         each.name: f"{name}.{line.module}" for line in stub.body if isinstance(line, ast.ImportFrom) for each in line.names

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.store import Block, OnLevels, Storage
+from tedm.store import Block, FeatureStore, OnLevels, Storage
 from tedm.store.layout import stored
 
 SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
@@ -64,3 +66,29 @@ def test_storage_says_which_arrays_it_keeps():
     assert [array.shape for array in Storage("native", "float16").arrays(cells, SETTINGS)] == [level.shape for level in cells]
     (pixels,) = Storage("upsampled", "float32").arrays(cells, SETTINGS)
     assert (pixels.shape, pixels.dtype) == ((2, 1, 8, 8, 5), np.float32)
+
+
+def test_a_store_says_what_is_in_it(extracted: Path, tmp_path: Path) -> None:
+    shutil.copytree(extracted, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    store.name_classes(["background", "lung"])
+    lines = repr(store).splitlines()
+    size = sum(path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert lines == [
+        f"FeatureStore('{tmp_path / 'store'}')",
+        f"  {store.labels.summary()}",
+        "  classes 0 background, 255 lung",
+        "  16 x 16 pixels, 1 channel",
+        "  timesteps 1, 50, 1 draw",
+        "  levels level0 (16 x 1/2), level1 (8 x 1/1), nearest; native, float16",
+        f"  {size / 1e6:.3g} MB",
+    ]
+    store.discard(["scan 1"])
+    assert repr(store).endswith(", 1 of 7 images still missing")
+
+
+def test_a_store_that_is_gone_still_has_words(extracted: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    shutil.copytree(extracted, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    shutil.rmtree(tmp_path / "store")
+    assert "still missing" in repr(store)

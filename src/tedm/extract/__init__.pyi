@@ -1,4 +1,7 @@
 from .arithmetic import arithmetic_differences, available_cores, choose_arithmetic, on_this_machine, running
+from .arrays.labelled import labelled_pictures, store_of
+from .arrays.live import LiveArrays
+from .arrays.pictures import Picture, pictures_of, require_intensities
 from .backbones.backbone import Backbone
 from .backbones.checkpoint import load_backbone, save_backbone
 from .backbones.custom import OwnNetwork
@@ -16,9 +19,11 @@ from .views import extract_views
 __all__ = [
     "TEDM_TIMESTEPS",
     "Backbone",
+    "LiveArrays",
     "LiveFeatures",
     "Manifest",
     "OwnNetwork",
+    "Picture",
     "Schedule",
     "arithmetic_differences",
     "as_read",
@@ -30,20 +35,24 @@ __all__ = [
     "estimate_costs",
     "extract",
     "extract_views",
+    "labelled_pictures",
     "labels_of",
     "load_backbone",
     "noisy_image",
     "normalisation_of",
     "on_this_machine",
     "peak_memory",
+    "pictures_of",
     "read_manifest",
     "recompute_images",
     "registrations",
     "relabel",
     "require_images_as_trained",
+    "require_intensities",
     "running",
     "save_backbone",
     "settled",
     "square_image",
+    "store_of",
     "whole_images",
 ]

@@ -30,6 +30,7 @@ from tedm.extract.rehearsal import rehearse, require_room, require_store
 from tedm.extract.sources import compare, renew
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
+from tedm.keywords import plain_keywords
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Storage
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 from tedm.store.verification import to_recompute, verify
@@ -58,6 +59,7 @@ class Extracted:
     reused: int
 
 
+@plain_keywords
 def extract(
     manifest: Manifest,
     path: Location,

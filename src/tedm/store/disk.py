@@ -33,7 +33,7 @@ from tedm.store.about import (
 )
 from tedm.store.arrays import Arrays, coordinates, index_of_image
 from tedm.store.checks import problem_of_mask, require_arrays, require_labels
-from tedm.store.features import Block, Storage, Views
+from tedm.store.features import Block, Storage, Views, in_words
 from tedm.store.labelling import (
     Registration,
     append_images,
@@ -124,8 +124,9 @@ class FeatureStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let another process open the store anew; the path or URL has to mean the same there."""
-        path = self.path
-        return type(self).open, (path.absolute() if isinstance(path, Path) else path,)
+        return type(self).open, (self.path.absolute() if isinstance(self.path, Path) else self.path,)
+
+    __repr__ = in_words
 
     @staticmethod
     def is_store(path: Location) -> bool:
@@ -306,8 +307,7 @@ class FeatureStore:
 
     def view_store(self) -> Self | None:
         """Return the store of the views of its images, which lies inside it; None if there is none."""
-        path = inside(self.path, VIEWS)
-        return type(self).open(path) if self.is_store(path) else None
+        return type(self).open(inside(self.path, VIEWS)) if self.is_store(inside(self.path, VIEWS)) else None
 
     def views(self) -> Views | None:
         """Return the views of its images; None if there are none."""

@@ -6,17 +6,21 @@ backbone that computes on the fly is another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.errors import TedmError
 from tedm.jsons import JsonValue
 from tedm.store.labels import Labels
 from tedm.store.layout import Floats, native_cells, stored, upsampled_array
+from tedm.store.place import Location, is_url
 from tedm.store.settings import Arithmetic, FeatureSettings, Layout, StorageType, Upsampling
+from tedm.text import counted, listed, shown
+from tedm.text import size as bytes_in_words
 from tedm.views import ViewKind
 
 
@@ -256,3 +260,45 @@ class Storage:
             levels = settings.levels
             cells = native_cells(pixels, [level.channels for level in levels], [level.stride for level in levels])
         return Block(name, tuple(timesteps), tuple(cells), settings.image_size, settings.upsampling)
+
+
+class Kept(Features, Protocol):
+    """Features that lie somewhere: `FeatureStore`."""
+
+    @property
+    def path(self) -> Location:
+        """Where they lie."""
+
+    def files(self) -> Mapping[str, int]:
+        """Every file with its bytes."""
+
+    def missing(self) -> list[str]:
+        """Images that are not whole yet."""
+
+
+def in_words(store: Kept) -> str:
+    """Say what is in a store: images by split, classes, size, timesteps, levels, layout, and the bytes of one on a disk."""
+    settings, labels = store.settings, store.labels
+    classes = ", ".join(f"{value} {name}".strip() for value, name in _classes(store))
+    levels = ", ".join(f"{level.name} ({level.channels} x 1/{level.stride})" for level in settings.levels)
+    lines = [
+        f"FeatureStore({shown(str(store.path))!r})",
+        labels.summary(),
+        f"classes {shown(classes)}" if classes else "no masks",
+        f"{settings.image_size} x {settings.image_size} pixels, {counted(settings.image_channels, 'channel')}",
+        f"timesteps {listed(settings.timesteps)}, {counted(settings.draws, 'draw')}",
+        f"levels {levels}, {settings.upsampling}; {store.storage.layout}, {store.storage.dtype}",
+    ]
+    if not is_url(store.path):  # to list a bucket takes a while
+        try:
+            missing = len(store.missing())
+            still = f", {missing} of {counted(len(labels), 'image')} still missing" if missing else ""
+            lines.append(f"{bytes_in_words(sum(store.files().values()))}{still}")
+        except TedmError as error:
+            lines.append(str(error))
+    return "\n  ".join(lines)
+
+
+def _classes(store: Kept) -> list[tuple[int, str]]:
+    labels = store.labels
+    return list(zip(labels.classes, labels.class_names or ("",) * len(labels.classes), strict=True))

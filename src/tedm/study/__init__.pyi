@@ -1,4 +1,8 @@
 from .annotate import Chosen, choose_next, order_in_words, shown_scores, write_ranking
+from .arrays.fitting import fit_images
+from .arrays.labelled import dataset
+from .arrays.result import Segmentation
+from .arrays.session import Session, segment
 from .environment import environment_here
 from .evaluate import Evaluated, evaluate_heads
 from .export.nnunet import Exported, export_nnunet
@@ -23,9 +27,12 @@ __all__ = [
     "Evaluation",
     "Exported",
     "ResultFolder",
+    "Segmentation",
+    "Session",
     "TrainingImages",
     "Verified",
     "choose_next",
+    "dataset",
     "describe",
     "describe_backbone",
     "description_lines",
@@ -34,6 +41,7 @@ __all__ = [
     "evaluate_heads",
     "export_nnunet",
     "fit_folder",
+    "fit_images",
     "live_features",
     "order_in_words",
     "predict_folder",
@@ -43,6 +51,7 @@ __all__ = [
     "read_study",
     "read_training_images",
     "run_study",
+    "segment",
     "shown_scores",
     "temperatures_not_applied",
     "verify_store",

@@ -6,7 +6,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from tedm.extract.images import VolumeOptions, files_written, write_prediction, 
 from tedm.files import filled_folder, require_new, require_there, write_table
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
 from tedm.names import require_files
-from tedm.store import Features, FeatureStore, Location
+from tedm.store import Arithmetic, Features, FeatureSettings, FeatureStore, Location
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
@@ -243,11 +243,34 @@ def live_features(
     )
     for remark in (*manifest.remarks, *odd):
         log(f"note: {remark}")
+    ready = ready_backbone(head, backbone, timesteps=timesteps, device=device, backbone_name=backbone_name, log=log)
+    return LiveFeatures(manifest, ready.backbone, ready.settings, ready.arithmetic, head.storage, brain)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What computes a head's features, with the settings and the arithmetic of what it computes."""
+
+    backbone: Backbone | None
+    settings: FeatureSettings
+    arithmetic: Arithmetic
+
+
+def ready_backbone(
+    head: Segmenter,
+    backbone: Backbone | None,
+    *,
+    timesteps: Sequence[int] | None = None,
+    device: Device = "auto",
+    backbone_name: str = "the backbone",
+    log: Log = mute,
+) -> Ready:
+    """Return a head's backbone at its levels, in its arithmetic as far as this machine has it; see `live_features`."""
     wanted = head.timesteps(timesteps)
     if head.method.looks_at_images:
         if backbone is not None:
             raise TedmError(f"a {head.method.name} head looks at images and needs no backbone: leave out --checkpoint")
-        return LiveFeatures(manifest, None, head.settings, head.arithmetic, head.storage, brain)
+        return Ready(None, head.settings, head.arithmetic)
     if backbone is None:
         raise TedmError("activations are computed by a backbone: give the one that the head's store was made with")
     expected = head.settings.checkpoint_sha256
@@ -262,7 +285,7 @@ def live_features(
     for line in arithmetic_differences(head.arithmetic, arithmetic, us="the head's store"):
         log(f"the last bits may differ: {line}")
     backbone.schedule.require(wanted)
-    return LiveFeatures(manifest, backbone, replace(head.settings, timesteps=wanted), arithmetic, head.storage, brain)
+    return Ready(backbone, replace(head.settings, timesteps=wanted), arithmetic)
 
 
 def _write(

@@ -112,3 +112,15 @@ def test_gathered_rows_are_the_dense_rows_of_these_pixels(make_store, rows, upsa
     if upsampling == "nearest":
         assert ours.tobytes() == expected.tobytes()
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_rows_of_what_is_not_there_are_refused_at_once(make_store):
+    store = make_store()
+    for names, timesteps, said in (
+        (["one"], [7, 50], "there is no timestep 7; the features have 1, 50, 400"),
+        (["one"], [], "no timestep is asked for"),
+        (["nobody"], None, "nobody"),
+        ([], None, "no image is named"),
+    ):
+        with pytest.raises(TedmError, match=said):
+            dask_rows(store, names, timesteps=timesteps)

@@ -72,3 +72,10 @@ def test_a_head_for_other_features_is_refused(heads, store):
         list(predict(store, {"h": heads["tedm"]}, ["scan 5"], timesteps=[800]))
     with pytest.raises(TedmError, match=r"knows the mask values \[0, 7\]"):
         evaluate(store, {"h": dataclasses.replace(heads["tedm"], classes=(0, 7))})
+
+
+def test_a_segmenter_says_in_a_line_what_it_is(make_store):
+    head = fit(make_store(), method_named("timestep:50"))
+    assert (
+        repr(head) == "<Segmenter timestep:50: logistic, timesteps 50, rows share, learned from 4 images; class 0, class 255>"
+    )

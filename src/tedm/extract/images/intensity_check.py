@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.volumes.read import is_volume, read_voxels
@@ -46,7 +48,11 @@ class _Values:
 
 
 def look_at_intensities(
-    images: Sequence[tuple[Path, Header]], intensity_range: tuple[float, float] | None, *, all_there_are: bool = True
+    images: Sequence[tuple[Path, Header]],
+    intensity_range: tuple[float, float] | None,
+    *,
+    all_there_are: bool = True,
+    read: Callable[[Path], NDArray[Any]] | None = None,
 ) -> list[str]:
     """Compare the values of a sample of images with their black and white.
 
@@ -58,6 +64,8 @@ def look_at_intensities(
         Black and white in files of more than 8 bits; None is the file type's range.
     all_there_are : bool
         False if more images, which are not opened, belong to them: then nothing is refused.
+    read : callable (Path) or None
+        Gives an image's numbers where these lie in no file, and its path is a name; None reads the file.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def look_at_intensities(
                 f"black and white stay 0 and {white:g} in {counted(len(of_kind), 'image')} of {bits} bits: "
                 "--intensity-range is for files of more than 8 bits"
             )
-        found = [values for path, _ in _spread(of_kind) if (values := _values_of(path, black, white))]
+        found = [values for path, _ in _spread(of_kind) if (values := _values_of(path, black, white, read or _in_file))]
         if not found:
             continue
         together = _merged(found)
@@ -133,15 +141,18 @@ def _spread(images: Sequence[tuple[Path, Header]]) -> list[tuple[Path, Header]]:
     return [images[number * len(images) // count] for number in range(count)]
 
 
-def _values_of(path: Path, black: float, white: float) -> _Values | None:
-    """Look at one image; None if it cannot be decoded or holds NaN, which is told when it is read."""
+def _in_file(path: Path) -> NDArray[Any]:
     suffix = suffix_of(path)
+    if is_volume(path):
+        values = read_voxels(path, read_volume_header(path, channels=True))
+        return np.asarray(values[np.isfinite(values)])  # those that are not become black, which is said elsewhere
+    return READERS[suffix].read_intensities(path)[0] if suffix else np.empty(0)
+
+
+def _values_of(path: Path, black: float, white: float, read: Callable[[Path], NDArray[Any]]) -> _Values | None:
+    """Look at one image; None if it cannot be decoded or holds NaN, which is told when it is read."""
     try:
-        if is_volume(path):
-            values = read_voxels(path, read_volume_header(path, channels=True))
-            values = values[np.isfinite(values)]  # those that are not become black, which is said elsewhere
-        else:
-            values = READERS[suffix].read_intensities(path)[0] if suffix else np.empty(0)
+        values = read(path)
     except TedmError:
         return None
     if not values.size:

@@ -30,7 +30,7 @@ from .listing.find import find_rows
 from .listing.leftovers import left_out
 from .listing.legend import NO_LEGEND, Legend, legend_beside
 from .listing.rows import Row, composed, problems_between
-from .masks import ClassCount, as_meant, class_counts, encoding_problems, in_words, mask_problem, require_classes
+from .masks import ClassCount, as_meant, class_counts, encoding_problems, in_words, indices_of, mask_problem, require_classes
 from .palettes import Palettes
 from .read import intensity_problem, kinds_read, read_mask
 from .reader import Header
@@ -121,12 +121,7 @@ class Manifest:
         problem = mask_problem(values, entry.size, self.classes, self.ignore)
         if problem:
             raise TedmError(f"{entry.mask}: {problem}")
-        order = np.argsort(self.classes)
-        at = np.searchsorted(self.classes, values, sorter=order).clip(max=len(order) - 1)
-        indices: NDArray[np.uint8] = order.astype(np.uint8)[at]
-        if self.ignore is not None:
-            indices[values == self.ignore] = IGNORE
-        return indices
+        return indices_of(values, self.classes, self.ignore)
 
     def require_intensity_range(
         self,

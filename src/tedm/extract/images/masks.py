@@ -84,6 +84,22 @@ def as_meant(
     return values if ignore is None else np.where(mask == ignore, mask, values)
 
 
+def indices_of(values: NDArray[np.int32], classes: Sequence[int], ignore: int | None) -> NDArray[np.uint8]:
+    """Return class values, of any shape, as class indices; 255 where they are the ignored value.
+
+    Examples
+    --------
+    >>> indices_of(np.array([0, 255, 7], np.int32), (0, 255), 7)
+    array([  0,   1, 255], dtype=uint8)
+    """
+    order = np.argsort(classes)
+    at = np.searchsorted(classes, values, sorter=order).clip(max=len(order) - 1)
+    indices: NDArray[np.uint8] = order.astype(np.uint8)[at]
+    if ignore is not None:
+        indices[values == ignore] = IGNORE
+    return indices
+
+
 def mask_problem(
     mask: NDArray[np.int32],
     size: tuple[int, int] | None,

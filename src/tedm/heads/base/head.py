@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight
-from tedm.jsons import JsonValue
+from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Block, Features
 
 if TYPE_CHECKING:
@@ -205,6 +205,20 @@ class StartingHead(Head, Protocol):
         ------
         TedmError
             If they have learned something else than this head starts from, or are for other images.
+        """
+
+
+class NamingHead(Head, Protocol):
+    """A head that can name the classifiers of others (`Capabilities.named_by`)."""
+
+    @staticmethod
+    def named(classifier: object) -> tuple[str, JsonObject]:
+        """Return the name of the head that is such a classifier, and the parameters that make it one, as JSON values.
+
+        Raises
+        ------
+        TedmError
+            If it is none, or cannot be said so.
         """
 
 

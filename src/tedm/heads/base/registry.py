@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
@@ -113,7 +114,9 @@ def make_head(
     known = signature(cls).parameters
     unknown = sorted(set(params or {}) - set(known))
     if unknown:
-        raise TedmError(f"--params: {head} heads know no {unknown[0]!r}; they know {listed(known)}")
+        close = get_close_matches(unknown[0], known, 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise TedmError(f"--params: {head} heads know no {unknown[0]!r}{hint}; they know {listed(known)}")
     return cls(**{**arguments, **(params or {})})
 
 

@@ -17,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tedm.errors import TedmError
 from tedm.store import Block, Features
 from tedm.store.layout import Floats
 from tedm.store.settings import Upsampling
+from tedm.text import listed
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -178,14 +180,27 @@ def dask_rows(
     y : dask array of shape (images x rows,)
         Class indices; 255 where a pixel has no label.
 
+    Raises
+    ------
+    TedmError
+        At once, if an image or a timestep is not there, or none is named.
+
     Examples
     --------
     X, y = dask_rows(store, store.labels.select(split="train"), timesteps=[50])
     """
-    arrays: Any = import_module("dask.array")  # it ships no complete annotations, and takes a second to import
-    delayed: Any = import_module("dask").delayed
     settings = features.settings
     timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
+    absent = [timestep for timestep in timesteps if timestep not in settings.timesteps]
+    if absent or not timesteps:
+        asked = f"there is no timestep {listed(absent)}" if absent else "no timestep is asked for"
+        raise TedmError(f"{asked}; the features have {listed(settings.timesteps)}")
+    if not names:
+        raise TedmError("no image is named, of which there could be rows")
+    for name in names:
+        features.labels.index(name)
+    arrays: Any = import_module("dask.array")  # it ships no complete annotations, and takes a second to import
+    delayed: Any = import_module("dask").delayed
     pixels = settings.image_size**2 * settings.draws
     n_rows = pixels * (len(timesteps) if rows == "share" else 1)
     n_features = settings.channels * (1 if rows == "share" else len(timesteps))

@@ -28,6 +28,8 @@ from tedm.heads.base.predictor import PART_BYTES, opinions_in_parts
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
+from tedm.heads.estimator.described import described
+from tedm.heads.estimator.groups import groups_of_rows, remark_on_folds, require_search
 from tedm.heads.estimator.lookup import (
     built,
     name_of,
@@ -41,7 +43,7 @@ from tedm.heads.estimator.memory import Need
 from tedm.heads.estimator.persistence import read_estimator, require_kept, write_estimator
 from tedm.heads.estimator.subsample import sample_sizes, sampled_rows
 from tedm.heads.runtime.memory import SLACK
-from tedm.jsons import JsonValue
+from tedm.jsons import JsonObject, JsonValue
 from tedm.store import IGNORE, Block
 
 FILE = "estimator.skops"
@@ -118,6 +120,11 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.seed = seed
 
+    @staticmethod
+    def named(classifier: object) -> tuple[str, JsonObject]:
+        """Return a classifier as the name of a head and its parameters; see `tedm.heads.estimator.described`."""
+        return described(classifier)
+
     def unfitted(self) -> Any:
         """Return a new estimator as it will be fitted; a `TedmError` if what was asked for does not exist or make sense."""
         parameters = self.parameters or {}
@@ -164,6 +171,7 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         made = self.unfitted()
         if not self.epochs >= 1:
             raise TedmError(f"epochs is {self.epochs}; it must be at least 1")
+        require_search(made)
         if isinstance(self.estimator, str):
             require_kept(made)
         streamed = hasattr(made, "partial_fit")
@@ -223,11 +231,10 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def remarks(self) -> list[str]:
-        """Tell that not all rows were learned from."""
-        if self.fitted_ != "sampled":
-            return []
+        """Tell that not all rows were learned from, and that folds of a search share patients."""
         rows = f"{self.rows_seen_} of {self.rows_there_} rows"
-        return [f"fitted on {rows}, the largest sample that the budget allows"]
+        sampled = [f"fitted on {rows}, the largest sample that the budget allows"] if self.fitted_ == "sampled" else []
+        return [*sampled, *remark_on_folds(self.estimator_)]
 
     def constructor(self) -> dict[str, JsonValue]:
         """Return the arguments that make an unfitted head like this one; what a JSON value cannot say, `restore` fills in."""
@@ -359,4 +366,6 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             at += len(some)
         self.rows_seen_, self.fitted_ = n_rows, "all" if n_rows == self.rows_there_ else "sampled"
         weights = self._weights(np.bincount(labels, minlength=len(data.classes)))
-        made.fit(rows, labels, **self._weighted(made, "fit", weights, labels))
+        sizes = {name: sum(quotas[name].values()) * data.rows_per_pixel for name in data.names}
+        groups = groups_of_rows(made, data.features.labels, sizes)
+        made.fit(rows, labels, **self._weighted(made, "fit", weights, labels), **groups)

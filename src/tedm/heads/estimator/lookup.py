@@ -2,7 +2,8 @@
 
 `ensemble.RandomForestClassifier` and JSON values for its constructor are all that a command line or a head's folder can say
 about an estimator. An object `{"class": "preprocessing.StandardScaler", "params": {...}}` among these values is an estimator
-itself, so that pipelines, calibration and committees can be written down too. Nothing outside scikit-learn is imported.
+itself, or a splitter of a cross-validation, so that pipelines, searches and committees can be written down too. Nothing outside
+scikit-learn is imported.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from inspect import Parameter, signature
 from typing import Any
 
 import sklearn
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.utils import all_estimators
 
 from tedm.errors import TedmError
 
 ROOT = "sklearn."
+# Classes that are classifiers if what is inside them is one.
+WHAT_IS_INSIDE = ("GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "Pipeline", "RandomizedSearchCV")
 
 
 def named_classifier(name: str, parameters: Mapping[str, Any]) -> Any:
@@ -42,7 +45,7 @@ def named_classifier(name: str, parameters: Mapping[str, Any]) -> Any:
     >>> named_classifier("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 3})
     KNeighborsClassifier(n_neighbors=3)
     """
-    made = _made(name, parameters)
+    made = _made(name, parameters, classifier=True)
     require_classifier(made)
     return made
 
@@ -105,8 +108,8 @@ def one_line(error: Exception) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0].strip()
 
 
-def _made(name: str, parameters: Mapping[str, Any]) -> Any:
-    cls = _class(name)
+def _made(name: str, parameters: Mapping[str, Any], *, classifier: bool = False) -> Any:
+    cls = _class(name, classifier=classifier)
     if not isinstance(parameters, Mapping):
         raise TedmError(f"the parameters of {name} are {parameters!r}; write them as an object of names and values")
     taken = signature(cls).parameters
@@ -120,7 +123,8 @@ def _made(name: str, parameters: Mapping[str, Any]) -> Any:
     if missing:
         raise TedmError(f"{_short(name)} needs the parameter {missing[0]!r}; give it with --params")
     made = cls(**values)
-    require_valid(made)
+    if isinstance(made, BaseEstimator):
+        require_valid(made)
     return made
 
 
@@ -137,8 +141,13 @@ def _hashable(value: Any) -> bool:
     return isinstance(value, (type, str))
 
 
-def _class(name: str) -> Any:
-    """Import a class, if it is a public one of scikit-learn's own public modules."""
+def is_splitter(cls: type) -> bool:
+    """Whether a class makes folds for a cross-validation: `model_selection.GroupKFold`, say."""
+    return callable(getattr(cls, "split", None)) and callable(getattr(cls, "get_n_splits", None))
+
+
+def public_class(name: str) -> type | None:
+    """Return a public class of one of scikit-learn's own public modules; None if there is none of this name."""
     short = _short(name)
     module, _, last = short.rpartition(".")
     parts = module.split(".")
@@ -148,21 +157,32 @@ def _class(name: str) -> Any:
         try:
             cls = getattr(import_module(ROOT + module), last, None)
         except ImportError:
-            cls = None
+            return None
         if isinstance(cls, type) and not last.startswith("_") and cls.__module__.startswith(ROOT):
-            if issubclass(cls, BaseEstimator):
-                return cls
-            raise TedmError(f"sklearn.{short} is no estimator; name a classifier, ensemble.RandomForestClassifier say")
-    names = _public_names()
+            return cls
+    return None
+
+
+def _class(name: str, *, classifier: bool = False) -> Any:
+    """Return an estimator's class, or a splitter's; of what does not exist, say what may have been meant."""
+    short, cls = _short(name), public_class(name)
+    if cls is not None:
+        if issubclass(cls, BaseEstimator) or (is_splitter(cls) and not classifier):
+            return cls
+        raise TedmError(f"sklearn.{short} is no estimator; name a classifier, ensemble.RandomForestClassifier say")
+    names, last = _public_names(classifier), short.rpartition(".")[2]
     same = [known for known in names if known.rpartition(".")[2].lower() == last.lower()]
     close = same or get_close_matches(short, names, 1)
     hint = f"did you mean {close[0]}?" if close else "name its module and class, ensemble.RandomForestClassifier say"
     raise TedmError(f"scikit-learn {sklearn.__version__} has no {short or name!r}; {hint}")
 
 
-def _public_names() -> list[str]:
+def _public_names(classifier: bool) -> list[str]:
+    """Return the names of all estimators; of a head's own, those that can be classifiers."""
     names = []
     for name, cls in all_estimators():
+        if classifier and not (issubclass(cls, ClassifierMixin) or name in WHAT_IS_INSIDE):
+            continue
         public = [part for part in cls.__module__.removeprefix(ROOT).split(".") if not part.startswith("_")]
         names.append(".".join([*public, name]))
     return names

@@ -42,6 +42,12 @@ TRUSTED = (
     # MLPClassifier
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    # a search: how it scores, and its folds, which nobody asks for again
+    "sklearn.metrics._scorer._PassthroughScorer",
+    *(
+        f"sklearn.model_selection._split.{splitter}"
+        for splitter in ("GroupKFold", "KFold", "LeaveOneGroupOut", "StratifiedGroupKFold", "StratifiedKFold")
+    ),
     # VotingClassifier and StackingClassifier
     "sklearn.utils._bunch.Bunch",
 )

@@ -16,23 +16,26 @@ from tedm.heads.data.subsets import Order, first_groups, first_images
 from tedm.heads.data.views import WithViews
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
-from tedm.heads.segmenter.methods import Method, require_name
+from tedm.heads.segmenter.methods import Method, method_named, require_name, with_head
 from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.published import published_arguments
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.shapes import smallest_parts
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
+from tedm.keywords import plain_keywords
 from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import counted, listed
 
 
+@plain_keywords
 def fit(
     features: Features,
-    method: Method,
+    method: Method | str,
     *,
+    head: object = None,
     name: str | None = None,
     split: str | None = "train",
     domain: str | None = None,
@@ -66,8 +69,12 @@ def fit(
     ----------
     features : Features
         A store, say.
-    method : Method
-        See `method_named`. Its `views` of each training image are learned from besides the image; they are no further labels.
+    method : Method or str
+        See `method_named`; a text is the name of one. Its `views` of each training image are learned from besides the image;
+        they are no further labels.
+    head : str, classifier or None
+        Another head than the method's, by its name, or an unfitted classifier of scikit-learn: a forest, a pipeline, a search
+        (whose `cv` is given the images' groups, if it asks for them).
     name : str or None
         What the head is called in tables; None calls it as the method is called.
     split, domain : str or None
@@ -122,6 +129,7 @@ def fit(
         table, or the budget is too small.
     """
     label = "" if name is None else require_name(name)
+    method, params = with_head(method_named(method) if isinstance(method, str) else method, head, params)
     require_timesteps(method, features.settings.timesteps)
     options = HeadOptions(
         iterations,
@@ -134,16 +142,16 @@ def fit(
         patience,
         _by_index(class_weight, features.labels.classes),
     )
-    head = unfitted_head(method, options, params, seed=seed, device=device)
-    _start(head, method, start)
+    unfitted = unfitted_head(method, options, params, seed=seed, device=device)
+    _start(unfitted, method, start)
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     order = order or order_of(method)
     names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed, order=order)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",
-        "--as-published": method.published and head.needs_validation(),
-        f"--head {method.head}": head.needs_validation(),
+        "--as-published": method.published and unfitted.needs_validation(),
+        f"--head {method.head}": unfitted.needs_validation(),
     }
     follows = {"--vote learned": method.vote == "learned", "--calibrate": calibrate}
     purpose = next((option for option, wanted in (decides | follows).items() if wanted), None)
@@ -172,7 +180,7 @@ def fit(
     else:
         data = training_data(several, several.names, pixels_per_image, several.view_names)
     validation = training_data(features, [image.name for image in deciding], None) if deciding else None
-    head.fit_blocks(data, validation, progress, checkpoint)
+    unfitted.fit_blocks(data, validation, progress, checkpoint)
     provenance = Provenance(
         tedm=version("tedm"),
         learned_from=chosen.learned_from,
@@ -183,7 +191,7 @@ def fit(
         sampling=sampling,
         labels_used=len(names) + len(deciding),
         chosen_on=deciding,
-        report=head.report(),
+        report=unfitted.report(),
         groups=groups,
         n_counts="groups" if groups is not None and images is None else "images",
         order=order,
@@ -191,7 +199,7 @@ def fit(
     made_from = (features.settings, features.arithmetic, features.storage, features.labels.classes)
     legend = (features.labels.class_names, features.labels.class_colours)
     parts = smallest_parts(map(features.mask, names), len(features.labels.classes)) if method.specks else ()
-    segmenter = Segmenter(method, head, *made_from, provenance, None, None, label, *legend, parts)
+    segmenter = Segmenter(method, unfitted, *made_from, provenance, None, None, label, *legend, parts)
     del data, validation  # with the blocks that they have kept
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)

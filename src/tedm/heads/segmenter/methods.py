@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions
+from tedm.heads.base.head import HeadOptions, NamingHead
 from tedm.heads.base.registry import head_class, heads_taking, make_head
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.segmenter.published import published_arguments, require_published
 from tedm.heads.voting.vote import VotingRule
+from tedm.jsons import JsonValue
+from tedm.keywords import plain_keywords
 from tedm.text import listed
 
 LONGEST_NAME = 100
@@ -115,6 +117,7 @@ DEFAULT = "jury"
 LEAVES_DEFAULT = ("iterations", "learning_rate", "class_weight")
 
 
+@plain_keywords
 def method_named(
     name: str,
     *,
@@ -158,14 +161,7 @@ def method_named(
         if kind != "timestep" or not value.isdecimal():
             raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
         method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
-    if head is not None and head != method.head:
-        if head_class(head).capabilities.looks_at_images != method.looks_at_images:
-            raise TedmError(
-                f"--head {head} looks at images, which --method {method.name} does not: choose a --method of that head's"
-                if method.timesteps
-                else f"--method {method.name} looks at images, which --head {head} does not: leave out one of them"
-            )
-        method = replace(method, name=f"{method.name}-{head.rpartition('.')[2].rpartition(':')[2]}", head=head, members=1)
+    method = _with_named_head(method, head)
     if published and name in METHODS:
         require_published(method.name)
         method = replace(method, members=1, vote="soft", published=True)
@@ -220,6 +216,44 @@ def default_method(options: HeadOptions, *others: object) -> str:
     """
     asked = [each.name for each in fields(options) if getattr(options, each.name) is not None]
     return DEFAULT if not any(others) and all(name in LEAVES_DEFAULT for name in asked) else "tedm"
+
+
+def _with_named_head(method: Method, head: str | None) -> Method:
+    if head is None or head == method.head:
+        return method
+    if head_class(head).capabilities.looks_at_images != method.looks_at_images:
+        raise TedmError(
+            f"--head {head} looks at images, which --method {method.name} does not: choose a --method of that head's"
+            if method.timesteps
+            else f"--method {method.name} looks at images, which --head {head} does not: leave out one of them"
+        )
+    kind = head.rpartition(".")[2].rpartition(":")[2]
+    return replace(method, name=f"{method.name}-{kind}", head=head, members=1)
+
+
+def with_head(
+    method: Method, head: object, params: Mapping[str, JsonValue] | None = None
+) -> tuple[Method, Mapping[str, JsonValue] | None]:
+    """Return a method with another head, and the parameters of its class.
+
+    Parameters
+    ----------
+    method : Method
+    head : str, classifier or None
+        The name of a head, or an unfitted classifier of scikit-learn; None keeps the method's.
+    params : mapping or None
+        What is given besides; for a classifier it comes before its own.
+
+    Raises
+    ------
+    TedmError
+        If there is no such head, it is not for this method, or the classifier cannot be written down
+        (`tedm.heads.estimator.described`).
+    """
+    if head is None or isinstance(head, str):
+        return _with_named_head(method, head), params
+    named, of_object = cast(NamingHead, head_class("sklearn:Class")).named(head)
+    return _with_named_head(method, named), {**of_object, **(params or {})}
 
 
 def committee_of(name: str, methods: Sequence[Method]) -> Method:

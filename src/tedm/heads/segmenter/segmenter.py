@@ -27,7 +27,7 @@ from tedm.heads.voting.vote import VotingRule
 from tedm.heads.voting.weights import VoterWeights
 from tedm.store import Arithmetic, Block, Features, FeatureSettings, Storage
 from tedm.store.settings import require_same_features
-from tedm.text import listed
+from tedm.text import called, counted, listed, shown
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,12 @@ class Segmenter:
     class_names: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
     smallest_parts: tuple[float, ...] = ()
+
+    def __repr__(self) -> str:
+        method, learned = self.method, counted(len(self.provenance.images), "image")
+        reads = "looks at images" if method.looks_at_images else f"timesteps {listed(method.timesteps)}, rows {method.rows}"
+        classes = listed(called(value, self.named_classes.get(value, "")) for value in self.classes)
+        return f"<Segmenter {shown(self.label)}: {method.head}, {reads}, learned from {learned}; {shown(classes)}>"
 
     @property
     def named_classes(self) -> dict[int, str]:

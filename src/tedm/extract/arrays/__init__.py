@@ -1,0 +1,1 @@
+"""Images that lie in memory and in no file."""
