@@ -34,6 +34,7 @@ from tedm.text import counted, listed
 NO_OPTIONS = HeadOptions()
 REMEDY = "name another folder"
 MOST = 6  # groups that are named
+FEW = 25  # training images up to which their views are made unasked: they cost eight times their extraction
 
 
 def fit_folder(

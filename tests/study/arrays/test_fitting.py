@@ -108,3 +108,13 @@ def test_what_cannot_be_learned_from_is_refused_before_the_work(
         with pytest.raises(TedmError, match=said):
             tedm.fit_images(given, of, backbone, scratch=tmp_path, **{**QUICK, **options})
         assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_method_it_is_the_default_with_views_of_few_images(backbone: Backbone, arrays: dict[str, Any]) -> None:
+    images, masks = zip(*arrays.values(), strict=True)
+    head = tedm.fit_images(images[:1], masks[:1], backbone, iterations=2, device="cpu")
+    assert (head.label, head.method.views, head.provenance.labels_used) == ("jury", 8, 1)
+    assert (
+        tedm.fit_images(images[:1], masks[:1], backbone, iterations=2, ridge=None, patience=None, params={"hidden": [4]}).label
+        == "tedm"
+    )

@@ -10,12 +10,13 @@ from typing import Literal
 from numpy.typing import ArrayLike
 
 from tedm.devices import choose_device
-from tedm.extract import Backbone, labelled_pictures, load_backbone, store_of
-from tedm.heads import ClassWeight, Method, Progress, Sampling, Segmenter, fit, method_named
+from tedm.extract import Backbone, extract_views, labelled_pictures, load_backbone, store_of
+from tedm.heads import ClassWeight, HeadOptions, Method, Progress, Sampling, Segmenter, default_method, fit, method_named
 from tedm.jsons import JsonValue
 from tedm.keywords import plain_keywords
 from tedm.store.settings import Geometry
 from tedm.study.arrays.session import warn
+from tedm.study.fit import FEW, with_views_there
 from tedm.study.predict import Device
 from tedm.study.stages import Log
 
@@ -26,7 +27,7 @@ def fit_images(
     masks: Sequence[ArrayLike | None],
     backbone: Backbone | Path | str,
     *,
-    method: Method | str = "tedm",
+    method: Method | str | None = None,
     names: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
@@ -69,8 +70,9 @@ def fit_images(
         Class values, of a volume of its shape; None for an image without labels.
     backbone : Backbone or path
         The pretrained denoiser, or its checkpoint.
-    method : Method or str
-        "tedm", say; see `tedm.heads.method_named`.
+    method : Method, str or None
+        "tedm", say; see `tedm.heads.method_named`. None is the default of tedm-fit, with its views of few training images, or
+        "tedm" where further arguments are for one kind of head.
     names : sequence of str or None
         By which noise and pixels are drawn, as they are by the names of files; None numbers the images.
     groups : sequence of str or None
@@ -109,6 +111,19 @@ def fit_images(
     --------
     head = fit_images(images, masks, "ddpm.safetensors", iterations=500)
     """
+    if method is None:
+        asked = HeadOptions(
+            iterations,
+            learning_rate,
+            batch,
+            pixels_per_batch,
+            images_per_batch,
+            ridge,
+            select,
+            patience,
+            class_weight,
+        )
+        method = default_method(asked, params)
     method = method_named(method) if isinstance(method, str) else method
     loaded = backbone if isinstance(backbone, Backbone) else load_backbone(Path(backbone))
     black_white = None if intensity_range is None else (float(intensity_range[0]), float(intensity_range[1]))
@@ -137,6 +152,9 @@ def fit_images(
             noise_seed=noise_seed,
             device=device,
         )
+        if method.views and sum(each.mask is not None and each.split == "train" for each in labelled.pictures) <= FEW:
+            extract_views(store, loaded, method.views, device=device)
+        method = with_views_there(store, method)
         return fit(
             store,
             method,

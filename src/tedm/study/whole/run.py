@@ -23,7 +23,7 @@ from tedm.store.settings import Geometry
 from tedm.store.splits import labelled_images
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.evaluate import evaluate_heads
-from tedm.study.fit import fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
+from tedm.study.fit import FEW, fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
 from tedm.study.predict import predict_folder
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
@@ -33,7 +33,6 @@ from tedm.threads import torch_threads
 
 Device = Literal["auto", "cpu", "cuda"]
 REMEDY = "make room, and run the same command again"
-FEW = 25  # training images up to which their views are worth what they cost: eight times their extraction
 TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)  # of a store for a method that reads none
 
 
