@@ -31,6 +31,12 @@ def test_a_known_name_gets_its_sentence_and_what_its_name_adds() -> None:
     assert said["tedm+largest=2+fill-holes"] == f"{SENTENCES['tedm']} Its masks were cleaned: largest=2, fill-holes."
 
 
+def test_many_single_timesteps_share_a_row() -> None:
+    said = explained(["tedm", "timestep:1", "timestep:10", "timestep:50", "timestep:800", "unet"])
+    assert [name for name, _ in said] == ["tedm", "timestep:1 to timestep:800 (4)", "unet"]
+    assert said[1][1] == SENTENCES["timestep:T"]
+
+
 def test_settings_that_change_what_is_said_are_told() -> None:
     known = {"tedm": identity("tedm", head="mlp", rows="share", timesteps="1,50", members="1")}
     assert dict(explained(["tedm"], known))["tedm"] == f"{SENTENCES['tedm']} Here with timesteps 1,50."

@@ -50,6 +50,13 @@ def test_two_equal_methods_have_no_order() -> None:
     assert "; by the test unet (50.0) is lower." in came_out
 
 
+def test_many_that_are_lower_are_counted() -> None:
+    noisy = [value + 0.02 * (-1) ** at for at, value in enumerate(spread(0.799))]
+    lower = [row for at in range(3) for row in rows(f"m{at}", spread(0.3))]
+    _, came_out, _ = said([*rows("tedm", spread(0.8)), *rows("ledm", noisy), *lower])
+    assert "but cannot be told apart from ledm (79.9); by the test the other 3 are lower." in came_out
+
+
 def test_what_the_test_cannot_tell_apart_the_words_do_not_rank() -> None:
     other = [value + 0.02 * (-1) ** at for at, value in enumerate(spread(0.799))]
     _, came_out, _ = said([*rows("tedm", spread(0.8)), *rows("ledm", other)])

@@ -32,6 +32,8 @@ HEADS: Mapping[str, str] = {
 }
 # Settings that change what a sentence says.
 SAID = {"timesteps", "rows", "members", "vote", "views", "smoothing", "specks"}
+# Single timesteps that have a row each.
+MOST_ALONE = 3
 OWN = "A method of this study's own."
 
 
@@ -50,7 +52,13 @@ def explained(methods: Iterable[str], identities: Mapping[str, Identity] | None 
     >>> explained(["timestep:50"])[0][1].endswith("at one level of noise, 50 (small: little noise).")
     True
     """
-    return [(method, " ".join(_sentences(method, _identity(method, identities or {})))) for method in methods]
+    named = list(methods)
+    alone = [method for method in named if re.fullmatch(r"timestep:\d+", method)]
+    if len(alone) > MOST_ALONE:  # one row for all
+        named = [method for method in named if method not in alone[1:]]
+    told = [(method, " ".join(_sentences(method, _identity(method, identities or {})))) for method in named]
+    together = (f"{alone[0]} to {alone[-1]} ({len(alone)})", SENTENCES["timestep:T"]) if len(alone) > MOST_ALONE else None
+    return [together if together and method == alone[0] else (method, words) for method, words in told]
 
 
 def _identity(method: str, identities: Mapping[str, Identity]) -> Identity | None:

@@ -148,7 +148,8 @@ def _outcome(measured: Measured, leading: Leading) -> str:
     few = best.images < FEWEST
     why = f": {counted(best.images, noun)} can show no difference" if few else ""
     lower = [cell for cell in others if not cell.equal]
-    rest = f"; by the test {_scores(lower)} {'is' if len(lower) == 1 else 'are'} lower" if lower else ""
+    told = _scores(lower) if len(lower) < 3 else f"the other {len(lower)}"
+    rest = f"; by the test {told} {'is' if len(lower) == 1 else 'are'} lower" if lower else ""
     return f"{first}{tied}{why}{rest}"
 
 
