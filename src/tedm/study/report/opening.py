@@ -128,7 +128,7 @@ def _outcome(measured: Measured, leading: Leading) -> str:
         return f"no {noun} has a score"
     low, high = measured.intervals[leading.domain, leading.n, best.method]
     score = f"{number(best.mean)} (95 % interval {number(low)} to {number(high)})"
-    if isnan(low):
+    if isnan(low) or best.groups < 2:  # of one patient every draw is the same
         score = number(best.mean)
     others = [cell for cell in leading.cells[1:] if cell.images]
     if not others:
