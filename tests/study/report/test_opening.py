@@ -73,7 +73,7 @@ def test_one_image_has_no_interval_and_half_of_the_images_are_the_worst_at_most(
     _, came_out, what_next = said(rows("tedm", [0.8]))
     assert "With 6 labelled images, tedm reaches 80.0." in came_out
     assert "worst" not in what_next
-    assert "Look at the worst images first, scan 1 (50.0): is the truth right there" in said(rows("tedm", [0.8, 0.5, 0.7]))[2]
+    assert "Look at the worst image first, scan 1 (50.0): is the truth right there" in said(rows("tedm", [0.8, 0.5, 0.7]))[2]
 
 
 def test_domains_with_different_winners_have_none_for_all() -> None:

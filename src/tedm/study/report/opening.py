@@ -164,13 +164,11 @@ def _next(measured: Measured, leading: Sequence[Leading], calibrated: bool | Non
         for image, score in measured.scores[each.domain, each.n, best.method].items()
         if not isnan(score)
     )
-    if len(worst) > 1:
-        several = len(leading) > 1
-        told = [
-            f"{image} ({f'{named(domain)}, ' if several else ''}{number(score)})" for score, _, image, domain in worst[:WORST]
-        ]
+    if shown := worst[: min(WORST, len(worst) // 2)]:
+        places = [f"{named(domain)}, " if len(leading) > 1 else "" for *_, domain in shown]
+        told = [f"{image} ({place}{number(score)})" for (score, _, image, _), place in zip(shown, places, strict=True)]
         ask = "is the truth right there, and is the picture like the others?"
-        sentences.append(f"Look at the worst {measured.noun}s first, {together(told)}: {ask}")
+        sentences.append(f"Look at the worst {measured.noun}{'s' * (len(shown) > 1)} first, {together(told)}: {ask}")
     sentences += _weak_class(measured, scored)
     if missed := sum(best.missed for _, best in scored):
         sentences.append(f"{_times(missed)} nothing was drawn of a class that is there: look at these before you rely on it.")
