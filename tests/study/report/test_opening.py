@@ -133,7 +133,7 @@ def test_patients_are_counted_and_their_images_are_not_independent() -> None:
         row for m, mean in (("tedm", 0.8), ("ledm", 0.6)) for row in rows(m, spread(mean), patients=patients, n_counts="groups")
     ]
     compared, came_out, _ = said(records)
-    assert "Each learned from 6 labelled patients and was tested on 8 images of 4 patients." in compared
+    assert "Each learned from 6 labelled patients and was tested on 8 images of 4 groups (patients)." in compared
     assert "The test counts the images of one patient singly, and so is surer than it should be." in came_out
 
 

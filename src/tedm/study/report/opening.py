@@ -49,7 +49,7 @@ def _compared(measured: Measured) -> list[str]:
     number_of, patients = sum(map(len, images.values())), {group for groups in images.values() for group in groups.values()}
     tested = counted(number_of, measured.noun)
     if len(patients) < number_of:
-        tested += f" of {counted(len(patients), 'patient')}"
+        tested += f" of {counted(len(patients), 'group')} (patients)"
     if len(images) > 1:
         each = together([f"{len(groups)} in {named(domain)}" for domain, groups in images.items()])
         tested += f" from {len(images)} domains ({each})"
