@@ -4,7 +4,7 @@ import numpy as np
 
 from tedm.show.figures import png
 from tedm.show.panels import blank, edges
-from tedm.show.report import GENERATOR, Picture, Section, Sheet, report_html, tile_figure
+from tedm.show.report import GENERATOR, Picture, Section, Sheet, Tile, report_html, tile_figure
 
 
 def test_sections_stand_in_their_order_with_their_ranks() -> None:
@@ -33,7 +33,7 @@ def picture_of(width: float, height: float) -> Picture:
 def test_panels_side_by_side_get_the_width_of_the_page() -> None:
     for width, height, wide in ((5, 2, True), (3, 2, False), (2, 5, False)):
         page = report_html("t", [], [Section("s", pictures=[picture_of(width, height)])], made_by="1")
-        assert ('<figure class="wide">' in page) == wide
+        assert ('class="wide">' in page) == wide
 
 
 def test_a_sheet_stands_beside_the_pictures_where_that_is_asked_for() -> None:
@@ -52,6 +52,21 @@ def test_a_tile_has_the_mask_and_the_truth() -> None:
     assert [len(lines.get_segments()) for lines in axes.collections] == [len(edges(mask == 1)), len(edges(truth == 1))]
     assert not tile_figure(image).axes[0].collections
     assert len({png(tile_figure(image)), png(tile_figure(image, mask)), png(tile_figure(image, mask, truth=truth))}) == 3
+
+
+def test_the_opening_stands_before_the_contents_and_everything_else() -> None:
+    page = report_html("t", ["made of"], [Section("s")], made_by="1", opening=[("What came out", "a < b")])
+    assert page.index("<strong>What came out.</strong> a &lt; b") < page.index("made of") < page.index('id="contents"')
+    assert "In short" not in report_html("t", [], [], made_by="1")
+
+
+def test_pictures_enlarge_by_their_address_and_have_a_way_back() -> None:
+    tile = Tile(picture_of(2, 2).png, "alt", "caption")
+    page = report_html("t", [], [Section("s", pictures=[picture_of(5, 2)], tiles=[tile, tile])], made_by="1")
+    for place in ("part-1-figure-1", "part-1-tile-1", "part-1-tile-2"):
+        assert page.count(f'<figure id="{place}"') == page.count(f'href="#{place}"') == 1
+        assert page.count(f'href="#{place}-back"') == page.count(f'id="{place}-back"') == 1
+    assert page.count("data:image/png") == 3
 
 
 def test_text_that_turns_what_stands_around_it_is_shown_as_an_escape() -> None:

@@ -31,8 +31,8 @@ def test_a_store_says_what_its_classes_are_called(extracted: Path) -> None:
     store = FeatureStore.open(extracted)
     assert "class names" not in describe_store(store)
     store.labels = replace(store.labels, class_names=("", "left lung"))
-    (line,) = (each for each in description_lines(describe_store(store)) if each.startswith("class names"))
-    assert line.split("  ")[-1].strip() == "class 0, left lung"
+    (line,) = (each for each in description_lines(describe_store(store)) if each.startswith("class"))
+    assert line.split("  ")[-1].strip() == "0, 255 (left lung)"
 
 
 def test_levels_are_a_table_with_their_bytes(checkpoint: Path) -> None:

@@ -173,7 +173,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
     write_whole(path, content.getvalue(), what="the figure", remedy="name another place")
 
 
-def png(figure: Figure, *, dpi: int = 150) -> bytes:
+def png(figure: Figure, *, dpi: float = 150) -> bytes:
     """A figure as the bytes of a PNG; the same figure gives the same bytes."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})

@@ -83,7 +83,14 @@ class Section:
     sections: Sequence[Section] = ()
 
 
-def report_html(title: str, words: Sequence[str], sections: Sequence[Section], *, made_by: str) -> str:
+def report_html(
+    title: str,
+    words: Sequence[str],
+    sections: Sequence[Section],
+    *,
+    made_by: str,
+    opening: Sequence[tuple[str, str]] = (),
+) -> str:
     """Lay out a report; the same values give the same text.
 
     Parameters
@@ -94,6 +101,8 @@ def report_html(title: str, words: Sequence[str], sections: Sequence[Section], *
         Three ranks deep at most.
     made_by : str
         The version of tedm.
+    opening : sequence of (str, str)
+        What stands first: paragraphs, each with the words that lead it.
 
     Examples
     --------
@@ -107,7 +116,7 @@ def report_html(title: str, words: Sequence[str], sections: Sequence[Section], *
     folder = files("tedm.show")
     template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
     style = (folder / "report.css").read_text(encoding="utf-8")
-    return template.render(title=title, words=words, sections=sections, made_by=made_by, style=style) + "\n"
+    return template.render(title=title, words=words, sections=sections, made_by=made_by, opening=opening, style=style) + "\n"
 
 
 def _seen(value: object) -> object:

@@ -14,7 +14,7 @@ import torch
 
 from tedm.extract import available_cores, choose_arithmetic
 
-PACKAGES = ("tedm", "torch", "zarr", "numcodecs", "numpy", "dask", "scikit-learn", "xgboost", "obstore")
+PACKAGES = ("tedm", "torch", "zarr", "numcodecs", "numpy", "dask", "scikit-learn", "xgboost", "xgboost-cpu", "obstore")
 
 
 def environment_here() -> dict[str, str]:

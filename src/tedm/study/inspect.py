@@ -167,7 +167,7 @@ def describe_backbone(backbone: Backbone, name: str) -> dict[str, JsonValue]:
 
 def description_lines(about: JsonObject) -> list[str]:
     """Lay out what `describe` returns as lines: titles and values, the levels of a checkpoint, the problems of a store."""
-    rest = dict(about)
+    rest = _with_names(about)
     problems = cast(Sequence[str], rest.pop("problems", ()))
     of_checkpoint = "family" in rest and "presets" in rest
     levels = cast(Sequence[JsonObject], rest.pop("levels", ()) if of_checkpoint else ())
@@ -175,6 +175,17 @@ def description_lines(about: JsonObject) -> list[str]:
     width = max(map(len, lines))
     more = [f"and {len(problems) - MOST} more problems (--json lists all)"] if len(problems) > MOST else []
     return [*(f"{title:<{width}}  {text}" for title, text in lines.items()), *_level_table(levels), *problems[:MOST], *more]
+
+
+def _with_names(about: JsonObject) -> dict[str, JsonValue]:
+    """Return the description with the name of each class behind its value, where it has one."""
+    rest = dict(about)
+    values, names = (cast(Sequence[JsonValue], rest.get(title, ())) for title in ("classes", "class names"))
+    if names and len(names) == len(values):
+        del rest["class names"]
+        pairs = zip(values, names, strict=True)
+        rest["classes"] = [f"{value} ({name})" if name not in ("", f"class {value}") else str(value) for value, name in pairs]
+    return rest
 
 
 def _level_table(levels: Sequence[JsonObject]) -> list[str]:

@@ -17,7 +17,7 @@ def test_subsets_of_one_class_are_left_out_and_named(store, relabel):
     left = [subset.repeat for subset in found.subsets if subset.n == 1]
     assert 0 < len(left) < 5
     assert len(found.remarks) == 5 - len(left)
-    assert all("was left out: its images show mask value 0 only" in remark for remark in found.remarks)
+    assert all("was left out: its images show class 0 only" in remark for remark in found.remarks)
     every = {name: {"mask": np.zeros((8, 8), np.uint8)} for name in TRAIN}
     with pytest.raises(TedmError, match="no subset of 5 training images shows two classes"):
         plan_probes(relabel(store, **every), sizes=(None,))

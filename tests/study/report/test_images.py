@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tedm.study import read_evaluation
-from tedm.study.report.images import NO_BREAK, examples_section
+from tedm.study.report.images import NO_BREAK, _dpi, examples_section
 
 
 def test_each_example_has_its_image_its_truth_and_every_head(evaluated: Path) -> None:
@@ -21,6 +21,10 @@ def test_each_example_has_its_image_its_truth_and_every_head(evaluated: Path) ->
         dice = [f"{head}: Dice{NO_BREAK}{value:.1f}" for head, value in example.dice.items()]
         assert captions == ["image", "truth", *dice]
     assert section.legend == ["class 0", "class 255"]
+
+
+def test_a_pixel_of_a_tile_is_a_whole_number_of_dots() -> None:
+    assert [round(_dpi(width) * 1.75) for width in (16, 128, 256, 400, 2000)] == [384, 384, 512, 400, 1024]
 
 
 def test_the_legend_says_what_classes_are_called(evaluated: Path) -> None:

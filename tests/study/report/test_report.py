@@ -195,7 +195,7 @@ def test_evaluations_stand_in_one_table(evaluated: Path, probed: Path, whole: st
     assert halves.tables == page.tables
     assert halves.bold == page.bold
     shutil.copytree(evaluated / "evaluation", tmp_path / "again")
-    with pytest.raises(TedmError, match="cannot be put together.*has 2 scores for image"):
+    with pytest.raises(TedmError, match="the evaluations .*evaluation, .*again cannot be put together.*has 2 scores for image"):
         write_report([evaluated / "evaluation", tmp_path / "again"], tmp_path / "x.html")
 
 

@@ -140,3 +140,36 @@ def _luminance(colour: str) -> float:
     parts = [float(part) / 255 for part in colour.strip("rgba()").split(",")[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("kind", [".tiles", ".pictures"])
+def test_a_picture_fills_the_window_after_a_click_and_goes_back(page: Any, size: Any, kind: str) -> None:
+    page.set_viewport_size(size)
+    picture = page.locator(f"{kind} figure:not(.wide) img").first
+    small = picture.bounding_box()["width"]
+    picture.click()
+    box = page.locator("figure:target").bounding_box()
+    assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, size["width"], size["height"])
+    large = page.locator("figure:target img").bounding_box()
+    assert large["width"] > 1.05 * small or kind == ".pictures"
+    assert large["x"] >= 0
+    assert large["x"] + large["width"] <= size["width"]
+    page.locator("figure:target .close").click()
+    assert page.locator("figure:target").count() == 0
+    assert picture.bounding_box()["width"] == small
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_the_first_screen_is_words(page: Any, size: Any) -> None:
+    page.set_viewport_size(size)
+    page.evaluate("scrollTo(0, 0)")
+    boxes = page.locator(".opening p").all()
+    assert [box.locator("strong").text_content() for box in boxes] == [
+        "What was compared.",
+        "What came out.",
+        "What to do next.",
+    ]
+    assert boxes[1].bounding_box()["y"] < size["height"]
+    assert page.locator(".opening").bounding_box()["y"] < page.locator("nav").bounding_box()["y"]

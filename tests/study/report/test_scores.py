@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from tedm.errors import TedmError
 from tedm.heads import mean_intervals, summarise
 from tedm.study import read_evaluation
+from tedm.study.report.measured import measured
 from tedm.study.report.scores import scores_section
 
 
 def test_the_numbers_below_a_curve_are_means_and_intervals(evaluated: Path) -> None:
     evaluation = read_evaluation(evaluated / "evaluation")
-    section = scores_section([evaluation], "leave-out")
+    section = scores_section(measured(evaluation.records, "leave-out"))
     cells, intervals = summarise(evaluation.records).cells, mean_intervals(evaluation.records)
     for domain in section.sections:
         curves, boxes = domain.pictures
@@ -30,17 +28,10 @@ def test_the_numbers_below_a_curve_are_means_and_intervals(evaluated: Path) -> N
     assert [domain.title for domain in section.sections] == list(dict.fromkeys(cell.domain for cell in cells))
 
 
-def test_evaluations_that_cannot_stand_in_one_table_name_their_folders(evaluated: Path) -> None:
-    one = read_evaluation(evaluated / "evaluation")
-    other = replace(one, result=replace(one.result, path=Path("elsewhere")))
-    with pytest.raises(TedmError, match=r"the evaluations .*evaluation, elsewhere cannot be put together"):
-        scores_section([one, other], "leave-out")
-
-
 def test_distances_of_volumes_have_their_tables_where_they_were_measured(evaluated: Path) -> None:
     evaluation = read_evaluation(evaluated / "evaluation")
     records = tuple(replace(one, resolution="volume", hd95=2.0, nsd=0.5, tolerance=1.0) for one in evaluation.records)
-    section = scores_section([replace(evaluation, records=records)], "leave-out")
+    section = scores_section(measured(records, "leave-out"))
     for domain in section.sections:
         assert [sheet.caption.split(": ")[1].split(" ×")[0].split(" in")[0] for sheet in domain.closed] == [
             "Precision",
@@ -55,7 +46,7 @@ def test_distances_of_volumes_have_their_tables_where_they_were_measured(evaluat
 def test_each_class_has_its_table_where_there_are_several(evaluated: Path) -> None:
     evaluation = read_evaluation(evaluated / "evaluation")
     third = tuple(replace(one, class_value=300, class_name="spleen") for one in evaluation.records if one.class_value == 255)
-    section = scores_section([replace(evaluation, records=(*evaluation.records, *third))], "leave-out")
+    section = scores_section(measured((*evaluation.records, *third), "leave-out"))
     for domain in section.sections:
         captions = [sheet.caption.split(":")[0] for sheet in domain.closed]
         assert captions[3:] == [f"{domain.title}, class 255", f"{domain.title}, spleen"]

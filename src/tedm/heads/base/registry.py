@@ -31,6 +31,8 @@ BUILT_IN = {
     "unet": "tedm.heads.unet.head:UNetHead",
     "committee": "tedm.heads.committee.head:CommitteeHead",
 }
+# Heads of this package that need a package of others, and the extras that bring it: the first, or for a machine without a GPU.
+EXTRAS = {"xgboost": ("xgboost", "xgboost-cpu")}
 MEMBERS = ("fit_blocks", "opinions", "needs_validation", "report", "remarks", "constructor", "save", "restore")
 
 
@@ -204,6 +206,11 @@ class _Registered:
         try:
             cls = getattr(import_module(module), attribute)
         except Exception as error:  # the code of others can fail in any way
+            if self.package is None and self.name in EXTRAS and isinstance(error, ModuleNotFoundError):
+                extras = " or, without a GPU, ".join(f"pip install 'tedm[{extra}]'" for extra in EXTRAS[self.name])
+                raise TedmError(
+                    f"the head {self.name} needs a package that is not installed ({error.name}): {extras}"
+                ) from error
             if self.package is None and not isinstance(error, (ImportError, AttributeError)):
                 raise
             first = next(iter(str(error).splitlines()), "")

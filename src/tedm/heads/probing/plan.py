@@ -181,8 +181,7 @@ def _lacks_a_class(features: Features, subset: Subset, shown: Mapping[str, set[i
     classes = set().union(*(shown[name] for name in subset.images))
     if len(classes) > 1:
         return ""
-    values = [features.labels.classes[index] for index in classes]
-    shows = f"mask value {values[0]} only" if values else "no label at all"
+    shows = f"{listed([features.labels.called[next(iter(classes))]])} only" if classes else "no label at all"
     return f"repeat {subset.repeat} of n = {subset.n} was left out: its images show {shows}"
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from tedm.heads import CONVENTIONS, EmptyTruth, class_names
 from tedm.show.figures import png
+from tedm.show.panels import PANEL
 from tedm.show.report import IGNORE, Section, Tile, tile_figure
 from tedm.study.report.evaluation import CHOICE, Evaluation, convention_of_numbers
 from tedm.study.report.examples import Example
 from tedm.study.report.words import named, number
 from tedm.text import called
 
-TILE_DPI = 130
+# Dots of a tile across, in whole dots a pixel where that can be; larger pictures are shrunk to the most.
+LEAST, MOST = 384, 1024
 NO_BREAK = "\u00a0"
 
 
@@ -23,6 +25,11 @@ def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -
         strip = Section(heading, tiles=_tiles(example, len(evaluation.classes)))
         sections.setdefault(at.domain, []).append(strip)
     words = [text for label, text in evaluation.result.about if label == CHOICE]
+    height, width = evaluation.examples[0].truth.shape
+    shrunk = f", shrunk to {MOST} across" if width > MOST else ""
+    words.append(
+        f"Images and outlines are shown as they were scored, pixel by pixel: {width} × {height}{shrunk}. Click one to enlarge."
+    )
     own = convention_of_numbers(evaluation)
     if own != empty:
         words.append(f"The Dice below are as the folder has them: {CONVENTIONS[own]} (empty truth: {own}).")
@@ -36,12 +43,17 @@ def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -
     )
 
 
+def _dpi(width: int) -> float:
+    """Return dots an inch of a tile, so that a pixel is a whole number of dots."""
+    return min(MOST, width * -(-LEAST // width)) / PANEL
+
+
 def _tiles(example: Example, classes: int) -> list[Tile]:
-    name = example.place.image
+    name, dpi = example.place.image, _dpi(example.truth.shape[1])
     tiles = [
-        Tile(png(tile_figure(example.picture), dpi=TILE_DPI), f"{name}, the image", "image"),
+        Tile(png(tile_figure(example.picture), dpi=dpi), f"{name}, the image", "image"),
         Tile(
-            png(tile_figure(example.picture, example.truth, classes=classes), dpi=TILE_DPI),
+            png(tile_figure(example.picture, example.truth, classes=classes), dpi=dpi),
             f"{name} with the truth outlined",
             "truth",
         ),
@@ -50,5 +62,5 @@ def _tiles(example: Example, classes: int) -> list[Tile]:
         figure = tile_figure(example.picture, mask, truth=example.truth, classes=classes)
         dice = f"Dice {number(example.dice[head])}"
         alt = f"{name} with the prediction of {head} and the outline of the truth: {dice}"
-        tiles.append(Tile(png(figure, dpi=TILE_DPI), alt, f"{head}: {dice.replace(' ', NO_BREAK)}"))
+        tiles.append(Tile(png(figure, dpi=dpi), alt, f"{head}: {dice.replace(' ', NO_BREAK)}"))
     return tiles

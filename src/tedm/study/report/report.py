@@ -11,15 +11,20 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.files import require_writable, write_whole
-from tedm.heads import LEAVE_OUT, EmptyTruth
+from tedm.heads import LEAVE_OUT, EmptyTruth, read_records
 from tedm.show.report import GENERATOR, Section, report_html
 from tedm.study.report.evaluation import Evaluation, convention_of_numbers, read_evaluation, told_apart
+from tedm.study.report.explained import explained
 from tedm.study.report.folders import as_it_stands, provenance
 from tedm.study.report.images import examples_section
-from tedm.study.report.result import MAKERS, read_result
+from tedm.study.report.measured import Measured, measured
+from tedm.study.report.opening import opening
+from tedm.study.report.patients import patients_section
+from tedm.study.report.result import MAKERS, ResultFolder, read_result
 from tedm.study.report.scores import scores_section
-from tedm.text import counted, listed
+from tedm.text import counted, listed, natural
 
+RECORDS = "records.csv"  # as a study's folder has them
 REMEDY = "name another place with --out"
 
 
@@ -64,7 +69,7 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
     results = [renamed.get(result.path, result) for result in results]
     several = len(evaluations) > 1
     empty = empty or _common_convention(evaluations)
-    sections = [scores_section(evaluations, empty)] if evaluations else []
+    first, sections = _first(results, evaluations, empty)
     sections += [examples_section(each, several, empty) for each in evaluations if each.examples]
     sections += [as_it_stands(result) for result in results if result.kind != "evaluation" or result.figures or result.tables]
     sections.append(Section("What was run on what", sections=[provenance(result) for result in results]))
@@ -75,9 +80,41 @@ def write_report(folders: Sequence[Path], out: Path, *, title: str | None = None
         [f"Put together from {' and '.join(named)}: {listed(folders)}."],
         sections,
         made_by=version("tedm"),
+        opening=first,
     ).encode("utf-8", "backslashreplace")  # names need not be UTF-8, a page must be
     write_whole(out, html, what="the report", remedy=REMEDY)
     return len(html)
+
+
+def _first(
+    results: Sequence[ResultFolder], evaluations: Sequence[Evaluation], empty: EmptyTruth
+) -> tuple[list[tuple[str, str]], list[Section]]:
+    """Return what stands first, in words, and the methods, scores and patients: of all evaluations, or of the only study."""
+    if evaluations:
+        records = [record for evaluation in evaluations for record in evaluation.records]
+        words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
+        try:
+            found = measured(records, empty)
+            scores = [scores_section(found, words)]
+        except TedmError as error:
+            if len(evaluations) == 1:
+                raise
+            folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
+            raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
+    else:
+        studies = [result for result in results if result.kind == "study" and RECORDS in result.files.values()]
+        if len(studies) != 1 or not (records := read_records(studies[0].path / RECORDS)):
+            return [], []
+        found, scores = measured(records, empty), []
+    identities = {name: one for evaluation in evaluations for name, one in evaluation.methods.items()}
+    calibrated = {one.values.get("calibrated") for one in identities.values()}
+    first = opening(found, calibrated=None if not calibrated else "yes" in calibrated)
+    methods = Section("The methods", about=explained(_methods(found), identities))
+    return first, [methods, *scores, patients_section(found)]
+
+
+def _methods(found: Measured) -> list[str]:
+    return sorted({cell.method for cell in found.table.cells}, key=natural)
 
 
 def _common_convention(evaluations: Sequence[Evaluation]) -> EmptyTruth:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from tedm.errors import TedmError
-from tedm.heads import DRAWS, N_COUNTS, TITLES, Cell, EmptyTruth, Grid, image_scores, is_measured, mean_intervals, summarise
+from tedm.heads import DRAWS, N_COUNTS, TITLES, Cell, Grid, is_measured, summarise
 from tedm.show.figures import png
 from tedm.show.report import Picture, Section, Sheet
 from tedm.show.scores import box_figure, five_numbers, groups_of, size_figure
-from tedm.study.report.evaluation import Evaluation
+from tedm.study.report.measured import Measured, Place
 from tedm.study.report.words import named, number
 from tedm.text import natural
 
@@ -23,24 +22,12 @@ INTERVALS = (
 )
 
 
-# Domain, number of training images, method.
-Place = tuple[str, int, str]
-
-
-def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Section:
-    """Return tables, curves and boxes of all evaluations together, domain by domain."""
-    records = [record for evaluation in evaluations for record in evaluation.records]
-    try:
-        table = summarise(records, empty=empty)
-        further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER if is_measured(records, metric)}
-    except TedmError as error:
-        if len(evaluations) == 1:
-            raise
-        folders = ", ".join(str(evaluation.result.path) for evaluation in evaluations)
-        raise TedmError(f"the evaluations {folders} cannot be put together: {error}") from error
-    classes = summarise(records, empty=empty, by_class=True) if len(table.class_values) > 1 else None
+def scores_section(measured: Measured, words: Sequence[str] = ()) -> Section:
+    """Return tables, curves and boxes of all evaluations together, domain by domain, below what their folders say."""
+    table, classes, records, empty = measured.table, measured.classes, measured.records, measured.empty
+    intervals, scores = measured.intervals, measured.scores
+    further = {metric: summarise(records, metric=metric, empty=empty) for metric in FURTHER if is_measured(records, metric)}
     by_class = [] if classes is None else classes.grids()
-    intervals, scores = mean_intervals(records, empty=empty), image_scores(records, empty=empty)
     sizes = f"training {N_COUNTS[table.n_counts]}"
     grids = {metric: {grid.domain: grid for grid in other.grids()} for metric, other in further.items()}
     domains = []
@@ -55,9 +42,8 @@ def scores_section(evaluations: Sequence[Evaluation], empty: EmptyTruth) -> Sect
         note for each in (table, *further.values(), *([classes] if classes else [])) for note in each.notes("bold")
     )
     notes = [note[0].upper() + note[1:] + "." for note in (*table_notes, INTERVALS)]
-    words = list(dict.fromkeys(text for evaluation in evaluations for text in evaluation.result.words))
-    words.append(f"Each row is a method, each column a number of {sizes} (n). How to read the numbers:")
-    return Section("Scores", words=words, notes=notes, sections=domains)
+    reading = f"Each row is a method, each column a number of {sizes} (n). How to read the numbers:"
+    return Section("Scores", words=[*words, reading], notes=notes, sections=domains)
 
 
 def _curves(cells: Sequence[Cell], intervals: Mapping[Place, tuple[float, float]], sizes: str) -> list[Picture]:

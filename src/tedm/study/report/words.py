@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite, isnan
 
 EMPTY = "–"
@@ -32,3 +33,17 @@ def rounded(text: str) -> str:
     if isnan(value):
         return EMPTY
     return f"{value:.4g}" if isfinite(value) and len(text.lstrip("-").replace(".", "")) > 4 and not text.isdecimal() else text
+
+
+def together(words: Sequence[object], *, most: int = 8, link: str = "and") -> str:
+    """Write values as a sentence has them; of more than `most`, the last stands for the rest.
+
+    Examples
+    --------
+    >>> together(["a", "b", "c"]), together([1, 3], link="or"), together("abcde", most=3)
+    ('a, b and c', '1 or 3', 'a, b and 3 others')
+    """
+    told = [str(word) for word in words]
+    if len(told) > most:
+        told = [*told[: most - 1], f"{len(told) - most + 1} others"]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} {link} {told[-1]}" if told else ""
