@@ -26,7 +26,7 @@ def run(command, *arguments, code=0):
 
 
 def pictures(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+    return {file.name: file.read_bytes() for file in sorted(folder.rglob("*.*")) if file.name != "prediction.json"}
 
 
 def test_masks_come_out_at_the_images_own_sizes_and_values(extracted, fitted, dataset, checkpoint, tmp_path):
@@ -41,6 +41,9 @@ def test_masks_come_out_at_the_images_own_sizes_and_values(extracted, fitted, da
         with Image.open(dataset.parent / row["mask"]) as truth, Image.open(tmp_path / "from store" / f"{stem}.png") as mask:
             assert mask.size == truth.size
             assert set(np.unique(mask)) <= {0, 255}
+            assert mask.mode == "P"
+            seen = set(np.unique(np.asarray(mask.convert("RGB")).reshape(-1, 3), axis=0)[:, 0].tolist())
+            assert seen <= {0, 0xE6}, "the background is black, the other class orange"
         probabilities = np.load(tmp_path / "from store" / f"{stem}.npy")
         np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
     assert len(list((tmp_path / "from store").glob("*.png"))) == 3
@@ -51,11 +54,11 @@ def test_uncertainty_is_written_as_pictures_and_means(extracted, fitted, tmp_pat
     run("predict", fitted, extracted, tmp_path / "sure", "--device", "cpu", "--uncertainty")
     written, masks = pictures(tmp_path / "sure"), pictures(tmp_path / "plain")
     rows = list(csv.DictReader(written.pop("uncertainty.csv").decode().splitlines()))
-    assert {f"{row['image']}.png" for row in rows} == set(masks)
+    assert {f"{row['image']}.png" for row in rows} == set(masks) - {"classes.csv"}
     for row in rows:
         for kind in ("entropy", "disagreement"):
             with (
-                Image.open(tmp_path / "sure" / f"{row['image']}-{kind}.png") as map_,
+                Image.open(tmp_path / "sure" / "uncertainty" / f"{row['image']}-{kind}.png") as map_,
                 Image.open(tmp_path / "plain" / f"{row['image']}.png") as mask,
             ):
                 assert (map_.size, map_.mode) == (mask.size, "L")
@@ -77,12 +80,12 @@ def test_a_volume_is_predicted_into_a_label_map_and_maps_of_its_own_shape(volume
     options = ["--checkpoint", checkpoint, "--device", "cpu", "--format", "nifti", "--uncertainty", "--largest", 1]
     result = run("predict", volume_study / "tedm", image, tmp_path / "out", *options)
     assert "1 mask by tedm (soft vote), cleaned: largest=1" in result.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("four.nii.gz", "four-entropy.nii.gz", "four-disagreement.nii.gz", "uncertainty.csv")
+    assert {path.name for path in (tmp_path / "out").rglob("*.*")} == {
+        *("four.nii.gz", "four-entropy.nii.gz", "four-disagreement.nii.gz", "uncertainty.csv", "classes.csv", "prediction.json")
     }
     numbers, affine = voxels_in(image)
-    for kind in ("", "-entropy"):
-        voxels, its = voxels_in(tmp_path / "out" / f"four{kind}.nii.gz")
+    for file in ("four.nii.gz", "uncertainty/four-entropy.nii.gz"):
+        voxels, its = voxels_in(tmp_path / "out" / file)
         assert voxels.shape == numbers.shape
         np.testing.assert_allclose(its, affine, atol=1e-4)
     refused = run("predict", volume_study / "tedm", volume_study / "store", tmp_path / "seg", "--format", "dicom-seg", code=1)

@@ -9,11 +9,12 @@ from .slices.opened import open_volume, uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
-from .write import files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
+from .write import UNCERTAINTY, files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
 
 __all__ = [
     "NO_OPTIONS",
     "READERS",
+    "UNCERTAINTY",
     "FileLabels",
     "Grid",
     "Header",
