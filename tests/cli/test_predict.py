@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,63 @@ def test_a_volume_is_predicted_into_a_label_map_and_maps_of_its_own_shape(volume
     assert len(refused.output.strip().splitlines()) == 1
     assert "--format dicom-seg is for DICOM series" in refused.output
     assert not (tmp_path / "seg").exists()
+
+
+def test_pictures_by_themselves_are_predicted_and_the_order_of_the_arguments_is_free(
+    extracted, fitted, dataset, checkpoint, tmp_path
+):
+    images, quick = [dataset.parent / "images" / f"scan {number}.png" for number in (5, 6)], ["--device", "cpu"]
+    run("predict", extracted, fitted, tmp_path / "store", *quick)
+    run("predict", fitted, extracted, tmp_path / "as before", *quick)
+    assert pictures(tmp_path / "as before") == pictures(tmp_path / "store")
+    quick += ["--checkpoint", checkpoint]
+    said = run("predict", images[0], fitted, tmp_path / "one", *quick)
+    assert "1 mask by tedm" in said.stdout
+    run("predict", *images, fitted, tmp_path / "two", *quick)
+    run("predict", fitted, *images, tmp_path / "two as before", *quick)
+    assert set(pictures(tmp_path / "one")) == {"scan 5.png", "classes.csv"}
+    assert pictures(tmp_path / "two") == pictures(tmp_path / "two as before")
+    for name, content in (pictures(tmp_path / "two") | pictures(tmp_path / "one")).items():
+        assert pictures(tmp_path / "store")[name] == content
+
+
+def test_arguments_that_name_no_head_two_heads_or_a_store_to_write_to_are_refused(extracted, fitted, dataset, tmp_path):
+    image = dataset.parent / "images" / "scan 5.png"
+    (tmp_path / "empty").mkdir()
+    cases = [
+        ((), 2, "name what is segmented, the head and the folder for the masks"),
+        ((fitted, extracted), 2, "name what is segmented, the head and the folder for the masks"),
+        ((fitted, fitted, tmp_path / "out"), 2, "are heads; one of them segments"),
+        ((fitted, tmp_path / "out", extracted), 2, "is a feature store, and masks are written to the last place"),
+        ((extracted, tmp_path / "out", fitted), 2, "is a head, and masks are written to the last place"),
+        ((tmp_path / "absent", extracted, tmp_path / "out"), 1, "absent does not exist; name what is segmented, the head and"),
+        ((extracted, tmp_path / "empty", tmp_path / "out"), 1, "empty is no head .it has no head.json.; name what is segm"),
+        (
+            (image, extracted, fitted, tmp_path / "out"),
+            1,
+            "is a feature store, one of 2 places; name it alone, or images alone",
+        ),
+        (
+            (tmp_path / "gone.png", fitted, tmp_path / "out"),
+            1,
+            "is no feature store; to predict from images, name the backbone",
+        ),
+    ]
+    for places, code, words in cases:
+        said = run("predict", *places, code=code).stderr
+        assert re.search(words, " ".join(said.split())), said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_command_again_goes_on_and_says_what_is_there(extracted, fitted, tmp_path):
+    run("predict", extracted, fitted, tmp_path / "out", "--device", "cpu")
+    before = pictures(tmp_path / "out")
+    (tmp_path / "out" / "scan 5.png").unlink()
+    said = run("predict", extracted, fitted, tmp_path / "out", "--device", "cpu")
+    assert "2 of 3 masks are in" in said.stderr
+    assert pictures(tmp_path / "out") == before
+    refused = run("predict", extracted, fitted, tmp_path / "out", "--vote", "hard", code=1)
+    assert refused.stderr.startswith(
+        f"tedm: {tmp_path / 'out'} holds masks that were made otherwise (vote: soft there, hard here)"
+    )
+    assert len(refused.stderr.splitlines()) == 1

@@ -12,7 +12,14 @@ from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
-from tedm.extract.images import UNCERTAINTY, VolumeOptions, files_written, write_prediction, write_uncertainty
+from tedm.extract.images import (
+    UNCERTAINTY,
+    VolumeOptions,
+    files_written,
+    shown_sources,
+    write_prediction,
+    write_uncertainty,
+)
 from tedm.files import filled_folder, place_of, require_new, require_there
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, fingerprint_of, predict
 from tedm.jsons import JsonValue
@@ -35,7 +42,7 @@ NO_CLEANING = Cleaning()
 def predict_folder(
     folder: Path,
     head: Segmenter,
-    source: Location,
+    source: Location | Sequence[Path],
     *,
     backbone: Backbone | None = None,
     rule: VotingRule | None = None,
@@ -65,8 +72,8 @@ def predict_folder(
         picture, and a file in its own geometry for each volume, with the values of the masks that the head was trained on;
         classes.csv with the value, name and colour of each class, and prediction.json that says what the masks are of.
     head : Segmenter
-    source : str or Path
-        A feature store, or a manifest or folder of images.
+    source : str, Path or sequence of Path
+        A feature store; or images: a manifest, a folder, a picture, a volume's file or folder, or several of these.
     backbone : Backbone or None
         The head's, where images and not a store are given; of no use to a head that looks at images.
     rule, timesteps
@@ -110,11 +117,14 @@ def predict_folder(
         require_new(folder)
     features: Features
     live: LiveFeatures | None = None
-    if FeatureStore.is_store(source):
+    if not isinstance(source, str | Path):
+        source = _images_only(source)
+    what = source if isinstance(source, str) else shown_sources(source)
+    if isinstance(source, str | Path) and FeatureStore.is_store(source):
         if backbone is not None:
-            raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
+            raise TedmError(f"{what} is a feature store: --checkpoint and --backbone are for images; leave them out")
         if brain is not None:
-            raise TedmError(f"{source} is a feature store, whose images are read already: leave out --brain")
+            raise TedmError(f"{what} is a feature store, whose images are read already: leave out --brain")
         features = FeatureStore.open(source)
         for remark in differences_from_store(features, [head]):
             log(remark)
@@ -122,25 +132,32 @@ def predict_folder(
         if workers.cluster is not None:
             raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
         if backbone is None and not head.method.looks_at_images:
-            raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
+            raise TedmError(f"{what} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
         features = live = live_features(
-            head, Path(source), backbone, timesteps=timesteps, brain=brain, device=device, backbone_name=backbone_name, log=log
+            head,
+            Path(source) if isinstance(source, str) else source,
+            backbone,
+            timesteps=timesteps,
+            brain=brain,
+            device=device,
+            backbone_name=backbone_name,
+            log=log,
         )
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain)
     vote = head.vote(rule, timesteps)
-    head.require(features, vote.timesteps, what=str(source))
+    head.require(features, vote.timesteps, what=what)
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)
-    volumes = whole_volumes(features.labels, names, what=str(source))
+    volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
     output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty)
-    output.require(volumes, live, str(source))
+    output.require(volumes, live, what)
     maps = MAPS if uncertainty else ()
     files = output.files_of(volumes)
     files |= {name: files_written(name, probabilities=probabilities, maps=maps) for name in pictures}
-    _require_outputs(files, pictures, head, probabilities and bool(volumes), str(source))
+    _require_outputs(files, pictures, head, probabilities and bool(volumes), what)
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
         "images": _digest_of_images(features, names),
@@ -174,7 +191,7 @@ def predict_folder(
                     rule=rule,
                     timesteps=timesteps,
                     workers=workers,
-                    what=str(source),
+                    what=what,
                     uncertainty=uncertainty,
                 ),
             )
@@ -194,6 +211,16 @@ def predict_folder(
         if maps:
             means.finish(list(files))
     return list(files)
+
+
+def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
+    """Return one source by itself; refuse a store among several."""
+    if len(sources) == 1:
+        return sources[0]
+    store = next((each for each in sources if FeatureStore.is_store(each)), None)
+    if store is not None:
+        raise TedmError(f"{store} is a feature store, one of {len(sources)} places; name it alone, or images alone")
+    return list(sources)
 
 
 def _digest_of_images(features: Features, names: Sequence[str]) -> str:
@@ -226,7 +253,7 @@ def _require_outputs(
 
 def live_features(
     head: Segmenter,
-    images: Path,
+    images: Path | Sequence[Path],
     backbone: Backbone | None,
     *,
     timesteps: Sequence[int] | None = None,
@@ -240,8 +267,8 @@ def live_features(
     Parameters
     ----------
     head : Segmenter
-    images : Path
-        A manifest or a folder of images.
+    images : Path or sequence of Path
+        A manifest, a folder or an image, or several of them.
     backbone : Backbone or None
         The one that the head's store was made with; None for a head that looks at images.
     timesteps : sequence of int or None

@@ -1,6 +1,7 @@
 from .entry import ManifestEntry
 from .geometry import from_square, from_square_probabilities, to_square_image, to_square_mask
 from .listing.legend import Legend
+from .listing.several import Sources, shown_sources
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
@@ -22,6 +23,7 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "Reader",
+    "Sources",
     "VolumeOptions",
     "files_written",
     "from_square",
@@ -35,6 +37,7 @@ __all__ = [
     "read_mask",
     "read_square",
     "read_squares",
+    "shown_sources",
     "to_square_image",
     "to_square_mask",
     "uncropped",
