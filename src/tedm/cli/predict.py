@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     help="Also write how unsure the vote is and how far the voters are apart, as pictures, of volumes as NIfTI.",
 )
 @click.option(
+    "--overlay",
+    is_flag=True,
+    help="Also write pictures of the images with their masks and the classes' names, and a sheet of all of them.",
+)
+@click.option(
     "--format",
     "volume_format",
     type=click.Choice(["auto", "nifti", "nrrd", "dicom-seg"]),
@@ -62,6 +67,7 @@ def main(
     domain: str | None,
     probabilities: bool,
     uncertainty: bool,
+    overlay: bool,
     volume_format: VolumeFormat,
     brain: Brain | None,
     device: Device,
@@ -82,6 +88,9 @@ def main(
 
     Masks of pictures are seen in colour, and their pixels are the values; classes.csv says which value is which class, and
     prediction.json what the masks were made from.
+
+    With --overlay, the folder overlays gets NAME.png, each picture at its own size with its mask drawn over it and the names of
+    the classes, of a volume up to twelve slices; and contact-sheet.png with all of them, small.
 
     With --uncertainty, the folder uncertainty gets NAME-entropy.png, the entropy of the vote (black: sure, white: a guess), and
     NAME-disagreement.png, the Jensen-Shannon divergence of the voters (black: alike), of volumes NAME-entropy.nii.gz and so on,
@@ -110,6 +119,7 @@ def main(
             cleaning=cleaning,
             probabilities=probabilities,
             uncertainty=uncertainty,
+            overlay=overlay,
             volume_format=volume_format,
             brain=brain,
             device=device,

@@ -29,6 +29,8 @@ from tedm.store.sources import Stamp
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
 from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of
+from tedm.study.masks.overlays import FOLDER as OVERLAYS
+from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
@@ -52,6 +54,7 @@ def predict_folder(
     cleaning: Cleaning = NO_CLEANING,
     probabilities: bool = False,
     uncertainty: bool = False,
+    overlay: bool = False,
     volume_format: VolumeFormat = "auto",
     brain: Brain | None = None,
     device: Device = "auto",
@@ -89,6 +92,9 @@ def predict_folder(
         Also write, to a folder `uncertainty` in it, NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the
         Jensen-Shannon divergence of the voters (black: alike), of a volume NAME-entropy.nii.gz and so on with the numbers from
         0 to 1; and uncertainty.csv with the mean of both over each image or volume.
+    overlay : bool
+        Also write, to a folder `overlays` in it, NAME.png, each picture at its own size with its mask drawn over it and the
+        classes' names, of a volume up to twelve slices; and contact-sheet.png with all of them, small.
     volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
     brain : {"mask", "nonzero", "all"} or None
@@ -152,11 +158,13 @@ def predict_folder(
         log(remark)
     volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
-    output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty)
+    overlays = Overlays(features, head) if overlay else None
+    output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty, overlays)
     output.require(volumes, live, what)
     maps = MAPS if uncertainty else ()
     files = output.files_of(volumes)
     files |= {name: files_written(name, probabilities=probabilities, maps=maps) for name in pictures}
+    files = with_overlays(files) if overlay else files
     _require_outputs(files, pictures, head, probabilities and bool(volumes), what)
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
@@ -166,11 +174,13 @@ def predict_folder(
         "cleaning": str(cleaning) if cleaning else "none",
         "probabilities": probabilities,
         "uncertainty": uncertainty,
+        "overlay": overlay,
         "format of volumes": volume_format,
         "brain": brain or "the head's",
         "arithmetic": "the store's" if live is None else asdict(live.arithmetic),
     }
     masks = MaskFolder(folder, made_of)
+    subfolders = [*[UNCERTAINTY] * uncertainty, *[OVERLAYS] * overlay]
     with filled_folder(folder, remedy=REMEDY, require=masks.require) as place:
         means = Means(place, maps)
         done = {name for name, its in files.items() if masks.has(its) and (not maps or name in means)}
@@ -196,20 +206,24 @@ def predict_folder(
                 ),
             )
             for volume in assembled(predictions, volumes_left, features, probabilities=probabilities):
-                masks.begin(legend_rows(head), [UNCERTAINTY] * uncertainty)
+                masks.begin(legend_rows(head), subfolders)
                 output.write(place, volume, live)
                 if maps:
                     means.note(volume.name, volume.means)
                 del volume  # the next one is made first
             for prediction in predictions:
-                masks.begin(legend_rows(head), [UNCERTAINTY] * uncertainty)
+                masks.begin(legend_rows(head), subfolders)
                 _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
+                if overlays is not None:
+                    overlays.write(place, prediction.name)
                 if prediction.entropy is not None and prediction.disagreement is not None:
                     both = zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True)
                     means.note(prediction.name, {kind: float(values.mean()) for kind, values in both})
         require_there((place / file for its in files.values() for file in its), folder)
         if maps:
             means.finish(list(files))
+        if overlays is not None and (left or not masks.has([sheet_file()])):
+            overlays.finish(place, list(files))
     return list(files)
 
 

@@ -21,6 +21,7 @@ from tedm.extract.volumes import (
 from tedm.heads import Cleaning, Segmenter
 from tedm.store import Volume
 from tedm.study.masks.colours import colours_of
+from tedm.study.masks.overlays import Overlays
 from tedm.study.volumes import AssembledVolume, WholeVolume
 from tedm.text import listed
 
@@ -43,6 +44,8 @@ class VolumeOutput:
         What is done to masks, in three dimensions.
     probabilities, uncertainty : bool
         Whether these are written, as floats: probabilities of four dimensions, the classes last.
+    overlays : Overlays or None
+        What draws slices with their masks, if anything does.
     """
 
     format: VolumeFormat
@@ -50,6 +53,7 @@ class VolumeOutput:
     cleaning: Cleaning
     probabilities: bool
     uncertainty: bool = False
+    overlays: Overlays | None = None
 
     def require(self, volumes: Sequence[WholeVolume], live: LiveFeatures | None, source: str) -> None:
         """Refuse, before the work, what could not be written after it.
@@ -110,7 +114,10 @@ class VolumeOutput:
         whole, mask = volume.whole, volume.mask
         if self.cleaning:
             mask = self.cleaning.enlarged(volume.cell)(mask)
-        labels = replace(volume, mask=mask).values(self.head.classes)
+        cleaned = replace(volume, mask=mask)
+        labels = cleaned.values(self.head.classes)
+        if self.overlays is not None:
+            self.overlays.write_volume(folder, cleaned)
         for name in volume.maps:
             write_map(folder / UNCERTAINTY if name in MAPS else folder, whole.volume, name, volume.map(name))
         names, kind = self.head.named_classes, self._kind(whole.volume)

@@ -1,5 +1,5 @@
 from .entry import ManifestEntry
-from .geometry import from_square, from_square_probabilities, to_square_image, to_square_mask
+from .geometry import Rows, from_square, from_square_probabilities, to_square_image, to_square_mask
 from .listing.legend import Legend
 from .listing.several import Sources, shown_sources
 from .manifest import Manifest, read_manifest
@@ -23,6 +23,7 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "Reader",
+    "Rows",
     "Sources",
     "VolumeOptions",
     "files_written",
