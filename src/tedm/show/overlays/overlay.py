@@ -47,9 +47,9 @@ def overlay(image: NDArray[np.uint8], mask: NDArray[np.uint8], colours: Sequence
     drawn = np.array(image) if image.ndim == 3 else np.repeat(image[..., np.newaxis], 3, axis=2)
     width = max(1, round(min(mask.shape) / LINES))
     known = np.where(mask < len(colours), mask, 0)
-    for index, box in enumerate(ndimage.find_objects(known), start=1):
-        if box is None:
-            continue
+    boxes = ndimage.find_objects(known)
+    for index in (int(each) for each in np.unique(known) if each):
+        box = boxes[index - 1]
         inside, colour = known[box] == index, np.frombuffer(bytes.fromhex(colours[index].removeprefix("#")), np.uint8)
         part = drawn[box]
         part[inside] = np.rint((1 - FILL) * part[inside] + FILL * colour.astype(np.float32))
