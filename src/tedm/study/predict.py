@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Worker
 from tedm.jsons import JsonValue
 from tedm.names import require_files
 from tedm.store import Features, FeatureStore, Location
-from tedm.store.sources import Stamp
+from tedm.store.sources import Source, Stamp
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
 from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of
@@ -123,6 +123,7 @@ def predict_folder(
         require_new(folder)
     features: Features
     live: LiveFeatures | None = None
+    sources: Mapping[str, Source] = {}
     if not isinstance(source, str | Path):
         source = _images_only(source)
     what = source if isinstance(source, str) else shown_sources(source)
@@ -131,7 +132,8 @@ def predict_folder(
             raise TedmError(f"{what} is a feature store: --checkpoint and --backbone are for images; leave them out")
         if brain is not None:
             raise TedmError(f"{what} is a feature store, whose images are read already: leave out --brain")
-        features = FeatureStore.open(source)
+        features = store = FeatureStore.open(source)
+        sources = store.sources()
         for remark in differences_from_store(features, [head]):
             log(remark)
     else:
@@ -158,7 +160,7 @@ def predict_folder(
         log(remark)
     volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
-    overlays = Overlays(features, head) if overlay else None
+    overlays = Overlays(features, head, live) if overlay else None
     output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty, overlays)
     output.require(volumes, live, what)
     maps = MAPS if uncertainty else ()
@@ -166,9 +168,13 @@ def predict_folder(
     files |= {name: files_written(name, probabilities=probabilities, maps=maps) for name in pictures}
     files = with_overlays(files) if overlay else files
     _require_outputs(files, pictures, head, probabilities and bool(volumes), what)
+
+    def stamp_of(name: str) -> Stamp:
+        return sources[name].image if live is None else Stamp.of(*live.files_of(name))
+
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
-        "images": _digest_of_images(features, names),
+        "images": _digest_of_images(features, names, stamp_of),
         "vote": vote.rule,
         "timesteps": list(vote.timesteps),
         "cleaning": str(cleaning) if cleaning else "none",
@@ -237,17 +243,10 @@ def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
     return list(sources)
 
 
-def _digest_of_images(features: Features, names: Sequence[str]) -> str:
+def _digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
     """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
-    if isinstance(features, LiveFeatures):
-        files = {name: list(Stamp.of(*features.files_of(name))) for name in names}
-    elif isinstance(features, FeatureStore):
-        read = features.sources()
-        files = {name: list(read[name].image) for name in names}
-    else:
-        files = {}
     sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
-    return digest_of([[name, *size, *files.get(name, [])] for name, size in zip(names, sizes, strict=True)])
+    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
 
 
 def _require_outputs(

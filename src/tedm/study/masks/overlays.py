@@ -41,13 +41,15 @@ class Overlays:
     Parameters
     ----------
     features : Features
-        Of a store there are images as the backbone had them, which are enlarged; of files the images themselves.
+        Images as the backbone had them are enlarged.
     head : Segmenter
         Whose classes are drawn.
+    live : LiveFeatures or None
+        The same features, where they are of files: these images are drawn as they are.
     """
 
-    def __init__(self, features: Features, head: Segmenter) -> None:
-        self._features = features
+    def __init__(self, features: Features, head: Segmenter, live: LiveFeatures | None = None) -> None:
+        self._features, self._live = features, live
         self._values = np.array(head.classes)
         self._colours = colours_of(head)
         self._items = list(zip(names_of(head), self._colours, strict=True))[1:]
@@ -84,8 +86,8 @@ class Overlays:
 
     def _image(self, name: str) -> Rows:
         """Return an image at its own size, in [0, 1]."""
-        if isinstance(self._features, LiveFeatures):
-            return self._features.rows(name)
+        if self._live is not None:
+            return self._live.rows(name)
         labels, settings = self._features.labels, self._features.settings
         at = labels.slice_of(name)
         size = (at.height, at.width) if at.height else labels.original_sizes[labels.index(name)]
