@@ -13,7 +13,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError
@@ -227,13 +227,17 @@ def new_folder(folder: Path, *, what: str, remedy: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def filled_folder(folder: Path, *, remedy: str = PLACE) -> Iterator[Path]:
+def filled_folder(folder: Path, *, remedy: str = PLACE, require: Callable[[Path], None] = require_new) -> Iterator[Path]:
     """Give a folder to fill file by file; what is finished stays there when the block fails.
 
     Parameters
     ----------
     folder : Path
-        Not there yet, or empty. It is deleted again if the block fails before the first file.
+        It is deleted again if the block fails before the first file.
+    remedy : str
+        What the user can do where it cannot be written, a clause.
+    require : callable
+        Refuses a folder that is not to be filled; the default refuses one with anything in it.
 
     Yields
     ------
@@ -245,7 +249,7 @@ def filled_folder(folder: Path, *, remedy: str = PLACE) -> Iterator[Path]:
     TedmError
         If the folder is taken, cannot be written, or another process fills it.
     """
-    require_new(folder)
+    require(folder)
     place = place_of(folder)
     with _made_above(place / "file"):
         make_folder(folder, remedy=remedy)
@@ -253,7 +257,7 @@ def filled_folder(folder: Path, *, remedy: str = PLACE) -> Iterator[Path]:
             _try(place)
             lock = hold_folder(place, folder)
         try:
-            require_new(folder)
+            require(folder)
             yield place
         finally:
             let_go(lock)

@@ -30,6 +30,13 @@ from tedm.store.volumes.normalisation import Normalisation
 from tedm.study import live_features, predict_folder
 from tedm.study.stages import Progress, Stages
 
+ALWAYS = ("classes.csv", "prediction.json")
+
+
+def files_in(folder: Path) -> set[str]:
+    """The files of a folder and of those in it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
 
 def test_features_on_the_fly_are_those_of_the_store(extracted: Path, fitted: Path, dataset: Path, checkpoint: Path) -> None:
     store = FeatureStore.open(extracted)
@@ -54,8 +61,8 @@ def test_uncertainty_of_images_is_that_of_the_prediction(
     assert lines[1:] == expected
     for name in names:
         with Image.open(dataset.parent / "images" / f"{name}.png") as image:
-            for ending in ("", "-entropy", "-disagreement"):
-                with Image.open(tmp_path / "masks" / f"{name}{ending}.png") as picture:
+            for file in (f"{name}.png", *(f"uncertainty/{name}-{kind}.png" for kind in ("entropy", "disagreement"))):
+                with Image.open(tmp_path / "masks" / file) as picture:
                     assert picture.size == image.size
 
 
@@ -63,7 +70,7 @@ def test_the_images_of_a_split_and_a_domain_are_predicted(extracted: Path, fitte
     said: list[str] = []
     names = predict_folder(tmp_path / "masks", load_head(fitted), extracted, split="train", domain="here", log=said.append)
     assert names == ["scan 1", "scan 3"]
-    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["scan 1.png", "scan 3.png"]
+    assert files_in(tmp_path / "masks") == {"scan 1.png", "scan 3.png", *ALWAYS}
     assert said == []
 
 
@@ -106,7 +113,7 @@ def test_masks_are_not_spoken_of_where_their_folder_was_moved(extracted: Path, f
 def test_a_folder_that_is_a_link_is_filled_where_it_leads(extracted: Path, fitted: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     names = predict_folder(tmp_path / "link", load_head(fitted), extracted)
-    assert sorted(path.stem for path in (tmp_path / "real").iterdir()) == sorted(names)
+    assert files_in(tmp_path / "real") == {*(f"{name}.png" for name in names), *ALWAYS}
 
 
 def renamed(store: Path, names: dict[int, str], folder: Path) -> Path:
@@ -125,16 +132,22 @@ def test_a_name_that_is_no_files_is_refused_before_the_work(extracted: Path, fit
     assert not (tmp_path / "deep").exists()
 
 
-@pytest.mark.parametrize(("one", "other"), [("x", "x-entropy"), ("Scan", "scan"), ("e\u0301", "\u00e9")])
+@pytest.mark.parametrize(("one", "other"), [("Scan", "scan"), ("e\u0301", "\u00e9")])
 def test_images_of_which_two_files_would_be_one_are_refused_before_the_work(
     extracted: Path, fitted: Path, tmp_path: Path, one: str, other: str
 ) -> None:
     store = renamed(extracted, {4: one, 5: other}, tmp_path / "store")
-    with pytest.raises(
-        TedmError, match=r"would both become .*extract one of them under another name .*, or leave out --uncertainty"
-    ):
+    with pytest.raises(TedmError, match=r"would both become .*extract one of them under another name"):
         predict_folder(tmp_path / "masks", load_head(fitted), store, uncertainty=True)
     assert not (tmp_path / "masks").exists()
+
+
+def test_an_image_called_as_a_map_of_another_is_keeps_its_own_files(extracted: Path, fitted: Path, tmp_path: Path) -> None:
+    store = renamed(extracted, {4: "x", 5: "x-entropy", 6: "uncertainty"}, tmp_path / "store")
+    predict_folder(tmp_path / "masks", load_head(fitted), store, uncertainty=True)
+    names = ("x", "x-entropy", "uncertainty")
+    maps = {f"uncertainty/{name}-{kind}.png" for name in names for kind in ("entropy", "disagreement")}
+    assert files_in(tmp_path / "masks") == {*(f"{name}.png" for name in names), *maps, "uncertainty.csv", *ALWAYS}
 
 
 def test_an_image_that_looks_like_a_formula_is_text_in_the_table(extracted: Path, fitted: Path, tmp_path: Path) -> None:
@@ -167,7 +180,7 @@ def test_masks_of_volumes_from_a_store_and_from_the_files_are_equal_and_lie_upon
     assert names == ["three", "again", "four"]
     assert told == [(number, 11) for number in range(1, 12)]
     written = {"three": "three.nii.gz", "again": "again.nii.gz", "four": "four.nrrd"}
-    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == sorted(written.values())
+    assert files_in(tmp_path / "store") == {*written.values(), *ALWAYS}
     for name, image in study_files(volume_study).items():
         predict_folder(tmp_path / name, head, image, backbone=backbone, device="cpu")
         mask, affine = voxels_in(tmp_path / "store" / written[name])
@@ -201,10 +214,10 @@ def test_a_prediction_finds_what_the_image_shows_where_it_shows_it(volume_study:
 def test_maps_of_volumes_are_float_volumes_and_their_means_a_line_each(volume_study: Path, tmp_path: Path) -> None:
     head = load_head(volume_study / "tedm")
     predict_folder(tmp_path / "masks", head, volume_study / "store", probabilities=True, uncertainty=True)
-    kinds = ("probabilities", "entropy", "disagreement")
-    files = {f"{name}-{kind}.nii.gz" for name in ("three", "again", "four") for kind in kinds}
+    places = {"probabilities": "", "entropy": "uncertainty/", "disagreement": "uncertainty/"}
+    files = {f"{folder}{name}-{kind}.nii.gz" for name in ("three", "again", "four") for kind, folder in places.items()}
     masks = {"three.nii.gz", "again.nii.gz", "four.nrrd"}
-    assert {path.name for path in (tmp_path / "masks").iterdir()} == files | masks | {"uncertainty.csv"}
+    assert files_in(tmp_path / "masks") == {*files, *masks, "uncertainty.csv", *ALWAYS}
     probabilities, affine = voxels_in(tmp_path / "masks" / "four-probabilities.nii.gz")
     mask, its = voxels_in(tmp_path / "masks" / "four.nrrd")
     assert (probabilities.shape, probabilities.dtype) == ((*mask.shape, 3), np.float32)
@@ -228,9 +241,10 @@ def test_pictures_and_volumes_of_one_table_are_predicted_together(
     options: dict[str, Any] = {"backbone": load_backbone(checkpoint), "device": "cpu", "uncertainty": True}
     names = predict_folder(tmp_path / "masks", load_head(volume_study / "tedm"), table, volume_format="nrrd", **options)
     assert names == ["again", "scan 5"]
-    assert {path.name for path in (tmp_path / "masks").iterdir()} == {
-        *("again.nrrd", "again-entropy.nii.gz", "again-disagreement.nii.gz"),
-        *("scan 5.png", "scan 5-entropy.png", "scan 5-disagreement.png", "uncertainty.csv"),
+    maps = ("again-entropy.nii.gz", "again-disagreement.nii.gz", "scan 5-entropy.png", "scan 5-disagreement.png")
+    assert files_in(tmp_path / "masks") == {
+        *("again.nrrd", "scan 5.png", "uncertainty.csv", *ALWAYS),
+        *(f"uncertainty/{each}" for each in maps),
     }
 
 
@@ -241,7 +255,7 @@ def test_a_series_of_dicom_files_gets_a_segmentation_or_a_label_map(
     head, options = load_head(volume_study / "tedm"), {"backbone": load_backbone(checkpoint), "device": "cpu"}
     predict_folder(tmp_path / "seg", head, tmp_path / "scan", volume_format="dicom-seg", probabilities=True, **options)
     predict_folder(tmp_path / "nifti", head, tmp_path / "scan", **options)
-    assert {path.name for path in (tmp_path / "seg").iterdir()} == {"scan.dcm", "scan-probabilities.nii.gz"}
+    assert files_in(tmp_path / "seg") == {"scan.dcm", "scan-probabilities.nii.gz", *ALWAYS}
     mask, _ = voxels_in(tmp_path / "nifti" / "scan.nii.gz")
     segments = highdicom.seg.segread(tmp_path / "seg" / "scan.dcm").get_volume(combine_segments=True).array
     assert mask.shape == (12, 11, 5)
@@ -335,7 +349,7 @@ def test_what_cannot_be_predicted_of_volumes_is_refused_before_the_work(
     image, store, nifti = study_files(volume_study)["four"], volume_study / "store", study_files(volume_study)["again"]
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").write_text("precious")
-    two = write_table(tmp_path / "two.csv", [["image", "name"], [str(nifti), "a"], [str(nifti), "a-entropy"]])
+    two = write_table(tmp_path / "two.csv", [["image", "name"], [str(nifti), "a"], [str(nifti), "a-probabilities"]])
     same = write_table(tmp_path / "same.csv", [["image", "name"], [str(image), "A"], [str(image), "a"]])
     pair = write_table(tmp_path / "pair.csv", [["flair", "t1"], [str(dataset.parent / "images" / "scan 5.png")] * 2])
     cases: list[tuple[str, Segmenter, Path, dict[str, Any], str]] = [
@@ -361,8 +375,8 @@ def test_what_cannot_be_predicted_of_volumes_is_refused_before_the_work(
             "out",
             head,
             two,
-            {"backbone": backbone, "uncertainty": True},
-            "would both become a-entropy.nii.gz; .* leave out --unc",
+            {"backbone": backbone, "probabilities": True},
+            "would both become a-probabilities.nii.gz; .* leave out --prob",
         ),
         ("out", head, same, {"backbone": backbone}, "would both become .*the same file on some systems"),
         (
@@ -396,7 +410,7 @@ def test_a_full_disk_leaves_the_volumes_that_are_whole(volume_study: Path, tmp_p
         TedmError, match=r"again.nii.gz.*: No space left on device; make room; what was written before is whole"
     ):
         predict_folder(tmp_path / "masks", load_head(volume_study / "tedm"), volume_study / "store", progress=stage)
-    assert [path.name for path in (tmp_path / "masks").iterdir() if not path.is_symlink()] == ["three.nii.gz"]
+    assert {path.name for path in (tmp_path / "masks").iterdir() if not path.is_symlink()} == {"three.nii.gz", *ALWAYS}
     assert voxels_in(tmp_path / "masks" / "three.nii.gz")[0].shape == (10, 13, 4)
 
 
@@ -421,7 +435,7 @@ def test_a_process_that_is_killed_leaves_whole_files_only(volume_study: Path, tm
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     files = {path.name: path for path in (tmp_path / "killed").iterdir() if not path.name.startswith(".")}
-    assert set(files) == {"three.nii.gz", "three-probabilities.nii.gz"}
+    assert set(files) == {"three.nii.gz", "three-probabilities.nii.gz", *ALWAYS}
     for name, path in files.items():
         assert path.read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

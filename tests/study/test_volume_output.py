@@ -72,13 +72,14 @@ def test_what_is_said_to_be_written_is_written_and_lies_upon_the_image(tmp_path,
         output = VolumeOutput(asked, own, NOTHING, probabilities=maps, uncertainty=maps)
         volume = made_of(labels, kind=kind, axis="sagittal", maps=maps)
         folder = tmp_path / str(named)
-        folder.mkdir()
+        (folder / "uncertainty").mkdir(parents=True)
         output.require([volume.whole], None, "the store")
         path = output.write(folder, volume, None)
         assert path.name == ("case.nrrd" if "nrrd" in (asked, kind if asked == "auto" else "") else "case.nii.gz")
         said = output.files_of([volume.whole])["case"]
-        assert sorted(each.name for each in folder.iterdir()) == sorted(said)
-        for file in (each for each in folder.iterdir() if each.suffix != ".txt"):
+        written = [each for each in folder.rglob("*") if each.is_file()]
+        assert sorted(str(each.relative_to(folder)) for each in written) == sorted(said)
+        for file in (each for each in written if each.suffix != ".txt"):
             np.testing.assert_allclose(voxels_in(file)[1], OBLIQUE, atol=1e-4)
         np.testing.assert_array_equal(voxels_in(path)[0], labels)
     words = (tmp_path / "True" / "case-labels.txt").read_text().splitlines()[1:]
@@ -91,8 +92,12 @@ def test_what_is_said_to_be_written_is_written_and_lies_upon_the_image(tmp_path,
 
 def test_maps_are_floats_of_each_voxel_and_probabilities_sum_to_one(tmp_path, head):
     volume = made_of(labels_of((5, 6, 4), 1), maps=True)
+    (tmp_path / "uncertainty").mkdir()
     VolumeOutput("auto", head, NOTHING, probabilities=True, uncertainty=True).write(tmp_path, volume, None)
-    probabilities, entropy, disagreement = (voxels_in(tmp_path / f"case-{kind}.nii.gz")[0] for kind in volume.maps)
+    places = (tmp_path, tmp_path / "uncertainty", tmp_path / "uncertainty")
+    probabilities, entropy, disagreement = (
+        voxels_in(place / f"case-{kind}.nii.gz")[0] for place, kind in zip(places, volume.maps, strict=True)
+    )
     assert (probabilities.shape, entropy.shape) == ((5, 6, 4, 3), (5, 6, 4))
     assert {each.dtype for each in (probabilities, entropy, disagreement)} == {np.dtype(np.float32)}
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-6)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, context_settings={"show_default": True})
-@click.argument("images", type=options.PATH)
+@click.argument("images", type=options.PATH, nargs=-1, required=True)
 @click.argument("store", type=options.STORE)
 @backbones.backbone_options("The pretrained DDPM: a file, or the folder of a diffusers model.")
 @click.option(
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
 @plain_errors
 @volumes.choices
 def main(
-    images: Path,
+    images: tuple[Path, ...],
     store: Location,
     checkpoint: Path | None,
     backbone: str | None,
@@ -141,7 +141,8 @@ def main(
     """Run the DDPM once for each image of IMAGES and timestep, and write the activations to STORE.
 
     IMAGES is a CSV manifest with a column `image` and optionally name, mask, split, group or patient, domain; or a folder of
-    images; or a folder with images/ and masks/. Run the same command again to continue after an interruption, or to add images.
+    images; or a folder with images/ and masks/; or an image; or several of these. Run the same command again to continue after
+    an interruption, or to add images.
     An image is its pixels, not its name: one that changed since STORE has read it is refused without --update. Masks and splits
     of images that are in STORE stay as they are, and what differs is said: tedm-label replaces them, or --update.
     """

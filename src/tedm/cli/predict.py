@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ import click
 
 from tedm.cli.shared import backbones, options, volumes
 from tedm.cli.shared.running import Command, plain_errors, progress, say
-from tedm.files import require_new
+from tedm.errors import TedmError
+from tedm.files import place_of, require_new
 from tedm.text import counted
 
 if TYPE_CHECKING:
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("head", type=options.PATH)
-@click.argument("source", metavar="STORE_OR_IMAGES", type=options.STORE)
-@click.argument("out_folder", type=options.PATH)
+@click.argument("places", metavar="STORE_OR_IMAGES... HEAD OUT_FOLDER", type=options.STORE, nargs=-1)
 @backbones.backbone_options("The DDPM, where images and not a store are given.")
 @options.VOTE
 @options.TIMESTEPS
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     "--uncertainty",
     is_flag=True,
     help="Also write how unsure the vote is and how far the voters are apart, as pictures, of volumes as NIfTI.",
+)
+@click.option(
+    "--overlay",
+    is_flag=True,
+    help="Also write pictures of the images with their masks and the classes' names, and a sheet of all of them.",
 )
 @click.option(
     "--format",
@@ -49,9 +54,7 @@ if TYPE_CHECKING:
 @options.VERSION
 @plain_errors
 def main(
-    head: Path,
-    source: Path | str,
-    out_folder: Path,
+    places: tuple[Path | str, ...],
     checkpoint: Path | None,
     backbone: str | None,
     backbone_config: Path | None,
@@ -64,12 +67,16 @@ def main(
     domain: str | None,
     probabilities: bool,
     uncertainty: bool,
+    overlay: bool,
     volume_format: VolumeFormat,
     brain: Brain | None,
     device: Device,
     scheduler: str | None,
 ) -> None:
-    """Segment with HEAD the images of a feature store, or of a manifest, a folder or a file, and write masks to OUT_FOLDER.
+    """Segment the images of a feature store, or images, with HEAD, and write masks to OUT_FOLDER.
+
+    Images are named by a CSV manifest, a folder, a picture, a volume's file or the folder of its DICOM series, or by several of
+    these. Run the same command again to continue after an interruption. HEAD may come first, too.
 
     Masks of pictures are PNG files at the pictures' own size, masks of volumes NIfTI (or NRRD) files in the volume's own
     geometry, with the values of the masks that the head was trained on. From images, the backbone runs for the head's timesteps
@@ -79,22 +86,31 @@ def main(
     of --min-area is one at feature resolution, so that it means the same for images of all sizes and in tedm-evaluate.
     Probabilities stay as they are.
 
-    With --uncertainty, NAME-entropy.png is the entropy of the vote (black: sure, white: a guess), NAME-disagreement.png the
-    Jensen-Shannon divergence of the voters (black: alike), of volumes NAME-entropy.nii.gz and so on, and uncertainty.csv has
-    the mean of both over each image or volume.
+    Masks of pictures are seen in colour, and their pixels are the values; classes.csv says which value is which class, and
+    prediction.json what the masks were made from.
+
+    With --overlay, the folder overlays gets NAME.png, each picture at its own size with its mask drawn over it and the names of
+    the classes, of a volume up to twelve slices; and contact-sheet.png with all of them, small.
+
+    With --uncertainty, the folder uncertainty gets NAME-entropy.png, the entropy of the vote (black: sure, white: a guess), and
+    NAME-disagreement.png, the Jensen-Shannon divergence of the voters (black: alike), of volumes NAME-entropy.nii.gz and so on,
+    and uncertainty.csv has the mean of both over each image or volume.
     """
     from tedm.devices import choose_device
     from tedm.heads import Cleaning, connect, load_head
     from tedm.study import predict_folder
+    from tedm.study.masks.folder import ABOUT
 
-    require_new(out_folder)
+    sources, head, out_folder = arranged(places)
+    if not (place_of(out_folder) / ABOUT).is_file():
+        require_new(out_folder)
     cleaning = Cleaning(largest, fill_holes, min_area or 0)
     segmenter = load_head(head, device=choose_device(device))
     with connect(scheduler) as workers:
         names = predict_folder(
             out_folder,
             segmenter,
-            source,
+            sources,
             backbone=backbones.load(checkpoint, backbone, backbone_config),
             rule=vote,
             timesteps=timesteps,
@@ -103,6 +119,7 @@ def main(
             cleaning=cleaning,
             probabilities=probabilities,
             uncertainty=uncertainty,
+            overlay=overlay,
             volume_format=volume_format,
             brain=brain,
             device=device,
@@ -116,6 +133,46 @@ def main(
         f"{out_folder}: {counted(len(names), 'mask')} by {segmenter.method.name} ({vote or segmenter.method.vote} vote)"
         + (f", cleaned: {cleaning}" if cleaning else "")
     )
+
+
+def arranged(places: Sequence[Path | str]) -> tuple[Path | str | list[Path], Path, Path]:
+    """Tell which of the places on the command line is the head: it stands before the folder, or before everything else.
+
+    Returns
+    -------
+    sources, head, out_folder
+        A store or images, alone or several; the folder of the head; what is written.
+
+    Raises
+    ------
+    click.UsageError
+        If there are fewer than three places, two heads, or the last one is what is read.
+    TedmError
+        If no place is a head.
+    """
+    from tedm.store import FeatureStore
+
+    *read, out = places or ("",)
+    if len(read) < 2:
+        raise click.UsageError("name what is segmented, the head and the folder for the masks: STORE_OR_IMAGES HEAD OUT_FOLDER")
+    if is_head(out) or FeatureStore.is_store(out):
+        kind = "head" if is_head(out) else "feature store"
+        raise click.UsageError(f"{out} is a {kind}, and masks are written to the last place: STORE_OR_IMAGES HEAD OUT_FOLDER")
+    at = [position for position in range(len(read)) if is_head(read[position])]
+    if len(at) > 1:
+        raise click.UsageError(f"{read[at[0]]} and {read[at[1]]} are heads; one of them segments")
+    if not at:
+        missing = read[0] if len(read) == 2 and not Path(read[0]).exists() else read[-1]
+        what = "is no head (it has no head.json)" if Path(missing).exists() else "does not exist"
+        raise TedmError(f"{missing} {what}; name what is segmented, the head and the folder for the masks, in this order")
+    head = Path(read.pop(at[0]))
+    sources = read[0] if len(read) == 1 else [Path(place) for place in read]
+    return sources, head, Path(out)
+
+
+def is_head(place: Path | str) -> bool:
+    """Whether a place is the folder of a head."""
+    return (Path(place) / "head.json").is_file()
 
 
 if __name__ == "__main__":

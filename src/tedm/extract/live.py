@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest, ManifestEntry, to_square_mask
-from tedm.extract.images.square import naming, read_square
+from tedm.extract.images.geometry import Rows
+from tedm.extract.images.square import naming, read_square, rows_of
 from tedm.extract.pipeline import compute
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 from tedm.store.volumes.columns import numbered
@@ -81,6 +82,17 @@ class LiveFeatures:
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
         return square_image(self._entries[name], self._reading)
+
+    def rows(self, name: str) -> Rows:
+        """Return the image at its own size, in [0, 1], rows read when asked for; of a slice, the part that is shown."""
+        entry, reading = self._entries[name], self._reading
+        with naming(*entry.files):
+            return rows_of(
+                entry,
+                channels=reading.image_channels,
+                intensity_range=reading.intensity_range,
+                normalisation=reading.normalisation,
+            )
 
     def mask(self, name: str) -> NDArray[np.uint8]:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""

@@ -106,6 +106,7 @@ from .segmenter.fit import order_of as order_of
 from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
 from .segmenter.fit import unfitted_head as unfitted_head
+from .segmenter.folder import fingerprint_of as fingerprint_of
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
 from .segmenter.identity import Identity as Identity

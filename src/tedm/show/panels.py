@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from tedm.text import called
 
-# Okabe-Ito without black, those first that stand out on grey images.
-COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")
+from .colours import COLOURS as COLOURS
+from .colours import colour_of as colour_of
+
 PANEL, GAP, CAPTION, HEAD, LINE = 1.75, 0.08, 0.2, 0.26, 0.22  # inches
 SHOWN = 100  # dots an inch, on a screen
 LETTER = 0.078  # inches of an average letter at 9 points
@@ -88,11 +89,6 @@ def edges(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     y, x = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
     level = np.stack([np.stack([x, y], axis=1), np.stack([x + 1, y], axis=1)], axis=1)
     return np.concatenate([upright, level]) - 0.5
-
-
-def colour_of(index: int) -> str:
-    """The colour of a class, by its index from 1."""
-    return COLOURS[(index - 1) % len(COLOURS)]
 
 
 def legend_entries(class_values: Sequence[int | str], ignored: bool, predicted: bool) -> list[Artist]:

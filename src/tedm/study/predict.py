@@ -5,33 +5,46 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
-from tedm.extract.images import VolumeOptions, files_written, write_prediction, write_uncertainty
-from tedm.files import filled_folder, require_new, require_there, write_table
-from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, predict
+from tedm.extract.images import (
+    UNCERTAINTY,
+    VolumeOptions,
+    files_written,
+    shown_sources,
+    write_prediction,
+    write_uncertainty,
+)
+from tedm.files import filled_folder, place_of, require_new, require_there
+from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, fingerprint_of, predict
+from tedm.jsons import JsonValue
 from tedm.names import require_files
 from tedm.store import Arithmetic, Features, FeatureSettings, FeatureStore, Location
+from tedm.store.sources import Source, Stamp
 from tedm.store.volumes.normalisation import Brain
+from tedm.study.masks.colours import colours_of, legend_rows
+from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of
+from tedm.study.masks.overlays import FOLDER as OVERLAYS
+from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
 from tedm.study.volumes import assembled, counted_by, whole_volumes
+from tedm.text import counted
 
 Device = Literal["auto", "cpu", "cuda"]
-REMEDY = "make room; what was written before is whole"
 NO_CLEANING = Cleaning()
 
 
 def predict_folder(
     folder: Path,
     head: Segmenter,
-    source: Location,
+    source: Location | Sequence[Path],
     *,
     backbone: Backbone | None = None,
     rule: VotingRule | None = None,
@@ -42,6 +55,7 @@ def predict_folder(
     cleaning: Cleaning = NO_CLEANING,
     probabilities: bool = False,
     uncertainty: bool = False,
+    overlay: bool = False,
     volume_format: VolumeFormat = "auto",
     brain: Brain | None = None,
     device: Device = "auto",
@@ -53,14 +67,17 @@ def predict_folder(
 ) -> list[str]:
     """Segment images with a head and write their masks to a folder, at the images' own sizes.
 
+    What was stopped goes on when the same call is made again: files that are there stay, and are not computed again.
+
     Parameters
     ----------
     folder : Path
-        Not there yet, or empty. It gets NAME.png for each picture, and a file in its own geometry for each volume, with the
-        values of the masks that the head was trained on.
+        Not there yet, or empty, or of an earlier call with the same head, images and options. It gets NAME.png for each
+        picture, and a file in its own geometry for each volume, with the values of the masks that the head was trained on;
+        classes.csv with the value, name and colour of each class, and prediction.json that says what the masks are of.
     head : Segmenter
-    source : str or Path
-        A feature store, or a manifest or folder of images.
+    source : str, Path or sequence of Path
+        A feature store; or images: a manifest, a folder, a picture, a volume's file or folder, or several of these.
     backbone : Backbone or None
         The head's, where images and not a store are given; of no use to a head that looks at images.
     rule, timesteps
@@ -75,9 +92,12 @@ def predict_folder(
         Also write NAME.npy, the probabilities of the classes, or of a volume NAME-probabilities.nii.gz of four dimensions, the
         classes last; these are never cleaned.
     uncertainty : bool
-        Also write NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the Jensen-Shannon divergence of the
-        voters (black: alike), of a volume NAME-entropy.nii.gz and so on with the numbers from 0 to 1, and uncertainty.csv with
-        the mean of both over each image or volume.
+        Also write, to a folder `uncertainty` in it, NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the
+        Jensen-Shannon divergence of the voters (black: alike), of a volume NAME-entropy.nii.gz and so on with the numbers from
+        0 to 1; and uncertainty.csv with the mean of both over each image or volume.
+    overlay : bool
+        Also write, to a folder `overlays` in it, NAME.png, each picture at its own size with its mask drawn over it and the
+        classes' names, of a volume up to twelve slices; and contact-sheet.png with all of them, small.
     volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
     brain : {"mask", "nonzero", "all"} or None
@@ -94,96 +114,154 @@ def predict_folder(
     Returns
     -------
     list of str
-        The volumes and pictures whose masks were written.
+        The volumes and pictures whose masks are there.
 
     Raises
     ------
     TedmError
-        If the folder is taken, the head is for other features, or the backbone is missing, superfluous or another one.
+        If the folder is taken or holds masks of something else, the head is for other features, or the backbone is missing,
+        superfluous or another one.
     """
-    require_new(folder)
+    if not (place_of(folder) / ABOUT).is_file():
+        require_new(folder)
     features: Features
     live: LiveFeatures | None = None
-    if FeatureStore.is_store(source):
+    sources: Mapping[str, Source] = {}
+    if not isinstance(source, str | Path):
+        source = _images_only(source)
+    what = source if isinstance(source, str) else shown_sources(source)
+    if isinstance(source, str | Path) and FeatureStore.is_store(source):
         if backbone is not None:
-            raise TedmError(f"{source} is a feature store: --checkpoint and --backbone are for images; leave them out")
+            raise TedmError(f"{what} is a feature store: --checkpoint and --backbone are for images; leave them out")
         if brain is not None:
-            raise TedmError(f"{source} is a feature store, whose images are read already: leave out --brain")
-        features = FeatureStore.open(source)
+            raise TedmError(f"{what} is a feature store, whose images are read already: leave out --brain")
+        features = store = FeatureStore.open(source)
+        sources = store.sources()
         for remark in differences_from_store(features, [head]):
             log(remark)
     else:
         if workers.cluster is not None:
             raise TedmError("--scheduler is for a feature store; images are computed here, by the backbone")
         if backbone is None and not head.method.looks_at_images:
-            raise TedmError(f"{source} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
+            raise TedmError(f"{what} is no feature store; to predict from images, name the backbone with --checkpoint FILE")
         features = live = live_features(
-            head, Path(source), backbone, timesteps=timesteps, brain=brain, device=device, backbone_name=backbone_name, log=log
+            head,
+            Path(source) if isinstance(source, str) else source,
+            backbone,
+            timesteps=timesteps,
+            brain=brain,
+            device=device,
+            backbone_name=backbone_name,
+            log=log,
         )
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain) if names is None else list(names)
-    head.require(features, head.vote(rule, timesteps).timesteps, what=str(source))
+    vote = head.vote(rule, timesteps)
+    head.require(features, vote.timesteps, what=what)
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
         log(remark)
-    volumes = whole_volumes(features.labels, names, what=str(source))
-    in_volumes = [name for volume in volumes for name in volume.names]
+    volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
-    output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty)
-    output.require(volumes, live, str(source))
-    _require_outputs(pictures, output.files_of(volumes), head, probabilities, uncertainty, str(source))
-    means: list[list[object]] = [["image", "entropy", "disagreement"]]
-    written: list[Path] = []
-    with filled_folder(folder, remedy=REMEDY) as place:
+    overlays = Overlays(features, head, live) if overlay else None
+    output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty, overlays)
+    output.require(volumes, live, what)
+    maps = MAPS if uncertainty else ()
+    files = output.files_of(volumes)
+    files |= {name: files_written(name, probabilities=probabilities, maps=maps) for name in pictures}
+    files = with_overlays(files) if overlay else files
+    _require_outputs(files, pictures, head, probabilities and bool(volumes), what)
+
+    def stamp_of(name: str) -> Stamp:
+        return sources[name].image if live is None else Stamp.of(*live.files_of(name))
+
+    made_of: dict[str, JsonValue] = {
+        "head": digest_of(fingerprint_of(head)),
+        "images": _digest_of_images(features, names, stamp_of),
+        "vote": vote.rule,
+        "timesteps": list(vote.timesteps),
+        "cleaning": str(cleaning) if cleaning else "none",
+        "probabilities": probabilities,
+        "uncertainty": uncertainty,
+        "overlay": overlay,
+        "format of volumes": volume_format,
+        "brain": brain or "the head's",
+        "arithmetic": "the store's" if live is None else asdict(live.arithmetic),
+    }
+    masks = MaskFolder(folder, made_of)
+    subfolders = [*[UNCERTAINTY] * uncertainty, *[OVERLAYS] * overlay]
+    with filled_folder(folder, remedy=REMEDY, require=masks.require) as place:
+        means = Means(place, maps)
+        done = {name for name, its in files.items() if masks.has(its) and (not maps or name in means)}
+        if done:
+            log(f"{len(done)} of {counted(len(files), 'mask')} are in {folder} already")
+        volumes_left = [whole for whole in volumes if whole.volume.name not in done]
+        pictures_left = [name for name in pictures if name not in done]
+        left = [*(name for whole in volumes_left for name in whole.names), *pictures_left]
+        reused = len(names) - len(left)
         with progress("predicting") as show:
             predictions = counted_by(
-                show,
-                len(names),
+                lambda number, count: show(reused + number, reused + count),
+                len(left),
                 predict(
                     features,
                     {"head": head},
-                    [*in_volumes, *pictures],
+                    left,
                     rule=rule,
                     timesteps=timesteps,
                     workers=workers,
-                    what=str(source),
+                    what=what,
                     uncertainty=uncertainty,
                 ),
             )
-            for volume in assembled(predictions, volumes, features, probabilities=probabilities):
-                written.append(output.write(place, volume, live))
-                if volume.means:
-                    means.append([volume.name, *(f"{volume.means[kind]:.6f}" for kind in MAPS)])
+            for volume in assembled(predictions, volumes_left, features, probabilities=probabilities):
+                masks.begin(legend_rows(head), subfolders)
+                output.write(place, volume, live)
+                if maps:
+                    means.note(volume.name, volume.means)
                 del volume  # the next one is made first
             for prediction in predictions:
+                masks.begin(legend_rows(head), subfolders)
                 _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
-                written.append(place / f"{prediction.name}.png")
+                if overlays is not None:
+                    overlays.write(place, prediction.name)
                 if prediction.entropy is not None and prediction.disagreement is not None:
-                    both = (prediction.entropy, prediction.disagreement)
-                    means.append([prediction.name, *(f"{values.mean():.6f}" for values in both)])
-        if uncertainty:
-            write_table(place / "uncertainty.csv", means, remedy=REMEDY)
-        require_there(written, folder)
-    return [*(volume.volume.name for volume in volumes), *pictures]
+                    both = zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True)
+                    means.note(prediction.name, {kind: float(values.mean()) for kind, values in both})
+        require_there((place / file for its in files.values() for file in its), folder)
+        if maps:
+            means.finish(list(files))
+        if overlays is not None and (left or not masks.has([sheet_file()])):
+            overlays.finish(place, list(files))
+    return list(files)
+
+
+def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
+    """Return one source by itself; refuse a store among several."""
+    if len(sources) == 1:
+        return sources[0]
+    store = next((each for each in sources if FeatureStore.is_store(each)), None)
+    if store is not None:
+        raise TedmError(f"{store} is a feature store, one of {len(sources)} places; name it alone, or images alone")
+    return list(sources)
+
+
+def _digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
+    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
+    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
+    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
 
 
 def _require_outputs(
-    names: Sequence[str],
-    of_volumes: Mapping[str, list[str]],
-    head: Segmenter,
-    probabilities: bool,
-    uncertainty: bool,
-    source: str,
+    files: Mapping[str, list[str]], pictures: Sequence[str], head: Segmenter, probabilities: bool, source: str
 ) -> None:
     """Refuse, before the work, masks that no PNG can hold, and names that cannot be files or of which two would be one file."""
-    odd = [value for value in head.classes if names and not 0 <= value < 2**16]
+    odd = [value for value in head.classes if pictures and not 0 <= value < 2**16]
     if odd:
         raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
-    maps = MAPS if uncertainty else ()
-    asked = [*["--probabilities"] * (probabilities and bool(of_volumes)), *["--uncertainty"] * uncertainty]
-    together = f", or leave out {' and '.join(asked)}" if asked else ""
+    together = ", or leave out --probabilities" if probabilities else ""
     require_files(
-        {**of_volumes, **{name: files_written(name, probabilities=probabilities, maps=maps) for name in names}},
+        files,
         what=f"cannot write the masks of {source} under its images' names",
         remedy=f"extract one of them under another name (a column `name`){together}",
     )
@@ -191,7 +269,7 @@ def _require_outputs(
 
 def live_features(
     head: Segmenter,
-    images: Path,
+    images: Path | Sequence[Path],
     backbone: Backbone | None,
     *,
     timesteps: Sequence[int] | None = None,
@@ -205,8 +283,8 @@ def live_features(
     Parameters
     ----------
     head : Segmenter
-    images : Path
-        A manifest or a folder of images.
+    images : Path or sequence of Path
+        A manifest, a folder or an image, or several of them.
     backbone : Backbone or None
         The one that the head's store was made with; None for a head that looks at images.
     timesteps : sequence of int or None
@@ -301,10 +379,11 @@ def _write(
         original_size=size,
         geometry=geometry,
         classes=head.classes,
+        colours=colours_of(head),
         keep_probabilities=probabilities,
         cleaning=cleaning,
         uncalibrated=prediction.uncalibrated,
     )
     if prediction.entropy is not None and prediction.disagreement is not None:
         maps = dict(zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True))
-        write_uncertainty(folder, prediction.name, maps, original_size=size, geometry=geometry)
+        write_uncertainty(folder / UNCERTAINTY, prediction.name, maps, original_size=size, geometry=geometry)

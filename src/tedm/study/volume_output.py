@@ -9,6 +9,7 @@ from typing import Literal
 
 from tedm.errors import TedmError
 from tedm.extract import LiveFeatures
+from tedm.extract.images import UNCERTAINTY
 from tedm.extract.volumes import (
     require_segmentable,
     require_writers,
@@ -19,11 +20,13 @@ from tedm.extract.volumes import (
 )
 from tedm.heads import Cleaning, Segmenter
 from tedm.store import Volume
+from tedm.study.masks.colours import colours_of
+from tedm.study.masks.overlays import Overlays
 from tedm.study.volumes import AssembledVolume, WholeVolume
 from tedm.text import listed
 
 VolumeFormat = Literal["auto", "nifti", "nrrd", "dicom-seg"]
-MAPS = ("entropy", "disagreement")
+MAPS = ("entropy", "disagreement")  # which lie in a folder of their own
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class VolumeOutput:
         What is done to masks, in three dimensions.
     probabilities, uncertainty : bool
         Whether these are written, as floats: probabilities of four dimensions, the classes last.
+    overlays : Overlays or None
+        What draws slices with their masks, if anything does.
     """
 
     format: VolumeFormat
@@ -48,6 +53,7 @@ class VolumeOutput:
     cleaning: Cleaning
     probabilities: bool
     uncertainty: bool = False
+    overlays: Overlays | None = None
 
     def require(self, volumes: Sequence[WholeVolume], live: LiveFeatures | None, source: str) -> None:
         """Refuse, before the work, what could not be written after it.
@@ -86,17 +92,19 @@ class VolumeOutput:
 
     def files_of(self, volumes: Sequence[WholeVolume]) -> dict[str, list[str]]:
         """Return the files that are written of each volume, by its name."""
-        maps = [*["probabilities"] * self.probabilities, *MAPS * self.uncertainty]
-        return {whole.volume.name: self._files_of(whole.volume, maps) for whole in volumes}
+        return {whole.volume.name: self._files_of(whole.volume) for whole in volumes}
 
-    def _files_of(self, volume: Volume, maps: Sequence[str]) -> list[str]:
-        kind, named = self._kind(volume), bool(self.head.class_names)
-        if kind != "dicom-seg":
-            return volume_files_written(volume.name, like=kind, named=named, maps=maps)
-        return [f"{volume.name}.dcm", *volume_files_written(volume.name, like="nifti", maps=maps)[1:]]
+    def _files_of(self, volume: Volume) -> list[str]:
+        kind, named, name = self._kind(volume), bool(self.head.class_names), volume.name
+        mask = [f"{name}.dcm"] if kind == "dicom-seg" else volume_files_written(name, like=kind, named=named)
+        kept, unsure = (
+            volume_files_written(name, like="nifti", maps=maps)[1:]
+            for maps in (["probabilities"] * self.probabilities, MAPS * self.uncertainty)
+        )
+        return [*mask, *kept, *(f"{UNCERTAINTY}/{file}" for file in unsure)]
 
     def write(self, folder: Path, volume: AssembledVolume, live: LiveFeatures | None) -> Path:
-        """Write a volume's mask and maps.
+        """Write a volume's mask and maps; the folder `uncertainty` in this one is there if its maps are asked for.
 
         Returns
         -------
@@ -106,12 +114,15 @@ class VolumeOutput:
         whole, mask = volume.whole, volume.mask
         if self.cleaning:
             mask = self.cleaning.enlarged(volume.cell)(mask)
-        labels = replace(volume, mask=mask).values(self.head.classes)
+        cleaned = replace(volume, mask=mask)
+        labels = cleaned.values(self.head.classes)
+        if self.overlays is not None:
+            self.overlays.write_volume(folder, cleaned)
         for name in volume.maps:
-            write_map(folder, whole.volume, name, volume.map(name))
+            write_map(folder / UNCERTAINTY if name in MAPS else folder, whole.volume, name, volume.map(name))
         names, kind = self.head.named_classes, self._kind(whole.volume)
         if kind != "dicom-seg":
-            colours = dict(zip(self.head.classes, self.head.class_colours, strict=False))  # or none
+            colours = dict(zip(self.head.classes, colours_of(self.head), strict=True))
             return write_label_map(folder, whole.volume, labels, class_names=names, class_colours=colours, like=kind)
         if live is None:
             raise ValueError("a DICOM segmentation needs the files of the series; see `require`")

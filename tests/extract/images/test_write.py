@@ -8,6 +8,7 @@ from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract.images.geometry import from_square_probabilities
+from tedm.extract.images.read import read_labels
 from tedm.extract.images.write import write_prediction, write_uncertainty
 
 
@@ -33,6 +34,31 @@ def test_a_mask_has_the_values_of_its_classes_at_the_images_own_size(tmp_path, p
     assert np.array_equal(kept, from_square_probabilities(probabilities.astype(np.float32), (12, 20), geometry))
     assert np.array_equal(mask, np.array(classes)[kept.argmax(axis=-1)])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.npy", "a.png"]
+
+
+@pytest.mark.parametrize("classes", [(0, 1, 2), (0, 7, 255), (255, 0, 128)])
+def test_a_mask_is_seen_in_colour_and_read_back_as_the_values_that_were_written(tmp_path, probabilities, classes):
+    colours = ("#000000", "#e69f00", "#56b4e9")
+    options = {"original_size": (12, 20), "geometry": "pad", "classes": classes}
+    grey = values_in(write_prediction(tmp_path, "grey", probabilities, **options))
+    path = write_prediction(tmp_path, "a", probabilities, colours=colours, **options)
+    labels = read_labels(path)
+    assert np.array_equal(labels.values, grey)
+    assert np.array_equal(values_in(path), grey)
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        seen = np.asarray(image.convert("RGB"))
+    for value, colour in zip(classes, colours, strict=True):
+        rgb = tuple(bytes.fromhex(colour[1:]))
+        assert tuple(labels.palette[value]) == rgb
+        assert (seen[grey == value] == rgb).all()
+
+
+def test_values_beyond_a_palette_are_grey_of_16_bits(tmp_path, probabilities):
+    options = {"original_size": (8, 8), "geometry": "pad", "classes": (0, 7, 300)}
+    path = write_prediction(tmp_path, "a", probabilities, colours=("#000000", "#e69f00", "#56b4e9"), **options)
+    assert set(np.unique(values_in(path))) <= {0, 7, 300}
+    assert values_in(path).dtype == np.uint16
 
 
 def test_a_temperature_changes_probabilities_and_no_mask(tmp_path, probabilities):

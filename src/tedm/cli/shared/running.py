@@ -38,7 +38,7 @@ AGAIN = {
     "probe": GOES_ON,
     "study": GOES_ON,
     "pretrain": ", run the same command again with --resume to go on",
-    "predict": "; to begin again, name another OUT_FOLDER or delete this one",
+    "predict": GOES_ON,
     "demo": "; to begin again, name another OUT_FOLDER or delete this one",
 }
 

@@ -1,6 +1,7 @@
 from .entry import ManifestEntry
-from .geometry import from_square, from_square_probabilities, to_square_image, to_square_mask
+from .geometry import Rows, from_square, from_square_probabilities, to_square_image, to_square_mask
 from .listing.legend import Legend
+from .listing.several import Sources, shown_sources
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
 from .reader import FileLabels, Header, Reader
@@ -9,11 +10,12 @@ from .slices.opened import open_volume, uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
-from .write import files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
+from .write import UNCERTAINTY, files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
 
 __all__ = [
     "NO_OPTIONS",
     "READERS",
+    "UNCERTAINTY",
     "FileLabels",
     "Grid",
     "Header",
@@ -21,6 +23,8 @@ __all__ = [
     "Manifest",
     "ManifestEntry",
     "Reader",
+    "Rows",
+    "Sources",
     "VolumeOptions",
     "files_written",
     "from_square",
@@ -34,6 +38,7 @@ __all__ = [
     "read_mask",
     "read_square",
     "read_squares",
+    "shown_sources",
     "to_square_image",
     "to_square_mask",
     "uncropped",

@@ -26,10 +26,9 @@ from tedm.text import counted, listed
 from .check import Check, CheckedRow, Known, rows_without
 from .entry import ManifestEntry
 from .intensity_check import look_at_intensities, require_grey
-from .listing.find import find_rows
-from .listing.leftovers import left_out
-from .listing.legend import NO_LEGEND, Legend, legend_beside
+from .listing.legend import NO_LEGEND, Legend
 from .listing.rows import Row, composed, problems_between
+from .listing.several import Sources, found_in, shown_sources
 from .masks import ClassCount, as_meant, class_counts, encoding_problems, in_words, indices_of, mask_problem, require_classes
 from .palettes import Palettes
 from .read import intensity_problem, kinds_read, read_mask
@@ -184,7 +183,7 @@ class Manifest:
 
 
 def read_manifest(
-    source: Path,
+    source: Sources,
     *,
     classes: Sequence[int] | None = None,
     ignore: int | None = None,
@@ -201,10 +200,11 @@ def read_manifest(
 
     Parameters
     ----------
-    source : Path
+    source : Path or sequence of Path
         A CSV (UTF-8, commas) with a column `image` and optionally `name`, `mask`, `brainmask`, `split`, `group`, `patient`,
         `domain`, whose paths are relative to it; or a folder with a `manifest.csv`, with `images/` and perhaps `masks/` and
-        `brainmasks/` (paired by file stem), or with images; or a data set of nnU-Net, of the Decathlon or in BIDS; or an image.
+        `brainmasks/` (paired by file stem), or with images; or a data set of nnU-Net, of the Decathlon or in BIDS; or an image;
+        or several of these.
     classes : sequence of int, optional
         The values that masks may hold, in the order of the class indices. Default: the sorted values of all masks.
     ignore : int, optional
@@ -244,26 +244,22 @@ def read_manifest(
         its image or with values that are no classes, masks with soft edges or of two encodings without `classes` or
         `threshold`, two images of one name, an unknown split, a group, a patient or an image in two splits.
     """
-    if not source.exists():
-        raise TedmError(f"{source}: no such file or folder; expected a CSV, a folder of images or an image")
-    found = find_rows(source, options.channels)
+    found, what = found_in(source, options.channels, masks=masks), shown_sources(source)
     rows, problems = list(found.rows), list(found.problems)
     options = replace(options, channels=found.channels)
     if unknown := sorted(set(legend.names) - set(classes or legend.names) - {ignore}):
         raise TedmError(f"{legend.where} names {listed(unknown)}, and the classes are {listed(classes or ())}; make them alike")
-    legend = legend if legend.names else found.legend if found.legend.names else legend_beside(source)
+    legend = legend if legend.names else found.legend
     classes_in = ""
     if classes is None and threshold is None and masks and legend.names:
         ignore, classes_in = legend.ignore if ignore is None else ignore, legend.where
         classes = tuple(value for value in legend.names if value != ignore)
     classes = require_classes(classes, ignore, threshold)
     remarks = [*found.remarks, *_of_two_kinds(rows)]
-    if not found.is_data_set:
-        remarks += left_out(source, found.table, rows, masks=masks, channels=options.channels)
     if not rows and not problems:
         raise TedmError("\n  ".join([f"{found.table}: no images; expected {', '.join(kinds_read())}", *remarks]))
     if strict:
-        raise_listed(f"{source} holds what would not be used, which --strict refuses", remarks)
+        raise_listed(f"{what} holds what would not be used, which --strict refuses", remarks)
     rows = _spelled_as(rows, known, only_masks_of)
     labelled_anew = None if only_masks_of is None else Known(only_masks_of)
     if labelled_anew is not None:
@@ -311,7 +307,7 @@ def read_manifest(
         problems += _names_twice([entry for entry, _ in pairs])
     if not pairs and not problems:
         problems.append("--drop-empty train leaves no image; nothing of the split train shows a structure")
-    raise_listed(f"{source} cannot be used", problems)
+    raise_listed(f"{what} cannot be used", problems)
     if options.drop_empty:
         remarks.append(
             f"--drop-empty train leaves out {places - len(pairs)} of {places} images: they show no labelled structure"

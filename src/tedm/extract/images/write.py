@@ -1,6 +1,7 @@
 """Predicted masks back into files, at the images' own size and geometry.
 
-Files hold the mask values that the user's own masks have, not class indices. Each is written aside and renamed when whole.
+Files hold the mask values that the user's own masks have, not class indices; values of 8 bits are indices of a palette, so that
+viewers show them in colour. Each file is written aside and renamed when whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tedm.store.settings import Geometry
 from .geometry import from_square_probabilities, probability_bands, square_bands
 
 MASK, PROBABILITIES = ".png", ".npy"
+UNCERTAINTY = "uncertainty"  # the folder of its maps
 REMEDY = "make room; what was written before is whole"
 
 
@@ -35,14 +37,15 @@ class Cleaner(Protocol):
 
 
 def files_written(name: str, *, probabilities: bool = False, maps: Sequence[str] = ()) -> list[str]:
-    """Return what `write_prediction` and `write_uncertainty` will write of an image.
+    """Return what `write_prediction`, and `write_uncertainty` in a folder of its own, will write of an image.
 
     Examples
     --------
     >>> files_written("a", probabilities=True, maps=["entropy"])
-    ['a.png', 'a.npy', 'a-entropy.png']
+    ['a.png', 'a.npy', 'uncertainty/a-entropy.png']
     """
-    return [name + MASK, *[name + PROBABILITIES] * probabilities, *(f"{name}-{kind}{MASK}" for kind in maps)]
+    of_maps = (f"{UNCERTAINTY}/{name}-{kind}{MASK}" for kind in maps)
+    return [name + MASK, *[name + PROBABILITIES] * probabilities, *of_maps]
 
 
 def write_prediction(
@@ -53,6 +56,7 @@ def write_prediction(
     original_size: tuple[int, int],
     geometry: Geometry,
     classes: Sequence[int],
+    colours: Sequence[str] = (),
     keep_probabilities: bool = False,
     cleaning: Cleaner | None = None,
     uncalibrated: NDArray[np.floating] | None = None,
@@ -73,6 +77,8 @@ def write_prediction(
         How the image had become a square.
     classes : sequence of int
         Mask value of each class; 8 bits if they fit, else 16.
+    colours : sequence of str
+        Colour of each class as "#rrggbb", in which values of 8 bits are seen; without any, or of 16 bits, masks are grey.
     keep_probabilities : bool
         Also write `name.npy`: float32 of shape (height, width, classes).
     cleaning : Cleaner or None
@@ -90,9 +96,11 @@ def write_prediction(
     mask = native_mask(decisive, original_size, geometry)
     if cleaning is not None:
         mask = cleaning.enlarged(pixels_of_a_cell(original_size, len(probabilities), geometry))(mask)
-    values = np.array(classes, dtype)[mask]
+    image = Image.fromarray(np.array(classes, dtype)[mask])
+    if colours and dtype is np.uint8:
+        image.putpalette(_palette(dict(zip(classes, colours, strict=True))))
     picture = io.BytesIO()
-    Image.fromarray(values).save(picture, format="PNG")
+    image.save(picture, format="PNG", bits=8)  # of an index, however few there are
     path = file_of(folder, name, MASK)
     write_whole(path, picture.getvalue(), remedy=REMEDY)
     if keep_probabilities:
@@ -100,6 +108,12 @@ def write_prediction(
         np.save(array, from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry))
         write_whole(file_of(folder, name, PROBABILITIES), array.getvalue(), remedy=REMEDY)
     return path
+
+
+def _palette(colours: Mapping[int, str]) -> bytes:
+    """Return red, green and blue of each of 256 indices; those that are no class are black."""
+    black = bytes(3)
+    return b"".join(bytes.fromhex(colours[value].removeprefix("#")) if value in colours else black for value in range(256))
 
 
 def native_mask(probabilities: NDArray[np.floating], original_size: tuple[int, int], geometry: Geometry) -> NDArray[np.uint8]:

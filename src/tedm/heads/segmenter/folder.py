@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
     except DAMAGE as error:
         cause = (str(error).strip() or repr(error)).splitlines()[0][:MOST_SAID]
         raise TedmError(f"the head {folder} is damaged ({cause}); fit it again with tedm-fit") from error
+
+
+def fingerprint_of(head: Segmenter) -> str:
+    """Return what tells a head from others: a digest of its description, with what it was fitted on and how.
+
+    It does not change when the head is saved and loaded. Numbers of the classifier are not in it: of the same description, they
+    differ in their last bits at most.
+    """
+    return sha256(json.dumps(_described(head), sort_keys=True).encode()).hexdigest()
 
 
 def _described(head: Segmenter) -> dict[str, JsonValue]:

@@ -24,6 +24,7 @@ from tedm.store.splits import labelled_images
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.evaluate import evaluate_heads
 from tedm.study.fit import FEW, fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
+from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.predict import predict_folder
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
@@ -241,35 +242,26 @@ def _masks(
     store: FeatureStore, places: Places, head: Segmenter, made_by: str, device: Device, progress: Stages, log: Log
 ) -> int:
     """Make the masks that are missing; each lies in its place when it is whole."""
-    labels = store.labels
-    wanted = {name: volume.name if (volume := labels.volume_of(name)) else name for name in rest_of(labels)}
-    if places.masks.exists() and _recorded(places).get("masks") != made_by:
-        log("note: the masks that were there are of another head; they are made anew")
+    labels, names = store.labels, rest_of(store.labels)
+    wanted = {volume.name if (volume := labels.volume_of(name)) else name for name in names}
+    made_of = f"{made_by} {hashlib.sha256(chr(0).join(names).encode()).hexdigest()}"
+    if places.masks.exists() and _recorded(places).get("masks") != made_of:
+        log("note: the masks that were there are of another head or other images; they are made anew")
         discard(places.masks)
-    _record(places, "masks", made_by)
-    make_folder(places.masks, remedy=REMEDY)
-    files = [each.name for each in places.masks.iterdir()]
-    there = {key for key in wanted.values() if f"{key}.png" in files or f"{key}.nii.gz" in files or f"{key}.nrrd" in files}
-    missing = [name for name, key in wanted.items() if key not in there]
-    if missing:
-        aside = places.out / ".masks"
-        discard(aside)  # what a run that was stopped has left
-        predict_folder(
-            aside,
-            head,
-            places.features,
-            names=missing,
-            device=device,
-            head_name=str(places.head),
-            progress=progress,
-            log=log,
-        )
-        for file in sorted(aside.iterdir()):
-            file.replace(places.masks / file.name)
-        aside.rmdir()
-    made = len(set(wanted.values()) - there)
-    log(f"masks: {made} made, {len(there)} were there, in {places.masks}")
-    return len(set(wanted.values()))
+    _record(places, "masks", made_of)
+    predict_folder(
+        places.masks,
+        head,
+        places.features,
+        names=names,
+        overlay=True,
+        device=device,
+        head_name=str(places.head),
+        progress=progress,
+        log=log,
+    )
+    log(f"masks: {len(wanted)} in {places.masks}, drawn over their images in {places.masks / OVERLAYS}")
+    return len(wanted)
 
 
 def _digest(folder: Path) -> str:

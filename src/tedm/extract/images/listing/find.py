@@ -11,7 +11,7 @@ from tedm.text import listed
 
 from . import bids, nnunet
 from .found import Found
-from .rows import Row, rows_of_csv, rows_of_file, rows_of_folder
+from .rows import NOT_READ, OTHER_PICTURES, Row, rows_of_csv, rows_of_file, rows_of_folder
 
 # Layouts of data sets, each with what tells that a folder has it; in the order in which they are asked.
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, tuple[str, ...]], Found]], ...] = (
@@ -40,6 +40,8 @@ def find_rows(source: Path, channels: tuple[str, ...]) -> Found:
     if not source.is_dir():
         if suffix_of(source) or is_volume(source):
             return _of_one_file_each(source, channels, *rows_of_file(source))
+        if source.suffix.lower() in OTHER_PICTURES:
+            raise TedmError(f"{source}: {NOT_READ}")
         return Found(source, *rows_of_csv(source, channels), channels=channels)
     if (source / "manifest.csv").is_file():
         table = source / "manifest.csv"

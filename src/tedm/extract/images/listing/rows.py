@@ -51,6 +51,7 @@ OTHER_PICTURES = frozenset(
     ]
 )
 
+NOT_READ = f"files of this kind are not read; convert it to one of {', '.join(kinds_read())}"
 
 UNSAID = frozenset({"split", "group", "domain"})
 OF_IMAGES = ("masks", "brainmasks")  # folders beside images/
@@ -270,7 +271,7 @@ def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
         elif path.is_dir():
             continue
         elif path.suffix.lower() in OTHER_PICTURES:
-            problems.append(f"{path.name}: files of this kind are not read; convert it to one of {', '.join(kinds_read())}")
+            problems.append(f"{path.name}: {NOT_READ}")
 
 
 def data_of_headers(paths: Iterable[Path]) -> set[Path]:

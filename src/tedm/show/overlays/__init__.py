@@ -1,0 +1,1 @@
+"""Images with their masks drawn over them, pixel for pixel, and sheets of many."""
