@@ -24,9 +24,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from tedm.heads import committee_of, method_named, read_records
-from tedm.heads.evaluation.comparison import comparisons
-from tedm.heads.metrics.significance import holm, paired_p_value
+from tedm.heads import committee_of, comparisons, holm, method_named, paired_p_value, read_records
 
 SIZES, SEEDS = (1, 3, 6, 12), (0, 1, 2, 3, 4)
 SCREEN: dict[str, Any] = {"sizes": [1, 6], "seeds": [0, 1, 2]}  # of what is tried one at a time

@@ -28,7 +28,9 @@ BEFORE = Path(__file__).parent / "data" / "before" / "unreleased.zip"
 
 # The lowest layer is called from everywhere, and what runs a command shows its progress as well: no stops of a walk.
 LOWEST = ("errors", "files", "locks", "names", "foreign", "decoding", "jsons", "text", "threads", "signals", "devices")
-GROUND = {f"tedm.{name}" for name in (*LOWEST, "cli.shared.running")}
+# Around every command: how loud it is, what it logs, where its settings are from.
+AROUND = [f"cli.shared.{name}" for name in ("running", "bars", "commands", "common", "log_file", "places", "settings", "voice")]
+GROUND = {f"tedm.{name}" for name in (*LOWEST, *AROUND)}
 # These call functions that they are handed, over images, iterations or threads, and know nothing of what these do: to whoever
 # hands it over, calling it is the next step.
 HANDED = {

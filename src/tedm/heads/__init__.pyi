@@ -78,6 +78,8 @@ from .metrics.reliability import Reliability as Reliability
 from .metrics.scores import score as score
 from .metrics.significance import CORRECTIONS as CORRECTIONS
 from .metrics.significance import Correction as Correction
+from .metrics.significance import holm as holm
+from .metrics.significance import paired_p_value as paired_p_value
 from .metrics.summary import CONVENTIONS as CONVENTIONS
 from .metrics.summary import LEAVE_OUT as LEAVE_OUT
 from .metrics.summary import EmptyTruth as EmptyTruth
