@@ -30,7 +30,7 @@ BEFORE = Path(__file__).parent / "data" / "before" / "unreleased.zip"
 LOWEST = ("errors", "files", "locks", "names", "foreign", "decoding", "jsons", "text", "threads", "signals", "devices")
 # Around every command: how loud it is, what it logs, where its settings are from.
 AROUND = [f"cli.shared.{name}" for name in ("running", "bars", "commands", "common", "log_file", "places", "settings", "voice")]
-GROUND = {f"tedm.{name}" for name in (*LOWEST, *AROUND)}
+GROUND = {f"tedm.{name}" for name in (*LOWEST, *AROUND, "keywords")}
 # These call functions that they are handed, over images, iterations or threads, and know nothing of what these do: to whoever
 # hands it over, calling it is the next step.
 HANDED = {
