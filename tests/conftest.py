@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import signal
 from collections.abc import Callable, Iterator
@@ -38,13 +37,6 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
-
-
-def tree(path: Path) -> dict[str, str]:
-    """Every file below a folder and the hash of its bytes."""
-    return {
-        str(f.relative_to(path)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(path.rglob("*")) if f.is_file()
-    }
 
 
 def write_dataset(folder: Path, *, train: int = 4, test: int = 3, classes: tuple[int, ...] = (0, 255)) -> Path:

@@ -41,4 +41,4 @@ def test_names_of_classes_go_from_extract_and_label_into_the_store(dataset, chec
     assert FeatureStore.open(store).labels.class_colours == ("#000000", "#ff8000")
     run("label", store, manifest, "--class-names", "0=not lung,255=left lung")
     assert json.loads(run("inspect", store, "--json").stdout)["class names"] == ["not lung", "left lung"]
-    assert "class names" in run("inspect", store).output
+    assert "0 (not lung), 255 (left lung)" in run("inspect", store).output

@@ -120,7 +120,7 @@ def test_cleaned_masks_are_written_and_scored_beside_plain_ones(made, tmp_path):
     said = run("predict", head, store, tmp_path / "clean", "--device", "cpu", *asked).stdout
     assert "cleaned: largest=1+fill-holes+min-area=30" in said
     changed = 0
-    for path in sorted((tmp_path / "plain").iterdir()):
+    for path in sorted((tmp_path / "plain").glob("*.png")):
         with Image.open(path) as plain, Image.open(tmp_path / "clean" / path.name) as clean:
             before, after = np.array(plain), np.array(clean)
         grown = max(before.shape) ** 2 / 16**2  # padded to a square of 16 x 16

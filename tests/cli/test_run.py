@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import tree
 from processes import Forked
+from trees import tree
 
 from tedm.cli.run import main
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import tree
 from PIL import Image
+from trees import tree
 
 from tedm.augmentation import view_image
 from tedm.errors import TedmError

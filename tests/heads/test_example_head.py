@@ -70,7 +70,7 @@ def test_a_head_of_another_package_is_fitted_kept_and_scored(
     assert (type(loaded.estimator).__module__, loaded.estimator.constructor()) == ("tedm_nearest_mean", {"sharpness": 2.0})
     assert {record.method for record in evaluate(store, {"mine": loaded})} == {"tedm-nearest-mean"}
     assert known_heads()[-1] == "nearest-mean"
-    with pytest.raises(TedmError, match="nearest-mean heads know no 'sharp'; they know sharpness"):
+    with pytest.raises(TedmError, match="nearest-mean heads know no 'sharp' .did you mean sharpness..; they know sharpness"):
         fit(store, method, params={"sharp": 2.0})
     with pytest.raises(TedmError, match="--ridge is for --head logistic, not for nearest-mean"):
         fit(store, method, ridge=2.0)

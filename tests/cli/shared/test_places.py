@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import tree
+from trees import tree
 
 from tedm.__main__ import main
 from tedm.cli.shared.places import straighten, what_is

@@ -43,6 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ddpm = Path(template.__file__).with_name("demo.safetensors")
     unet = "iterations = 20\nimages_per_batch = 1\n"
     methods = {
+        "jury": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\nviews = 0\niterations = 20\n",
         "tedm": f"timesteps = {list(TIMESTEPS)}\niterations = 20\n",
         "ledm": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\niterations = 20\n",
         "ledme": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\niterations = 20\n",

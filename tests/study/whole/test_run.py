@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tree
 from PIL import Image
+from trees import tree
 
 from tedm.errors import TedmError
 from tedm.extract import load_backbone
@@ -85,7 +85,9 @@ def test_a_run_leaves_features_a_head_scores_masks_and_a_report_and_does_nothing
     run(tmp_path / "out", log=again.append)
     assert tree(tmp_path / "out") == before
     assert again[0] == "features: 0 images extracted, 8 were there"
-    assert f"masks: 0 made, 4 were there, in {tmp_path / 'out' / 'masks'}" in again
+    folder = tmp_path / "out" / "masks"
+    assert f"4 of 4 masks are in {folder} already" in again
+    assert f"masks: 4 in {folder}, drawn over their images in {folder / 'overlays'}" in again
 
 
 @pytest.mark.parametrize("stage", ["extracting", "fitting", "evaluating", "predicting"])
@@ -107,13 +109,16 @@ def test_images_that_came_since_are_added_and_a_new_head_makes_scores_and_masks_
         file.write("images/later.png,,,,\n")
     said: list[str] = []
     assert run(tmp_path / "out", log=said.append).masks == 5
-    assert {name: digest for name, digest in tree(tmp_path / "out" / "masks").items() if name in first} == first
-    assert any(line.startswith("masks: 1 made, 4 were there") for line in said)
+    now = tree(tmp_path / "out" / "masks")
+    assert {name: now[name] for name in first if name.endswith(".png") and "sheet" not in name} == {
+        name: digest for name, digest in first.items() if name.endswith(".png") and "sheet" not in name
+    }
+    assert any(line.startswith("masks: 5 in ") for line in said)
     shutil.rmtree(tmp_path / "out" / "head")
     fit_folder(tmp_path / "out" / "head", FeatureStore.open(tmp_path / "out" / "features"), METHOD, name="mine")
     run(tmp_path / "out", log=said.append)
     assert "note: the scores that were there are of another head or other images; they are made anew" in said
-    assert "note: the masks that were there are of another head; they are made anew" in said
+    assert "note: the masks that were there are of another head or other images; they are made anew" in said
     with (tmp_path / "out" / "scores" / "records.csv").open() as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"mine"}
 

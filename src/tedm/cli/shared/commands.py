@@ -10,7 +10,7 @@ import click
 
 # What each does, as `tedm --help` lists it.
 COMMANDS: Mapping[str, str] = {
-    "run": "Do it all: features, a head, scores, masks and a report of images.",
+    "run": "Do it all: from images to masks, scores and a report.",
     "pretrain": "Train a small diffusion model on unlabelled images.",
     "extract": "Turn images into a store of the diffusion model's features.",
     "label": "Add masks, splits and groups to a store that is there.",
