@@ -44,7 +44,8 @@ def test_the_percentage_is_of_what_is_done(done, total, text):
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_a_terminal_shows_that_line(width):
+def test_a_terminal_shows_that_line(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # whatever runs the tests may have none
     screen = io.StringIO()
     with bars(Console(width=width, file=screen, force_terminal=True)) as bar:
         task = bar.add_task("fitting and scoring", total=None)
