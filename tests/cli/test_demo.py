@@ -17,7 +17,7 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path):
     pytest.importorskip("monai", reason="needs the extra tedm[monai]")
     result = CliRunner().invoke(demo.main, [str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
-    for method in ("tedm", "ledm", "ledme", "unet", "timestep:1", "timestep:800"):
+    for method in ("jury", "tedm", "ledm", "ledme", "unet", "timestep:1", "timestep:800"):
         assert method in result.stdout
     for domain in ("axial", "coronal", "sagittal", "contrast+noise"):
         assert f"{domain}: Dice" in result.stdout
@@ -27,7 +27,7 @@ def test_the_demo_prints_its_table_and_draws_its_picture(tmp_path):
     assert f"open {tmp_path / 'out' / 'report.html'}" in result.stdout.splitlines()[-1]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.index(CAUTION) < page.index("sagittal: Dice")
-    assert page.count("<img ") == 4 * (3 + 3 * (2 + 5))  # domains: figures, examples of an image, its truth and five heads
+    assert page.count("<img ") == 4 * (3 + 3 * (2 + 6))  # domains: figures, examples of an image, its truth and six heads
     assert "Best with n = 6, by mean Dice: axial " in result.stdout
     again = CliRunner().invoke(demo.main, [str(tmp_path / "out")])
     assert again.exit_code == 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--method",
     default=None,
-    help="jury (ten MLPs, views, smooth borders), tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, "
+    help="jury (ten MLPs, views, no specks), tedm, ledm, ledme, timestep:T, or a baseline that looks at images: unet, "
     "ddpm-finetune, global-cl, global-local-cl. Other options override it. Default: jury; tedm where other options say what "
     "the head is.",
 )

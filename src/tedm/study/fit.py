@@ -172,8 +172,7 @@ def method_remarks(method: Method, *, named: bool) -> list[str]:
     learns = f" and {counted(method.views, 'view')} of each" if method.views else ""
     told = [
         f"{method.name}: {counted(method.members, 'classifier')}, {counted(len(method.timesteps), 'timestep')} side by side, "
-        f"learn from the images{learns} and vote; borders are smoothed, specks dropped"
-        + ("" if named else "; --method chooses another")
+        f"learn from the images{learns} and vote; specks are dropped" + ("" if named else "; --method chooses another")
     ]
     if method.views < usual:
         told.append(

@@ -42,3 +42,7 @@ def test_what_won_is_said_in_one_sentence_of_the_largest_size() -> None:
         demo_run.won(summarise(rows))
         == "Best with n = 6, by mean Dice: axial tedm (80.0, 5.0 before unet); coronal unet (70.0)."
     )
+    rows += [record("jury", "axial", 6, 0.9), record("jury", "coronal", 6, 0.65), record("jury", "axial", 1, 0.1)]
+    said = demo_run.won(summarise(rows))
+    assert "axial jury (90.0, 15.0 before unet); coronal unet (70.0). " in said
+    assert said.endswith("The default of tedm-fit, jury, was not the best on coronal (65.0, 5.0 behind).")

@@ -81,7 +81,7 @@ class Method:
 
 
 METHODS = {
-    # what was best on development data (docs/results/method.md): LEDMe with views, and with what labels say of shapes
+    # what was best on development data (docs/results/method.md): LEDMe with views, without specks
     "jury": Method(
         "jury",
         TEDM_TIMESTEPS,
@@ -91,7 +91,6 @@ METHODS = {
         "hard",
         pixels_per_batch=64,
         views=8,
-        smoothing=1.0,
         specks=0.1,
     ),
     "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421

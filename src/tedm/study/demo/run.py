@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tedm.files import filled_folder, write_whole
 from tedm.heads import (
+    DEFAULT,
     Cell,
     Segmenter,
     Table,
@@ -116,19 +117,23 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
 
 
 def won(table: Table) -> str:
-    """Say in one sentence which method was best in each domain at the largest size, and how far behind the baseline was."""
+    """Say which method was best in each domain at the largest size, and how far behind the baseline and the default were."""
     n = max(cell.n for cell in table.cells)
     by_domain: dict[str, list[Cell]] = {}
     for cell in table.cells:
         if cell.n == n:
             by_domain.setdefault(cell.domain, []).append(cell)
-    parts = []
+    parts, behind_best = [], []
     for domain, cells in by_domain.items():
         best = max(cells, key=lambda cell: cell.mean)
         baseline = next((cell for cell in cells if cell.method == BASELINE and cell is not best), None)
         behind = "" if baseline is None else f", {best.mean - baseline.mean:.1f} before {BASELINE}"
         parts.append(f"{domain} {best.method} ({best.mean:.1f}{behind})")
-    return f"Best with n = {n}, by mean Dice: {'; '.join(parts)}."
+        usual = next((cell for cell in cells if cell.method == DEFAULT and cell is not best), None)
+        if usual is not None:
+            behind_best.append(f"{domain} ({usual.mean:.1f}, {best.mean - usual.mean:.1f} behind)")
+    default = f" The default of tedm-fit, {DEFAULT}, was not the best on {', '.join(behind_best)}." if behind_best else ""
+    return f"Best with n = {n}, by mean Dice: {'; '.join(parts)}.{default}"
 
 
 def _draw(store: FeatureStore, heads: dict[str, Segmenter], path: Path) -> None:
