@@ -16,11 +16,11 @@ from tedm.heads import fit, method_named
 @pytest.mark.parametrize(
     ("function", "word", "said"),
     [
-        (fit, "itertions", r"^fit\(\) knows no 'itertions'; did you mean iterations\?$"),
-        (tedm.fit_images, "learning_rte", r"fit_images\(\) knows no 'learning_rte'; did you mean learning_rate\?"),
-        (tedm.segment, "axes", r"segment\(\) knows no 'axes'; did you mean axis\?"),
-        (method_named, "vtoe", r"method_named\(\) knows no 'vtoe'; did you mean vote\?"),
-        (extract, "timestep", r"extract\(\) knows no 'timestep'; did you mean timesteps\?"),
+        (fit, "itertions", r"^fit\(\) knows no 'itertions' \(did you mean iterations\?\)$"),
+        (tedm.fit_images, "learning_rte", r"fit_images\(\) knows no 'learning_rte' \(did you mean learning_rate\?\)"),
+        (tedm.segment, "axes", r"segment\(\) knows no 'axes' \(did you mean axis\?\)"),
+        (method_named, "vtoe", r"method_named\(\) knows no 'vtoe' \(did you mean vote\?\)"),
+        (extract, "timestep", r"extract\(\) knows no 'timestep' \(did you mean timesteps\?\)"),
         (method_named, "xyz", r"method_named\(\) knows no 'xyz'; it knows name, timesteps"),
     ],
 )  # fmt: skip

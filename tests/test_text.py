@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tedm.text import columns, counted, duration, entry, from_entry, gigabytes, listed, shown, size
+from tedm.text import columns, counted, did_you_mean, duration, entry, from_entry, gigabytes, listed, shown, size
 
 
 def test_a_list_is_cut_only_where_it_is_longer_than_asked_for():
@@ -76,3 +76,9 @@ def test_text_is_no_formula_in_a_spreadsheet_and_is_read_back(text):
 def test_numbers_and_ordinary_text_stay_as_they_are(value):
     assert entry(value) == value
     assert from_entry(str(value)) == str(value)
+
+
+def test_a_word_that_is_like_none_gets_no_hint_and_case_does_not_matter():
+    assert did_you_mean("predct", ["fit", "predict"]) == " (did you mean predict?)"
+    assert did_you_mean("store", ["HEAD", "STORE"]) == " (did you mean STORE?)"
+    assert did_you_mean("banana", ["fit", "predict"]) == ""

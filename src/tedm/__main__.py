@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from tedm.cli.shared import options
-from tedm.cli.shared.commands import COMMANDS, command_named, meant
+from tedm.cli.shared.commands import COMMANDS, command_named
 from tedm.cli.shared.running import printed_or_said
+from tedm.text import did_you_mean
 
 
 class Commands(click.Group):
@@ -26,7 +27,7 @@ class Commands(click.Group):
         """Find the command that was typed, or say which may be meant."""
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS and not ctx.resilient_parsing:
-            hint = meant(name.removeprefix("tedm-"), self.list_commands(ctx)) or "; tedm --help lists them"
+            hint = did_you_mean(name.removeprefix("tedm-"), self.list_commands(ctx)) or "; tedm --help lists them"
             ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)
 

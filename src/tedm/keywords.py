@@ -6,12 +6,12 @@ Python's own message names the unknown word among dozens of known ones and leave
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import wraps
 from inspect import signature
 from typing import ParamSpec, TypeVar
 
 from tedm.errors import TedmError
+from tedm.text import did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ def plain_keywords(function: Callable[P, R]) -> Callable[P, R]:
     >>> def method(iterations: int) -> None: ...
     >>> plain_keywords(method)(itertions=3)
     Traceback (most recent call last):
-    tedm.errors.TedmError: method() knows no 'itertions'; did you mean iterations?
+    tedm.errors.TedmError: method() knows no 'itertions' (did you mean iterations?)
     """
     known = list(signature(function).parameters)
 
@@ -33,19 +33,8 @@ def plain_keywords(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in known:
-                raise TedmError(f"{function.__name__}() knows no {name!r}; {meant(name, known)}")
+                hint = did_you_mean(name, known) or f"; it knows {', '.join(known)}"
+                raise TedmError(f"{function.__name__}() knows no {name!r}{hint}")
         return function(*args, **kwargs)
 
     return call
-
-
-def meant(word: str, known: list[str]) -> str:
-    """Return a clause on what may have been meant by a word: the one that is nearest, or all.
-
-    Examples
-    --------
-    >>> meant("itertions", ["iterations", "seed"]), meant("x", ["iterations", "seed"])
-    ('did you mean iterations?', 'it knows iterations, seed')
-    """
-    close = get_close_matches(word, known, 1)
-    return f"did you mean {close[0]}?" if close else f"it knows {', '.join(known)}"

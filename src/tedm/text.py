@@ -9,12 +9,26 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 # Categories of Unicode that steer what shows them, or show nothing: control, format (changes of direction), lone surrogates,
 # line and paragraph separators.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # What makes a spreadsheet take text for a formula, or cut it. Full-width signs are the same to some of them.
 _FORMULA = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a hint at the word that somebody may have meant, whatever its case, to follow a message; empty if none is like it.
+
+    Examples
+    --------
+    >>> did_you_mean("extrct", ["extract", "fit"]), did_you_mean("banana", ["extract", "fit"])
+    (' (did you mean extract?)', '')
+    """
+    by_lower = {each.lower(): each for each in known}
+    close = get_close_matches(word.lower(), by_lower, 1)
+    return f" (did you mean {by_lower[close[0]]}?)" if close else ""
 
 
 def shown(text: str, *, lines: bool = False) -> str:

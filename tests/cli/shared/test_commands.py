@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tedm.cli.shared.commands import COMMANDS, command_named, meant
+from tedm.cli.shared.commands import COMMANDS, command_named
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -12,8 +12,3 @@ def test_a_command_is_found_by_its_name(name):
     callback = command_named(name).callback
     assert callback is not None
     assert callback.__module__ == f"tedm.cli.{name.replace('-', '_')}"
-
-
-def test_a_word_that_is_like_none_gets_no_hint():
-    assert meant("predct", list(COMMANDS)) == " (did you mean predict?)"
-    assert meant("banana", list(COMMANDS)) == ""

@@ -23,6 +23,7 @@ BEFORE = Path(__file__).parents[2] / "data" / "before"
 def test_images_and_timesteps_are_found_by_their_names(make_store: Callable[..., FeatureStore], layout: str) -> None:
     store = make_store(layout=layout, dtype="float16")
     data = dataset(store)
+    assert dataset(str(store.path)).equals(data)
     at = data.sel(image="two", timestep=50)
     (block,) = store.blocks(["two"], [50])
     if layout == "upsampled":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import click
 
@@ -45,15 +44,3 @@ def name_of(command: click.Command) -> str:
     """Return what a command is called, by its module: `tedm extract` and `tedm-extract` are "extract"."""
     module = getattr(command.callback, "__module__", "")
     return str(module).rpartition(".")[2].replace("_", "-")
-
-
-def meant(word: str, words: list[str]) -> str:
-    """Return a hint at the one of some words that somebody may have meant, ready to follow a message; empty if none is like it.
-
-    Examples
-    --------
-    >>> meant("extrct", ["extract", "fit"]), meant("banana", ["extract", "fit"])
-    (' (did you mean extract?)', '')
-    """
-    close = get_close_matches(word, words, 1)
-    return f" (did you mean {close[0]}?)" if close else ""

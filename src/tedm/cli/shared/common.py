@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -17,57 +18,43 @@ from tedm.cli.shared.settings import Text, read_settings, save_settings, words_o
 from tedm.cli.shared.voice import plainly, say_more
 
 COMMON = ("quiet", "verbose", "log", "config", "save_config")
+# What is done with the value of an option of every command.
+Kept = Callable[[click.Context, click.Parameter, Any], object]
 TYPED = "tedm.typed"  # what the parser found on the command line, as it stands there
 
 
 def common_options() -> list[click.Parameter]:
     """Return the options, new for each command."""
     return [
-        click.Option(
-            ["--quiet"],
-            is_flag=True,
-            expose_value=False,
-            show_default=False,
-            callback=_keep,
-            help="Say nothing but warnings, errors and the result.",
-        ),
-        click.Option(
-            ["--verbose"],
-            is_flag=True,
-            expose_value=False,
-            show_default=False,
-            callback=_keep,
-            help="Say more: which files, and how long each part takes.",
-        ),
-        click.Option(
-            ["--log"],
-            type=options.PATH,
-            metavar="FILE",
-            expose_value=False,
-            show_default=False,
-            callback=_keep,
-            help="Append all that is said to this file, a line of JSON each.",
-        ),
-        click.Option(
-            ["--config"],
-            type=options.PATH,
-            metavar="FILE",
-            is_eager=True,
-            expose_value=False,
-            show_default=False,
+        _option("--quiet", "Say nothing but warnings, errors and the result."),
+        _option("--verbose", "Say more: which files, and how long each part takes."),
+        _option("--log", "Append all that is said to this file, a line of JSON each.", file=True),
+        _option(
+            "--config",
+            "Take settings from this TOML file; the command line wins (docs/commands.md).",
+            file=True,
             callback=_configure,
-            help="Take settings from this TOML file; the command line wins (docs/commands.md).",
+            is_eager=True,
         ),
-        click.Option(
-            ["--save-config"],
-            type=options.PATH,
-            metavar="FILE",
-            expose_value=False,
-            show_default=False,
-            callback=_keep,
-            help="Write a TOML file that repeats this command, and go on.",
-        ),
+        _option("--save-config", "Write a TOML file that repeats this command, and go on.", file=True),
     ]
+
+
+def _option(name: str, said: str, *, file: bool = False, callback: Kept | None = None, is_eager: bool = False) -> click.Option:
+    """Return an option that no command sees: its value is kept aside."""
+    callback = callback or _keep
+    if not file:
+        return click.Option([name], is_flag=True, expose_value=False, show_default=False, callback=callback, help=said)
+    return click.Option(
+        [name],
+        type=options.PATH,
+        metavar="FILE",
+        is_eager=is_eager,
+        expose_value=False,
+        show_default=False,
+        callback=callback,
+        help=said,
+    )
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> object:

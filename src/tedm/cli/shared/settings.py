@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 
 from tedm.cli.shared import options
-from tedm.cli.shared.commands import COMMANDS, command_named, meant, name_of
+from tedm.cli.shared.commands import COMMANDS, command_named, name_of
 from tedm.errors import TedmError, raise_listed
-from tedm.text import listed
+from tedm.text import did_you_mean, listed
 
 Text = str | bool | list[str]  # what stands for a value on a command line, a switch, or several values
 # Words that mean the same to commands whose help says it in other words; and to whom one means something else after all.
@@ -101,11 +101,7 @@ def _known(word: str) -> str:
 
 
 def _hint(word: str, words: list[str]) -> str:
-    by_lower = {each.lower(): each for each in words}
-    if hint := meant(_known(word).lower(), list(by_lower)):
-        close = hint.partition("mean ")[2].rstrip("?)")
-        return f" (did you mean {by_lower[close]}?)"
-    return f"; known are {listed(words, most=12)}" if len(words) < 60 else ""
+    return did_you_mean(_known(word), words) or (f"; known are {listed(words, most=12)}" if len(words) < 60 else "")
 
 
 def _other_meaning(word: str, owners: Sequence[str], words: Mapping[str, Mapping[str, click.Parameter]]) -> str:

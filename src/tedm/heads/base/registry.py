@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
@@ -20,7 +19,7 @@ import msgspec
 from tedm.errors import TedmError
 from tedm.heads.base.head import Capabilities, Head, HeadOptions
 from tedm.jsons import JsonValue
-from tedm.text import listed
+from tedm.text import did_you_mean, listed
 
 GROUP = "tedm.heads"
 BUILT_IN = {
@@ -116,8 +115,7 @@ def make_head(
     known = signature(cls).parameters
     unknown = sorted(set(params or {}) - set(known))
     if unknown:
-        close = get_close_matches(unknown[0], known, 1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
+        hint = did_you_mean(unknown[0], known)
         raise TedmError(f"--params: {head} heads know no {unknown[0]!r}{hint}; they know {listed(known)}")
     return cls(**{**arguments, **(params or {})})
 

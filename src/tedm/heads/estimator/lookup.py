@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier
 from sklearn.utils import all_estimators
 
 from tedm.errors import TedmError
+from tedm.text import did_you_mean
 
 ROOT = "sklearn."
 # Classes that are classifiers if what is inside them is one.
@@ -193,7 +194,6 @@ def _short(name: str) -> str:
 
 
 def _unknown(estimator: str, parameter: str, known: Sequence[str]) -> TedmError:
-    close = get_close_matches(parameter, known, 1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
+    hint = did_you_mean(parameter, known)
     listed = ", ".join(name for name in known if "__" not in name) or "none"
     return TedmError(f"{estimator} knows no parameter {parameter!r}{hint}; it knows {listed}")

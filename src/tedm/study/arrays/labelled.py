@@ -14,7 +14,7 @@ import numpy as np
 
 from tedm.errors import TedmError
 from tedm.packages import package
-from tedm.store import FeatureStore
+from tedm.store import FeatureStore, Location
 from tedm.store.place import place
 from tedm.text import listed
 
@@ -26,12 +26,12 @@ WIDER = {"float16": "float32", "uint8": "int16"}
 PICTURE = "picture"  # the dimension is called image, and a variable of that name would have to be its labels
 
 
-def dataset(store: FeatureStore, names: Sequence[str] | None = None) -> xarray.Dataset:
+def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) -> xarray.Dataset:
     """Return a store as a data set of xarray.
 
     Parameters
     ----------
-    store : FeatureStore
+    store : FeatureStore, path or URL
     names : sequence of str or None
         Some images; None takes all.
 
@@ -54,6 +54,7 @@ def dataset(store: FeatureStore, names: Sequence[str] | None = None) -> xarray.D
     dataset(store).sel(image="p1", timestep=50)["features"].mean(["y", "x"])
     """
     xr: Any = package("xarray", "notebooks", "a labelled data set")
+    store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
     labels, settings = store.labels, store.settings
     wanted = labels.names if names is None else tuple(names)
     at = [labels.index(name) for name in wanted]

@@ -18,10 +18,10 @@ from tedm.heads import Cleaning, Prediction, Segmenter, VotingRule, load_head, p
 from tedm.keywords import plain_keywords
 from tedm.store.settings import Geometry
 from tedm.study.arrays.result import Segmentation
+from tedm.study.masks.colours import names_of
 from tedm.study.predict import NO_CLEANING, Device, ready_backbone
 from tedm.study.remarks import temperatures_not_applied
 from tedm.study.stages import Log
-from tedm.text import called
 
 
 def warn(remark: str) -> None:
@@ -118,7 +118,7 @@ class Session:
             name,
             _mask_of(pictures, predictions, head, settings.geometry, axis, cleaning),
             head.classes,
-            tuple(called(value, head.named_classes.get(value, "")) for value in head.classes),
+            names_of(head),
             head.label,
             axis,
             pictures,

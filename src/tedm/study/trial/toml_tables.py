@@ -6,7 +6,6 @@ import tomllib
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +13,7 @@ import msgspec
 
 from tedm.errors import TedmError
 from tedm.foreign import bytes_of
-from tedm.text import listed
+from tedm.text import did_you_mean, listed
 
 T = TypeVar("T")
 MOST = 1_000_000  # bytes of a file that somebody writes by hand
@@ -82,8 +81,7 @@ def as_dataclass(kind: type[T], values: object, where: str, problems: list[str])
 
 
 def _meant(word: str, names: Collection[str]) -> str:
-    close = get_close_matches(word, names, 1)
-    return f" (did you mean {close[0]}?)" if close else f"; known are {listed(names)}"
+    return did_you_mean(word, names) or f"; known are {listed(names)}"
 
 
 def _choices(hint: object, value: object) -> str:
@@ -92,8 +90,7 @@ def _choices(hint: object, value: object) -> str:
     words = [word for each in kinds if get_origin(each) is Literal for word in get_args(each)]
     if not words:
         return ""
-    close = get_close_matches(value, words, 1) if isinstance(value, str) else []
-    return f"choose one of {listed(words)}" + (f" (did you mean {close[0]}?)" if close else "")
+    return f"choose one of {listed(words)}" + (did_you_mean(value, words) if isinstance(value, str) else "")
 
 
 def _short(value: object) -> str:
