@@ -13,7 +13,7 @@ from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store.checks import checked, checked_classes, checked_legend, checked_provenance, damaged
 from tedm.store.features import Storage
-from tedm.store.place import PARTIAL, Location, Place, cause, is_remote
+from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, plain_errors
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT
 from tedm.text import shown
@@ -131,6 +131,26 @@ def about_place(where: Place) -> JsonObject | None:
     except (KeyError, TypeError):
         return None
     return about if isinstance(about, dict) and "format" in about else None
+
+
+def require_store(where: Place) -> None:
+    """Refuse a place where there is no store that this version can open.
+
+    Raises
+    ------
+    TedmError
+        If there is nothing, something else, a store without its first image, or one of a newer format.
+    """
+    with plain_errors(f"cannot open the store {where.address}"):
+        about = about_place(where)
+        if about is None:
+            there = where.sizes()
+            if is_unfinished(there):
+                raise TedmError(f"{where.address} was left before its first image; run the same tedm-extract again")
+            what = "is no feature store" if there else "does not exist"
+            raise TedmError(f"{where.address} {what}; make one with tedm-extract IMAGES {where.address} --checkpoint FILE")
+    if about.get("format") != FORMAT:
+        raise TedmError(f"{where.address} has a format that this version of tedm does not know; install a newer tedm")
 
 
 def set_classes(group: zarr.Group, classes: Sequence[int]) -> None:

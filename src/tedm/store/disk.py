@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
 from tedm.store.about import (
-    FORMAT,
     About,
     about_group,
     about_place,
-    is_unfinished,
     open_group,
     put_skeleton,
+    require_store,
     same_store,
     set_classes,
     set_legend,
@@ -101,25 +100,18 @@ class FeatureStore:
         return cls(where)
 
     @classmethod
-    def open(cls, path: Location) -> Self:
-        """Open a store for reading and, where it may be written, for writing.
+    def open(cls, path: Location | Self) -> Self:
+        """Open a store for reading and, where it may be written, for writing; one that is open already is returned.
 
         Raises
         ------
         TedmError
             If there is no store, one of a newer format, or one whose labels are damaged.
         """
+        if isinstance(path, FeatureStore):
+            return path
         where = place(path)
-        with plain_errors(f"cannot open the store {where.address}"):
-            about = about_place(where)
-            if about is None:
-                there = where.sizes()
-                if is_unfinished(there):
-                    raise TedmError(f"{where.address} was left before its first image; run the same tedm-extract again")
-                what = "is no feature store" if there else "does not exist"
-                raise TedmError(f"{where.address} {what}; make one with tedm-extract IMAGES {where.address} --checkpoint FILE")
-        if about.get("format") != FORMAT:
-            raise TedmError(f"{where.address} has a format that this version of tedm does not know; install a newer tedm")
+        require_store(where)
         return cls(where)
 
     def __reduce__(self) -> tuple[Any, ...]:

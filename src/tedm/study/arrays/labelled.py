@@ -54,7 +54,7 @@ def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) 
     dataset(store).sel(image="p1", timestep=50)["features"].mean(["y", "x"])
     """
     xr: Any = package("xarray", "notebooks", "a labelled data set")
-    store = store if isinstance(store, FeatureStore) else FeatureStore.open(store)
+    store = FeatureStore.open(store)
     labels, settings = store.labels, store.settings
     wanted = labels.names if names is None else tuple(names)
     at = [labels.index(name) for name in wanted]
