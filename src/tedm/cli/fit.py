@@ -95,10 +95,10 @@ if TYPE_CHECKING:
 @click.option("--pixels-per-image", type=int, default=None, help="Labelled pixels used of each image. Default: all.")
 @click.option(
     "--sampling",
-    type=click.Choice(["uniform", "balanced", "boundary"]),
-    default="uniform",
-    show_default=True,
-    help="How pixels are drawn, where they are: alike, every class alike, or near borders.",
+    type=click.Choice(["uniform", "balanced", "root", "boundary"]),
+    default=None,
+    help="How pixels are drawn, where they are: alike, every class alike, a class by the square root of its pixels, or near "
+    "borders. Default: the method's.",
 )
 @click.option("--class-weight", type=options.ClassWeights(), default=None, help="What a class counts. Default: all 1.")
 @click.option(
@@ -154,7 +154,7 @@ def main(
     smoothing: float | None,
     specks: float | None,
     pixels_per_image: int | None,
-    sampling: Sampling,
+    sampling: Sampling | None,
     class_weight: ClassWeight,
     iterations: int | None,
     learning_rate: float | None,

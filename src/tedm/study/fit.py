@@ -50,7 +50,7 @@ def fit_folder(
     groups: int | None = None,
     order: Order | None = None,
     pixels_per_image: int | None = None,
-    sampling: Sampling = "uniform",
+    sampling: Sampling | None = None,
     params: Mapping[str, JsonValue] | None = None,
     start: Pretrained | None = None,
     calibrate: bool = False,

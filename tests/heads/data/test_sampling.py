@@ -20,7 +20,7 @@ def mask():
     return mask
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "balanced", "boundary"])
+@pytest.mark.parametrize("sampling", ["uniform", "balanced", "root", "boundary"])
 def test_only_labelled_pixels_are_drawn_and_fewer_are_the_first_of_more(mask, sampling):
     few, more = (draw_pixels(mask, count, sampling, 3, "one") for count in (20, 60))
     for count, drawn in ((20, few), (60, more)):
@@ -45,6 +45,14 @@ def test_balanced_draws_show_every_class_alike_and_uniform_ones_do_not(mask):
     assert shares(mask, "balanced", 1) == pytest.approx(0.5, abs=0.1)
 
 
+def test_draws_by_the_root_show_a_class_by_the_square_root_of_its_pixels(mask):
+    weights = pixel_weights(mask, "root")
+    of_class = [weights[mask == index].sum() for index in (0, 1)]
+    assert of_class[1] / of_class[0] == pytest.approx((36 / 956) ** 0.5)
+    assert pixel_weights(mask, "root", np.array([4, 16]))[13, 13] == 0.25  # of all images, where they are counted
+    assert shares(mask, "root", 1) == pytest.approx(36**0.5 / (36**0.5 + 956**0.5), abs=0.05)
+
+
 def test_boundary_draws_come_from_near_the_border(mask):
     weights = pixel_weights(mask, "boundary")
     assert weights[mask == IGNORE].max() == 0
@@ -66,7 +74,7 @@ def test_class_weights_are_scikit_learns():
 
 
 def test_what_makes_no_sense_is_said(mask):
-    with pytest.raises(TedmError, match="no sampling 'clever'; choose one of uniform, balanced, boundary"):
+    with pytest.raises(TedmError, match="no sampling 'clever'; choose one of uniform, balanced, root, boundary"):
         pixel_weights(mask, "clever")
     with pytest.raises(TedmError, match="no class weights 'equal'"):
         class_weights("equal", range(2), np.ones(2, int))

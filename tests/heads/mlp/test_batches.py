@@ -85,7 +85,7 @@ def test_short_fits_turn_faster_so_that_they_meet_every_image_twice(make_store):
     assert batches(iterations=3, pixels_per_batch=5)._turn_every(data, data.names) == 1
 
 
-@pytest.mark.parametrize("sampling", ["uniform", "balanced", "boundary"])
+@pytest.mark.parametrize("sampling", ["uniform", "balanced", "root", "boundary"])
 def test_pixels_are_drawn_by_their_weights(make_store, sampling):
     store = make_store(values=(0, 100, 255))
     data = data_of(store, sampling=sampling)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.heads import evaluate, fit, method_named, names_in_records
+from tedm.heads import evaluate, fit, load_head, method_named, names_in_records, save_head
 from tedm.store import FeatureStore, Registration
 
 TIMESTEPS = (1, 10, 50)
@@ -89,6 +92,21 @@ def test_class_weights_are_by_mask_value(store):
     assert by_value.probabilities(block)[..., 1].mean() > plain.probabilities(block)[..., 1].mean()
     with pytest.raises(TedmError, match="--class-weight is for 7, which is no mask value here; these are 0, 255"):
         fit(store, method, class_weight={"7": 3.0})
+
+
+def test_pixels_are_drawn_as_the_method_says_unless_another_way_is_asked_for(store, tmp_path):
+    method = replace(method_named("tedm", timesteps=TIMESTEPS), sampling="root")
+    head, asked = fit(store, method, **QUICK), fit(store, method_named("tedm", timesteps=TIMESTEPS), sampling="root", **QUICK)
+    assert [each.provenance.sampling for each in (head, asked)] == ["root", "root"]
+    assert fit(store, method, sampling="balanced", **QUICK).provenance.sampling == "balanced"
+    (block,) = store.blocks(["scan 5"])
+    uniform = fit(store, method_named("tedm", timesteps=TIMESTEPS), **QUICK)
+    assert np.array_equal(head.probabilities(block), asked.probabilities(block))
+    assert not np.array_equal(head.probabilities(block), uniform.probabilities(block))
+    for name, each, written in (("head", head, "root"), ("uniform", uniform, None)):
+        save_head(each, tmp_path / name)
+        assert json.loads((tmp_path / name / "head.json").read_text())["method"].get("sampling") == written
+        assert load_head(tmp_path / name).method == each.method
 
 
 def test_what_the_fit_was_asked_for_is_recorded(store):

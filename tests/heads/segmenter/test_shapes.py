@@ -115,3 +115,12 @@ def test_a_committee_is_smoothed_as_its_parts_ask_and_refuses_parts_that_differ(
     assert not any("smoothing" in part for part in both.settings["parts"])
     with pytest.raises(TedmError, match="smoothed and cleaned alike"):
         committee_of("both", [parts[0], method_named("ledm")])
+
+
+def test_a_committee_draws_pixels_as_its_parts_do_and_refuses_parts_that_differ() -> None:
+    parts = [replace(method_named(name), sampling="root") for name in ("tedm", "ledm")]
+    both = committee_of("both", parts)
+    assert both.sampling == "root"
+    assert not any("sampling" in part for part in both.settings["parts"])
+    with pytest.raises(TedmError, match="parts of a committee learn from pixels drawn alike; these draw them root, uniform"):
+        committee_of("both", [parts[0], method_named("ledm")])

@@ -82,7 +82,7 @@ class TrainingData:
         None takes all.
     pixels_per_image : int or None
         Labelled pixels that are used of each image, drawn by `sampling`; None takes all.
-    sampling : {"uniform", "balanced", "boundary"}
+    sampling : {"uniform", "balanced", "root", "boundary"}
         How pixels are drawn: here, where only some are used, else by heads that draw batches of pixels.
     seed : int
         Of that draw.

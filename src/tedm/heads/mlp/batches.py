@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import as_tensor
-from tedm.heads.data.sampling import draw, pixel_weights
+from tedm.heads.data.sampling import BY_CLASS, draw, pixel_weights
 from tedm.store import IGNORE
 
 # What is drawn: another stream of random numbers for each.
@@ -115,7 +115,7 @@ class Window:
         self.masks = torch.full((images, pixels), IGNORE, dtype=torch.uint8)
         self._images, self._device = images, device
         self._sampling = data.sampling
-        self._counts = data.class_counts() if data.sampling == "balanced" else None
+        self._counts = data.class_counts() if data.sampling in BY_CLASS else None
         self._pixels = np.zeros((images, pixels), np.int32)  # the labelled ones of each image, from the left
         self._totals = np.zeros(images)  # their weights: number, where all weigh the same
         self._cumulative: list[NDArray[np.float64]] = [np.zeros(0)] * images

@@ -43,7 +43,7 @@ def fit(
     groups: int | None = None,
     order: Order | None = None,
     pixels_per_image: int | None = None,
-    sampling: Sampling = "uniform",
+    sampling: Sampling | None = None,
     iterations: int | None = None,
     learning_rate: float | None = None,
     batch: Literal["pixels", "images"] | None = None,
@@ -90,8 +90,8 @@ def fit(
         seed's, and the manifest's where the method is as published.
     pixels_per_image : int or None
         Labelled pixels used of each image, and of each view; None takes all.
-    sampling : {"uniform", "balanced", "boundary"}
-        How pixels are drawn, where pixels are drawn.
+    sampling : {"uniform", "balanced", "root", "boundary"} or None
+        How pixels are drawn, where pixels are drawn (`tedm.heads.data.sampling`); None draws them as the method does.
     iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight
         See `tedm.heads.base.head.HeadOptions`; None takes the method's or the head's own, and what a head does not take is
         refused. Class weights are by mask value. Where something is chosen on validation images (with `patience`, or `select`
@@ -160,6 +160,7 @@ def fit(
     deciding = chosen.chosen_on if any(decides.values()) else ()
     budget = Budget(memory)
     several = _with_views(features, method, names)
+    drawn_by = sampling or method.sampling
 
     def training_data(of: Features, names: Sequence[str], pixels: int | None, views: Collection[str] = ()) -> TrainingData:
         return TrainingData(
@@ -168,7 +169,7 @@ def fit(
             rows=method.rows,
             timesteps=method.timesteps,
             pixels_per_image=pixels,
-            sampling=sampling,
+            sampling=drawn_by,
             seed=seed,
             memory=budget,
             workers=workers,
@@ -188,7 +189,7 @@ def fit(
         domain=domain or "",
         seed=seed,
         pixels_per_image=pixels_per_image,
-        sampling=sampling,
+        sampling=drawn_by,
         labels_used=len(names) + len(deciding),
         chosen_on=deciding,
         report=unfitted.report(),

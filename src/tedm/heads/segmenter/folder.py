@@ -7,6 +7,7 @@ nothing in them is executed, and no backbone is inside. A folder is written asid
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -35,8 +36,15 @@ DAMAGE = (
     SafetensorError,
 )
 MOST_SAID = 300
-# What came to a method later, and is left out where it says nothing: versions of before read the head then.
-LATER = ("settings", "views", "smoothing", "specks", "published")
+# What came to a method later, and is left out where it says this: versions of before read the head then.
+LATER: Mapping[str, object] = {
+    "settings": {},
+    "views": 0,
+    "smoothing": 0,
+    "specks": 0,
+    "sampling": "uniform",
+    "published": False,
+}
 
 
 def save_head(head: Segmenter, folder: Path) -> None:
@@ -113,7 +121,7 @@ def _described(head: Segmenter) -> dict[str, JsonValue]:
     values: dict[str, Any] = {
         "format": FORMAT,
         **({"name": head.name} if head.name else {}),
-        "method": {name: value for name, value in asdict(head.method).items() if value or name not in LATER},
+        "method": {name: value for name, value in asdict(head.method).items() if name not in LATER or value != LATER[name]},
         "classes": list(head.classes),
         **({"class_names": list(head.class_names)} if head.class_names else {}),
         **({"class_colours": list(head.class_colours)} if head.class_colours else {}),

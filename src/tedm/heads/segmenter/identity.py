@@ -109,7 +109,7 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
         taken.add(name)
         settings.append(Setting(name, setting.value, setting.usual))
     settings += [
-        Setting("sampling", about.sampling, "uniform"),
+        Setting("sampling", about.sampling, "uniform" if published is None else published.sampling),
         Setting("pixels per image", "all" if about.pixels_per_image is None else _text(about.pixels_per_image), "all"),
         Setting("training split", about.split or "any", "train"),
         Setting("training domain", about.domain or "any", "any"),

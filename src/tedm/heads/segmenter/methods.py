@@ -13,6 +13,7 @@ from tedm.errors import TedmError
 from tedm.heads.base.head import HeadOptions, NamingHead
 from tedm.heads.base.registry import head_class, heads_taking, make_head
 from tedm.heads.data.rows import RowLayout
+from tedm.heads.data.sampling import Sampling
 from tedm.heads.segmenter.published import published_arguments, require_published
 from tedm.heads.voting.vote import VotingRule
 from tedm.jsons import JsonValue
@@ -22,7 +23,7 @@ from tedm.text import listed
 LONGEST_NAME = 100
 COMMITTEE = "committee"
 MOST_SMOOTHING = 64
-OF_THE_WHOLE = ("published", "views", "smoothing", "specks")  # of a committee, not of its parts
+OF_THE_WHOLE = ("published", "views", "smoothing", "specks", "sampling")  # of a committee, not of its parts
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 LEDM_TIMESTEPS = (50, 150, 250)
 
@@ -57,6 +58,8 @@ class Method:
     specks : float
         Components smaller than this fraction of the smallest in the training labels become background after the vote; 0 keeps
         all. See `tedm.heads.segmenter.shapes`.
+    sampling : {"uniform", "balanced", "root", "boundary"}
+        How pixels are drawn, where pixels are drawn; see `tedm.heads.data.sampling.pixel_weights`.
     published : bool
         Whether a fit sets what can be set as the code published with the paper has it (`published.PUBLISHED`).
     """
@@ -72,6 +75,7 @@ class Method:
     views: int = 0
     smoothing: float = 0.0
     specks: float = 0.0
+    sampling: Sampling = "uniform"
     published: bool = False
 
     @property
@@ -277,7 +281,8 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
     ------
     TedmError
         If the name cannot stand in a table, or these make no committee: too few or too many, of one name, committees
-        themselves, with a vote whose weights are to be learned, or with other numbers of views, smoothing or specks.
+        themselves, with a vote whose weights are to be learned, or with other numbers of views, smoothing, specks or ways of
+        drawing pixels.
 
     Examples
     --------
@@ -300,10 +305,14 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
     if len(shapes) > 1:
         raise TedmError("parts of a committee are smoothed and cleaned alike; give all the same smoothing and specks")
     ((smoothing, specks),) = shapes or {(0.0, 0.0)}
+    drawn: set[Sampling] = {method.sampling for method in methods if not method.looks_at_images}
+    if len(drawn) > 1:
+        raise TedmError(f"parts of a committee learn from pixels drawn alike; these draw them {listed(sorted(drawn))}")
     settings = {"parts": parts}
     make_head(COMMITTEE, params=settings).constructor()  # refuses what makes none
     made = Method(require_name(name), timesteps, "concatenate", COMMITTEE, len(parts), "soft", settings=settings)
-    return replace(made, views=max(views, default=0), smoothing=smoothing, specks=specks)
+    sampling = min(drawn, default=made.sampling)
+    return replace(made, views=max(views, default=0), smoothing=smoothing, specks=specks, sampling=sampling)
 
 
 def require_name(name: str) -> str:

@@ -39,7 +39,7 @@ class Provenance:
         Of the subset, the weights and the batches.
     pixels_per_image : int or None
         Labelled pixels used of each image; None is all.
-    sampling : {"uniform", "balanced", "boundary"}
+    sampling : {"uniform", "balanced", "root", "boundary"}
         How pixels were drawn.
     labels_used : int
         Every labelled image that was looked at to make the head, those that it was chosen on included.

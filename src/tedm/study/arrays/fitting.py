@@ -39,7 +39,7 @@ def fit_images(
     noise_seed: int = 0,
     name: str | None = None,
     pixels_per_image: int | None = None,
-    sampling: Sampling = "uniform",
+    sampling: Sampling | None = None,
     iterations: int | None = None,
     learning_rate: float | None = None,
     batch: Literal["pixels", "images"] | None = None,

@@ -182,7 +182,7 @@ class MethodAsked:
     views: int | None = None
     smoothing: float | None = None
     specks: float | None = None
-    sampling: Sampling = "uniform"
+    sampling: Sampling | None = None
     pixels_per_image: int | None = None
     iterations: int | None = None
     learning_rate: float | None = None
