@@ -124,6 +124,7 @@ from .segmenter.methods import committee_of as committee_of
 from .segmenter.methods import default_method as default_method
 from .segmenter.methods import method_named as method_named
 from .segmenter.methods import require_name as require_name
+from .segmenter.methods import with_head as with_head
 from .segmenter.postprocess import Cleaning as Cleaning
 from .segmenter.predict import Prediction as Prediction
 from .segmenter.predict import predict as predict

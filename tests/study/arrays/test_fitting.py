@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
 
 import tedm
 from tedm.errors import TedmError
@@ -55,6 +56,15 @@ def test_the_head_is_that_of_extraction_and_fit(
     assert [each.digest for each in mine.provenance.learned_from] == [each.digest for each in theirs.provenance.learned_from]
     one, other = (tedm.segment(images[0], head, backbone, device="cpu") for head in (mine, theirs))
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_a_classifier_of_scikit_learn_is_a_head_of_arrays_too(backbone: Backbone, arrays: dict[str, Any]) -> None:
+    images, masks = zip(*arrays.values(), strict=True)
+    head = tedm.fit_images(images, masks, backbone, head=RandomForestClassifier(3, random_state=0), device="cpu")
+    assert head.method.name == "tedm-RandomForestClassifier"
+    assert tedm.segment(images[0], head, backbone, device="cpu").mask.shape == images[0].shape[:2]
+    with pytest.raises(TedmError, match="neither the name of a head nor an estimator"):
+        tedm.fit_images(images, masks, backbone, head=object(), device="cpu")
 
 
 def test_slices_of_volumes_are_learned_from_and_of_one_group(backbone: Backbone) -> None:

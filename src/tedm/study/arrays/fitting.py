@@ -11,7 +11,18 @@ from numpy.typing import ArrayLike
 
 from tedm.devices import choose_device
 from tedm.extract import Backbone, extract_views, labelled_pictures, load_backbone, store_of
-from tedm.heads import ClassWeight, HeadOptions, Method, Progress, Sampling, Segmenter, default_method, fit, method_named
+from tedm.heads import (
+    ClassWeight,
+    HeadOptions,
+    Method,
+    Progress,
+    Sampling,
+    Segmenter,
+    default_method,
+    fit,
+    method_named,
+    with_head,
+)
 from tedm.jsons import JsonValue
 from tedm.keywords import plain_keywords
 from tedm.store.settings import Geometry
@@ -28,6 +39,7 @@ def fit_images(
     backbone: Backbone | Path | str,
     *,
     method: Method | str | None = None,
+    head: object = None,
     names: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
     splits: Sequence[str] | None = None,
@@ -73,6 +85,8 @@ def fit_images(
     method : Method, str or None
         "tedm", say; see `tedm.heads.method_named`. None is the default of tedm-fit, with its views of few training images, or
         "tedm" where further arguments are for one kind of head.
+    head : str, classifier or None
+        Another head than the method's; see `tedm.heads.fit`.
     names : sequence of str or None
         By which noise and pixels are drawn, as they are by the names of files; None numbers the images.
     groups : sequence of str or None
@@ -123,8 +137,8 @@ def fit_images(
             patience,
             class_weight,
         )
-        method = default_method(asked, params)
-    method = method_named(method) if isinstance(method, str) else method
+        method = default_method(asked, head is not None, params)
+    method, params = with_head(method_named(method) if isinstance(method, str) else method, head, params)
     loaded = backbone if isinstance(backbone, Backbone) else load_backbone(Path(backbone))
     black_white = None if intensity_range is None else (float(intensity_range[0]), float(intensity_range[1]))
     labelled = labelled_pictures(
