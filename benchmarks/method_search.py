@@ -1,13 +1,16 @@
 """Question: which variant of TEDM and LEDMe is best on development data, at 1 to 12 labelled images, at home and away?
 
-    python benchmarks/method_search.py SHARED OUT            # writes OUT/development.csv and OUT/search.toml
+    python benchmarks/method_search.py SHARED OUT            # writes OUT/development.csv, OUT/search.toml and OUT/brain.toml
     tedm-study OUT/search.toml OUT/search --only "tedm, 8 views"       # one row; without --only, all
+    tedm-study OUT/brain.toml OUT/brain      # the same question of fifteen structures of the brain, whole volumes
     python benchmarks/method_search.py SHARED OUT --table    # means, and gains on `tedm` seed by seed with 95 % intervals
+    python benchmarks/method_search.py SHARED OUT --table brain
     python benchmarks/method_search.py SHARED OUT --bar jury # a study in OUT: `jury` against the best other in each cell
 
 Development data: training images are a fixed half of Shenzhen's split `train`; scores are those of Shenzhen's split `val`
-(home) and of a fixed part of Kermany's split `train` (another hospital, another age, another labelling convention). No test
-image is read. Each variant changes one thing of `tedm` or `ledme`; the last ones are combinations.
+(home) and of a fixed part of Kermany's split `train` (another hospital, another age, another labelling convention). Brain
+structures are learned from patients of split `train` and scored on the volumes of split `val`. No test image is read. Each
+variant changes one thing of `tedm` or `ledme`; the last ones are combinations.
 """
 
 from __future__ import annotations
@@ -65,7 +68,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **SHAPES,
         **SCREEN,
     },
+    "tedm, root": {"method": "tedm", "sampling": "root", **SCREEN},
+    "ledme, 8 views, root": {"method": "ledme", "views": VIEWS, "sampling": "root", **SCREEN},
     "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT", **SCREEN},
+}
+# Of brain structures, without views: those of every training slice would be eight times the extraction.
+BRAIN_VARIANTS: dict[str, dict[str, Any]] = {
+    "tedm": {"method": "tedm"},
+    "ledme": {"method": "ledme"},
+    "timestep:1": {"method": "timestep:1", "pixels_per_image": 500, "iterations": 100},
+    "timestep:50": {"method": "timestep:50", "pixels_per_image": 500, "iterations": 100},
+    "tedm, root": {"method": "tedm", "sampling": "root"},
+    "ledme, root": {"method": "ledme", "sampling": "root"},
+    "tedm, balanced": {"method": "tedm", "sampling": "balanced"},
+    "ledme, balanced": {"method": "ledme", "sampling": "balanced"},
+    "ledme, root, soft vote": {"method": "ledme", "sampling": "root", "vote": "soft"},
 }
 # name in tables: the methods that vote, the views that they learn from, and what else is different
 COMMITTEES: dict[str, tuple[list[str], int, dict[str, Any]]] = {
@@ -103,6 +120,28 @@ domain = "shenzhen"
 split = "val"
 domain = "kermany"
 """
+BRAIN = """# Written by benchmarks/method_search.py. Development data only: no test volume is scored.
+title = "The search for a method, brain structures"
+sizes = [1, 6]
+counts = "groups"
+seeds = [0, 1]
+metric = "dice"
+correction = "holm"
+
+[features]
+images = %s
+checkpoint = %s
+layout = "native"
+normalise = "quantile"
+drop_empty = "train"
+
+[learn]
+split = "train"
+
+[[score]]
+split = "val"
+volumes = %s
+"""
 
 
 def main() -> None:
@@ -110,7 +149,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--table", action="store_true", help="read the records of the study, and print gains")
+    parser.add_argument(
+        "--table", nargs="?", const="search", choices=["search", "brain"], help="read the records of the study, and print gains"
+    )
     parser.add_argument(
         "--bar", metavar="METHOD", help="read OUT/records.csv, and hold a method against the best of the others"
     )
@@ -121,10 +162,15 @@ def main() -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     if options.table:
-        print("\n".join(gains(options.out / "search")))
+        print("\n".join(gains(options.out / options.table)))
         return
     write_development(options.shared.absolute() / "data", options.out / "development.csv")
     checkpoint = json.dumps(str(options.shared.absolute() / "checkpoints" / "nih64.pt"))
+    volumes, brain64 = (
+        json.dumps(str(options.shared.absolute() / path)) for path in ("data/subcortical", "checkpoints/brain64.pt")
+    )
+    brain = BRAIN % (volumes, brain64, volumes)
+    (options.out / "brain.toml").write_text(brain + "".join(_table(name, asked) for name, asked in BRAIN_VARIANTS.items()))
     tables = [_table(name, asked).replace('"CHECKPOINT"', checkpoint) for name, asked in variants().items()]
     (options.out / "search.toml").write_text(HEAD % checkpoint + "".join(tables))
     print(
@@ -192,12 +238,14 @@ def _toml(value: object) -> str:
 
 def gains(out: Path) -> Iterator[str]:
     """Yield lines of a table: the mean Dice of each variant, and what it gains on `tedm`, with a 95 % interval over seeds."""
+    volumes = out.name == "brain"
+    scores, known = ("volumes.csv", BRAIN_VARIANTS) if volumes else ("records.csv", variants())
     dice: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for file in sorted((out / "units").glob("*/*/scores/records.csv")):
+    for file in sorted((out / "units").glob(f"*/*/scores/{scores}")):
         for record in read_records(file):
             if record.class_value != 0:
                 dice[record.method, record.domain, record.n][record.seed].append(100 * record.dice)
-    names = [name for name in variants() if any(key[0] == name for key in dice)]
+    names = [name for name in known if any(key[0] == name for key in dice)]
     domains, sizes = sorted({key[1] for key in dice}, reverse=True), sorted({key[2] for key in dice})
     yield "| variant | " + " | ".join(f"{domain}, n = {n}" for domain in domains for n in sizes) + " |"
     yield "|---|" + "--:|" * (len(domains) * len(sizes))

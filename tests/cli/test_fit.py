@@ -136,6 +136,7 @@ def test_a_fit_without_a_method_is_a_jury_and_says_what_that_is(
     assert f"{tmp_path / 'without'}: jury (mlp, rows concatenate, 2 timesteps) from 2 images, 2 iterations" in done.stdout
     head = load_head(tmp_path / "without")
     assert (head.method.views, head.method.smoothing, head.method.specks) == (0, 0.0, 0.1)
+    assert (head.method.sampling, head.provenance.sampling) == ("root", "root")
     same = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", "native", *QUICK]
     run("extract", dataset, copy, *same, "--views", 3)
     done = run("fit", copy, tmp_path / "with", *quick)

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from tedm.heads import METHODS, Identity
 
 SENTENCES: Mapping[str, str] = {
-    "jury": "As ledme, but it also learns from changed views of the labelled images, and drops specks much smaller than "
-    "any labelled part.",
+    "jury": "As ledme, but it also learns from changed views of the labelled images, sees small classes more often than their "
+    "size would have it, and drops specks much smaller than any labelled part.",
     "tedm": "One small classifier looks at each pixel as the diffusion model sees it at eight levels of noise, one after the "
     "other; its eight opinions are averaged.",
     "ledm": "Ten small classifiers each look at a pixel at three levels of noise at once; the majority decides.",
