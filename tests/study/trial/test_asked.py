@@ -30,6 +30,22 @@ def test_what_decides_a_unit_is_kept_and_where_files_lie_is_not(done: Path, out:
     assert str(done) not in (out / FILE).read_text()
 
 
+def test_units_of_a_method_that_drew_its_pixels_otherwise_are_not_taken_for_its_own(extracted: Path, tmp_path: Path) -> None:
+    methods = '[[methods]]\nmethod = "jury"\ntimesteps = [1, 50]\n[[methods]]\nmethod = "tedm"\ntimesteps = [1, 50]\n'
+    study, out = read_study(write_study(tmp_path, of_store(extracted), methods=methods)), tmp_path / "out"
+    out.mkdir()
+    settle(study, out, FeatureStore.open(extracted))
+    kept = json.loads((out / FILE).read_text())
+    assert [kept["methods"][name]["sampling"] for name in ("jury", "tedm")] == ["root", "uniform"]
+    kept["methods"]["jury"]["sampling"] = "uniform"
+    (out / FILE).write_text(json.dumps(kept))
+    head = out / "units" / "jury" / "n-1-seed-0" / "head"
+    head.mkdir(parents=True)
+    (head / "head.json").touch()
+    with pytest.raises(TedmError, match='jury: sampling was "uniform", and is "root" now'):
+        require_same_methods(study, out, FeatureStore.open(extracted).labels)
+
+
 def test_settings_of_a_method_that_is_no_more_asked_for_are_kept_with_its_units(
     extracted: Path, out: Path, tmp_path: Path
 ) -> None:

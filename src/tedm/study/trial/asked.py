@@ -123,6 +123,8 @@ def _asked(study: Study, features: Features) -> _Asked:
 def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     """Return the settings of a method: those that it has, what its checkpoint is, and the val images if it needs them."""
     settings = {name: value for name, value in asdict(without_runs(method)).items() if value not in (None, "", {}, False)}
+    # said or not: the default method of a version before drew its pixels otherwise, and their units are not to be mixed
+    settings["sampling"] = method.sampling or method.settled().sampling
     if method.checkpoint is not None:
         settings["checkpoint"] = _digest_of(study.path(method.checkpoint))
     if needs_val(method):
