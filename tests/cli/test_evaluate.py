@@ -7,6 +7,7 @@ import csv
 from click.testing import CliRunner
 
 from tedm.cli import evaluate, fit
+from tedm.study import read_evaluation
 
 COMMANDS = {"evaluate": evaluate.main, "fit": fit.main}
 QUICK = ["--precision", "float32", "--threads", "1", "--device", "cpu"]
@@ -36,6 +37,16 @@ def test_a_table_is_printed_and_written(extracted, fitted, tmp_path):
     for ending in ("md", "tex", "txt"):
         run("evaluate", extracted, fitted, "--by", "none", "--timesteps", 1, "--out", tmp_path / f"t.{ending}")
         assert "all" in (tmp_path / f"t.{ending}").read_text()
+
+
+def test_pictures_are_of_the_images_files_where_these_are_named(extracted, fitted, dataset, tmp_path):
+    run("evaluate", extracted, fitted, "--folder", tmp_path / "own", "--originals", dataset)
+    run("evaluate", extracted, fitted, "--folder", tmp_path / "scored")
+    shown = {name: read_evaluation(tmp_path / name).examples for name in ("own", "scored")}
+    assert [{example.own_size for example in examples} for examples in shown.values()] == [{True}, {False}]
+    assert {example.truth.shape for example in shown["scored"]} == {(16, 16)}
+    refused = run("evaluate", extracted, fitted, "--originals", dataset, code=1).output
+    assert "--originals is of the pictures in a folder" in refused
 
 
 def test_a_table_by_class_is_printed_with_its_correction(extracted, fitted, tmp_path):

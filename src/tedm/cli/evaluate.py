@@ -72,6 +72,12 @@ if TYPE_CHECKING:
 @click.option(
     "--folder", type=options.PATH, default=None, help="Write a new folder for tedm-report: scores, provenance, examples."
 )
+@click.option(
+    "--originals",
+    type=options.PATH,
+    default=None,
+    help="The images' own files (a manifest, a folder), for pictures in the folder at their size, and not as they are scored.",
+)
 @options.MEMORY
 @options.SCHEDULER
 @options.DEVICE
@@ -100,6 +106,7 @@ def main(
     records: Path | None,
     calibration: Path | None,
     folder: Path | None,
+    originals: Path | None,
     device: str,
     memory: int | None,
     scheduler: str | None,
@@ -116,15 +123,20 @@ def main(
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
+    from tedm.extract import read_manifest
     from tedm.heads import Cleaning, connect, load_head
     from tedm.store import FeatureStore
     from tedm.study import evaluate_heads
+    from tedm.study.originals import Originals
     from tedm.study.report.calibration import calibration_lines
 
-    where = choose_device(device)
+    where, features = choose_device(device), FeatureStore.open(store)
+    if originals is not None and folder is None:
+        raise TedmError("--originals is of the pictures in a folder: add --folder FOLDER, or leave it out")
+    files = None if originals is None else Originals(read_manifest(originals, known=features.labels), features)
     with connect(scheduler) as workers:
         evaluated = evaluate_heads(
-            FeatureStore.open(store),
+            features,
             {str(path): load_head(path, device=where) for path in heads},
             split=split,
             domain=domain,
@@ -147,6 +159,7 @@ def main(
             table_file=out,
             records_file=records,
             folder=folder,
+            originals=files,
             calibration_folder=calibration,
             progress=progress,
             log=say,

@@ -30,6 +30,7 @@ from tedm.heads import (
     write_records,
 )
 from tedm.store import Features
+from tedm.study.originals import Originals
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.report.calibration import write_calibration
 from tedm.study.report.evaluation import write_evaluation
@@ -89,6 +90,7 @@ def evaluate_heads(
     table_file: Path | None = None,
     records_file: Path | None = None,
     folder: Path | None = None,
+    originals: Originals | None = None,
     calibration_folder: Path | None = None,
     progress: Stages = silent,
     log: Log = mute,
@@ -120,6 +122,8 @@ def evaluate_heads(
         Where the scores of every image and class are written, as CSV.
     folder : Path or None
         A new folder for a report; see `write_evaluation`.
+    originals : Originals or None
+        The images' own files, for the folder's pictures.
     calibration_folder : Path or None
         A new folder for how sure the heads are and how often right; see `write_calibration`. Reading is a pass of its own.
     progress, log
@@ -205,6 +209,7 @@ def evaluate_heads(
                 memory=memory,
                 what=what,
                 empty=empty,
+                originals=originals,
             )
         if table_file is not None:
             content = RENDERINGS[table_file.suffix](table).encode()

@@ -31,6 +31,7 @@ from tedm.study.masks.colours import colours_of, legend_rows
 from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
+from tedm.study.originals import Originals
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
@@ -58,6 +59,7 @@ def predict_folder(
     overlay: bool = False,
     volume_format: VolumeFormat = "auto",
     brain: Brain | None = None,
+    originals: Originals | None = None,
     device: Device = "auto",
     workers: Workers = HERE,
     head_name: str = "the head",
@@ -102,6 +104,8 @@ def predict_folder(
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
     brain : {"mask", "nonzero", "all"} or None
         See `live_features`.
+    originals : Originals or None
+        The files of a store's images, which overlays are drawn on; None draws them on the images as the backbone had them.
     device : {"auto", "cpu", "cuda"}
         Where the backbone computes.
     workers : Workers
@@ -163,7 +167,7 @@ def predict_folder(
         log(remark)
     volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
-    overlays = Overlays(features, head, live) if overlay else None
+    overlays = Overlays(features, head, live, originals) if overlay else None
     output = VolumeOutput(volume_format, head, cleaning, probabilities, uncertainty, overlays)
     output.require(volumes, live, what)
     maps = MAPS if uncertainty else ()

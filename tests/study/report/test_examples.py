@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,27 @@ def test_what_is_packed_is_unpacked() -> None:
         for title, mask in other.predictions.items():
             np.testing.assert_array_equal(one.predictions[title], mask)
         np.testing.assert_equal(dict(one.dice), dict(other.dice))
+
+
+def test_examples_at_their_own_sizes_are_packed_beside_one_as_it_was_scored() -> None:
+    one, other = examples()
+    truth, wide = np.ones((9, 20), np.uint8), np.zeros((9, 20), np.uint8)
+    large = replace(
+        one,
+        picture=np.full((9, 20, 3), 0.4),
+        truth=truth,
+        predictions=dict.fromkeys(one.predictions, wide),
+        own_size=True,
+    )
+    text, arrays = packed([large, other], (0, 7, 255))
+    rows = list(csv.reader(text.splitlines()))
+    found, _ = unpacked(rows, arrays)
+    assert [each.own_size for each in found] == [True, False]
+    assert found[0].picture.shape == (9, 20, 3)
+    np.testing.assert_array_equal(found[0].truth, truth)
+    np.testing.assert_array_equal(found[1].truth, other.truth)
+    with pytest.raises(ValueError, match="of another size"):
+        unpacked(rows, packed([replace(large, predictions=other.predictions), other], (0, 7, 255))[1])
 
 
 def test_what_is_packed_is_the_same_bytes_each_time() -> None:

@@ -18,6 +18,7 @@ from tedm.extract import load_backbone
 from tedm.heads import method_named
 from tedm.store import FeatureStore
 from tedm.study.fit import fit_folder
+from tedm.study.report.evaluation import read_evaluation
 from tedm.study.stages import Progress
 from tedm.study.whole.plan import Places, read_images
 from tedm.study.whole.run import Whole, run_whole
@@ -88,6 +89,22 @@ def test_a_run_leaves_features_a_head_scores_masks_and_a_report_and_does_nothing
     folder = tmp_path / "out" / "masks"
     assert f"4 of 4 masks are in {folder} already" in again
     assert f"masks: 4 in {folder}, drawn over their images in {folder / 'overlays'}" in again
+
+
+def test_pictures_of_a_run_are_of_the_images_files_and_not_of_what_the_store_has(run, images, tmp_path):
+    run(tmp_path / "out")
+    with (
+        Image.open(images.parent / "images" / "scan 4.png") as file,
+        Image.open(tmp_path / "out" / "masks" / "scan 4.png") as written,
+        Image.open(tmp_path / "out" / "masks" / "overlays" / "scan 4.png") as drawn,
+    ):
+        pixels, mask = np.asarray(file), np.asarray(written)
+        picture = np.asarray(drawn.convert("RGB").crop((0, 0, file.width, file.height)))
+    np.testing.assert_array_equal(picture[mask == 0], np.repeat(pixels[mask == 0][:, None], 3, axis=1))
+    examples = read_evaluation(tmp_path / "out" / "scores").examples
+    assert all(example.own_size for example in examples)
+    assert (24, 22) in {example.truth.shape for example in examples}
+    assert "Images are shown at their own size" in (tmp_path / "out" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("stage", ["extracting", "fitting", "evaluating", "predicting"])

@@ -27,11 +27,11 @@ from tedm.show.overlays.sheet import contact_sheet
 from tedm.store import Features
 from tedm.study.masks.colours import colours_of, names_of
 from tedm.study.masks.folder import REMEDY
+from tedm.study.originals import Originals, eight_bits
 from tedm.study.volumes import AssembledVolume
 
 FOLDER, SHEET = "overlays", "contact-sheet"
 SLICES, ACROSS = 12, 4  # of a volume
-AT_ONCE = 2**22  # pixels of a band
 _SIZE = "picture"  # what a file says of the part without the legend
 
 
@@ -46,10 +46,14 @@ class Overlays:
         Whose classes are drawn.
     live : LiveFeatures or None
         The same features, where they are of files: these images are drawn as they are.
+    originals : Originals or None
+        The files of features that are not, which are drawn where they are known.
     """
 
-    def __init__(self, features: Features, head: Segmenter, live: LiveFeatures | None = None) -> None:
-        self._features, self._live = features, live
+    def __init__(
+        self, features: Features, head: Segmenter, live: LiveFeatures | None = None, originals: Originals | None = None
+    ) -> None:
+        self._features, self._live, self._originals = features, live, originals
         self._values = np.array(head.classes)
         self._colours = colours_of(head)
         self._items = list(zip(names_of(head), self._colours, strict=True))[1:]
@@ -59,7 +63,7 @@ class Overlays:
         with Image.open(file_of(folder, name, ".png")) as written:
             values = np.asarray(written)
         mask = np.argsort(self._values).astype(np.uint8)[np.searchsorted(np.sort(self._values), values)]
-        image = _eight_bits(self._image(name))
+        image = eight_bits(self._image(name))
         self._save(folder, name, Image.fromarray(overlay(image, mask, self._colours)))
 
     def write_volume(self, folder: Path, volume: AssembledVolume) -> None:
@@ -88,6 +92,8 @@ class Overlays:
         """Return an image at its own size, in [0, 1]."""
         if self._live is not None:
             return self._live.rows(name)
+        if self._originals is not None and (rows := self._originals.rows(name)) is not None:
+            return rows
         labels, settings = self._features.labels, self._features.settings
         at = labels.slice_of(name)
         size = (at.height, at.width) if at.height else labels.original_sizes[labels.index(name)]
@@ -96,7 +102,7 @@ class Overlays:
     def _tile(self, volume: AssembledVolume, number: int) -> Image.Image:
         name, (_, down, across) = volume.whole.names[number], volume.spacing
         at = self._features.labels.slice_of(name)
-        image = uncropped(_eight_bits(self._image(name)), at, volume.mask.shape[1:], np.uint8(0))
+        image = uncropped(eight_bits(self._image(name)), at, volume.mask.shape[1:], np.uint8(0))
         drawn = image.shape[0] * max(1.0, down / across), image.shape[1] * max(1.0, across / down)
         size = round(drawn[1]), round(drawn[0])
         enlarged = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
@@ -142,18 +148,6 @@ def _chosen(mask: NDArray[np.uint8]) -> list[int]:
     first, last = (int(there[0]), int(there[-1])) if len(there) else (0, len(mask) - 1)
     count = min(SLICES, last - first + 1)
     return [first + round((last - first) * at / max(1, count - 1)) for at in range(count)]
-
-
-def _eight_bits(image: Rows) -> NDArray[np.uint8]:
-    """Return an image as viewers take it, a band at a time: RGB, or the first of its channels as grey."""
-    height, width, channels = image.shape
-    kept = 3 if channels == 3 else 1
-    drawn = np.empty((height, width, kept), np.uint8)
-    step = max(1, AT_ONCE // max(1, width))
-    for start in range(0, height, step):
-        band = image[slice(start, min(height, start + step))][..., :kept]
-        drawn[start : start + step] = np.rint(255 * np.clip(band, 0, 1))
-    return drawn if kept == 3 else drawn[..., 0]
 
 
 def _png(picture: Image.Image, size: PngImagePlugin.PngInfo | None = None) -> bytes:

@@ -19,6 +19,7 @@ from tedm.heads import (
     LEAVE_OUT,
     EmptyTruth,
     Identity,
+    Prediction,
     Record,
     Segmenter,
     VotingRule,
@@ -34,8 +35,19 @@ from tedm.heads import (
     summarise,
 )
 from tedm.store import Features
+from tedm.study.originals import Originals
 from tedm.study.report.about import about_features, about_heads, about_records
-from tedm.study.report.examples import Example, head_title, mean_dice, packed, places, shown_heads, training_images, unpacked
+from tedm.study.report.examples import (
+    Example,
+    Place,
+    head_title,
+    mean_dice,
+    packed,
+    places,
+    shown_heads,
+    training_images,
+    unpacked,
+)
 from tedm.study.report.result import MAKERS, ResultFolder, read_result, write_result
 
 # What the further files hold, and their names.
@@ -91,6 +103,7 @@ def write_evaluation(
     workers: Workers = HERE,
     what: str = "the store",
     empty: EmptyTruth = LEAVE_OUT,
+    originals: Originals | None = None,
 ) -> ResultFolder:
     """Write what `evaluate` found, and predictions of the best, the median and the worst image of each domain.
 
@@ -109,6 +122,8 @@ def write_evaluation(
         `tedm.study.report.examples.shown_heads` does.
     empty : {"leave-out", "count"}
         What an image counts whose truth does not show a class; see `tedm.heads.summarise`.
+    originals : Originals or None
+        The images' own files: then images, truths and masks are kept at the images' size; else as they were scored.
 
     Raises
     ------
@@ -128,14 +143,14 @@ def write_evaluation(
     predicted = predict(
         features, kept, names, rule=rule, timesteps=timesteps, memory=memory, workers=workers, what=what
     )  # read again: keeping all masks until the best is known would take memory that grows with the images
-    masks = {(prediction.name, prediction.head): prediction.mask for prediction in predicted}
+    predictions = {(prediction.name, prediction.head): prediction for prediction in predicted}
     titles = {key: head_title(called[key], training_images(heads[key])) for key in keys}
     examples = [
-        Example(
+        _example(
             place,
-            _picture(features.image(place.image)),
-            features.mask(place.image),
-            {titles[key]: masks[place.image, key] for key in keys},
+            features,
+            originals,
+            {titles[key]: predictions[place.image, key] for key in keys},
             {titles[key]: dice[key][place.domain, place.image] for key in keys},
         )
         for place in chosen
@@ -270,6 +285,24 @@ def _renamed(evaluation: Evaluation, names: Mapping[str, str]) -> Evaluation:
         examples=examples,
         methods={new: evaluation.methods[old] for old, new in names.items()},
     )
+
+
+def _example(
+    place: Place,
+    features: Features,
+    originals: Originals | None,
+    predictions: Mapping[str, Prediction],
+    dice: Mapping[str, float],
+) -> Example:
+    """Return an image at its own size where its files are known, else as it was scored."""
+    if originals is not None:
+        decisive = {
+            title: each.probabilities if each.uncalibrated is None else each.uncalibrated for title, each in predictions.items()
+        }
+        if (own := originals.shown(place.image, decisive)) is not None:
+            return Example(place, own.picture / 255, own.truth, own.masks, dice, own_size=True)
+    masks = {title: each.mask for title, each in predictions.items()}
+    return Example(place, _picture(features.image(place.image)), features.mask(place.image), masks, dice)
 
 
 def _picture(image: NDArray[np.float32]) -> NDArray[np.float64]:

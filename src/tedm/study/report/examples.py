@@ -54,6 +54,8 @@ class Example:
         By the head: "tedm, n = 6".
     dice : mapping of str to float
         Mean foreground Dice of each, in points; NaN where the image has no score.
+    own_size : bool
+        Whether it is at its own size (or shrunk to fit a page), and not as it was scored.
     """
 
     place: Place
@@ -61,6 +63,7 @@ class Example:
     truth: NDArray[np.uint8]
     predictions: Mapping[str, NDArray[np.uint8]]
     dice: Mapping[str, float]
+    own_size: bool = False
 
 
 def head_title(name: str, n: int) -> str:
@@ -133,17 +136,23 @@ def places(dice: Mapping[tuple[str, str], float]) -> list[Place]:
 
 
 def packed(examples: Sequence[Example], classes: Sequence[int]) -> tuple[str, bytes]:
-    """Return the text of a CSV, a row a head, and the bytes of an npz; examples are of one size and have the same heads."""
+    """Return the text of a CSV, a row a head, and the bytes of an npz; examples have the same heads, and one size as scored."""
     rows: list[list[str]] = [COLUMNS]
     for example in examples:
         at = example.place
         rows += ([at.domain, at.rank, at.place, at.image, title, repr(dice)] for title, dice in example.dice.items())
     arrays = io.BytesIO()
     kept: dict[str, NDArray[Any]] = {"classes": np.array(classes, np.int64)}
-    if examples:
-        kept["pictures"] = np.stack([np.round(255 * np.clip(example.picture, 0, 1)).astype(np.uint8) for example in examples])
+    pictures = [np.round(255 * np.clip(example.picture, 0, 1)).astype(np.uint8) for example in examples]
+    predictions = [np.stack([*example.predictions.values()]) for example in examples]
+    if any(example.own_size for example in examples):
+        kept["own_sizes"] = np.array([example.own_size for example in examples])
+        for number, example in enumerate(examples):
+            kept |= {f"picture{number}": pictures[number], f"truth{number}": example.truth}
+            kept[f"predictions{number}"] = predictions[number]
+    elif examples:
+        kept["pictures"], kept["predictions"] = np.stack(pictures), np.stack(predictions)
         kept["truths"] = np.stack([example.truth for example in examples])
-        kept["predictions"] = np.stack([[*example.predictions.values()] for example in examples])
     np.savez_compressed(arrays, **kept)  # type: ignore[arg-type]
     return table_text(rows), arrays.getvalue()
 
@@ -163,32 +172,47 @@ def unpacked(rows: Sequence[Sequence[str]], arrays: bytes) -> tuple[list[Example
         classes = _classes(kept["classes.npy"])
         if len(rows) == 1:
             return [], classes
-        pictures, truths, predictions = (kept[f"{name}.npy"] for name in ("pictures", "truths", "predictions"))
-    except (KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        own_sizes = [bool(own) for own in kept["own_sizes.npy"]] if "own_sizes.npy" in kept else None
+        if own_sizes is None:
+            pictures, truths, predictions = (list(kept[f"{name}.npy"]) for name in ("pictures", "truths", "predictions"))
+        else:
+            pictures, truths, predictions = (
+                [kept[f"{name}{at}.npy"] for at in range(len(own_sizes))] for name in ("picture", "truth", "predictions")
+            )
+    except (KeyError, TypeError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(str(error) or repr(error)) from error
-    if any(array.dtype != np.uint8 or not array.size for array in (pictures, truths, predictions)) or predictions.ndim != 4:
-        raise ValueError("its arrays are not of bytes")
-    if truths.ndim != 3 or pictures.shape[3:] not in ((), (3,)) or ((truths >= len(classes)) & (truths != IGNORE)).any():
-        raise ValueError("the truths are of no class, or the pictures none")
-    count, heads = predictions.shape[:2]
-    if list(rows[0]) != COLUMNS or len(rows) != 1 + count * heads or pictures.shape[:3] != truths.shape:
+    count, own_sizes = len(pictures), own_sizes or [False] * len(pictures)
+    heads = len(predictions[0]) if predictions and predictions[0].ndim == 3 else 0
+    if list(rows[0]) != COLUMNS or not heads or len(rows) != 1 + count * heads or not count == len(truths) == len(predictions):
         raise ValueError("the examples and their arrays do not belong together")
-    if predictions.shape != (count, heads, *truths.shape[1:]) or predictions.max() >= len(classes):
-        raise ValueError("the predictions are of another size, or of no class")
     examples = []
     for index in range(count):
         mine = rows[1 + index * heads : 1 + (index + 1) * heads]
-        titles = [row[4] for row in mine]
+        picture, truth, masks = pictures[index], truths[index], predictions[index]
+        _require_arrays(picture, truth, masks, heads, len(classes))
         examples.append(
             Example(
                 Place(*mine[0][:4]),
-                pictures[index] / 255,
-                truths[index],
-                dict(zip(titles, predictions[index], strict=True)),
+                picture / 255,
+                truth,
+                {row[4]: mask for row, mask in zip(mine, masks, strict=True)},
                 {row[4]: float(row[5]) for row in mine},
+                own_sizes[index],
             )
         )
     return examples, classes
+
+
+def _require_arrays(picture: NDArray[Any], truth: NDArray[Any], masks: NDArray[Any], heads: int, classes: int) -> None:
+    """Refuse arrays that are not those of an example, by a `ValueError`."""
+    if any(array.dtype != np.uint8 or not array.size for array in (picture, truth, masks)):
+        raise ValueError("its arrays are not of bytes")
+    if truth.ndim != 2 or picture.shape[2:] not in ((), (3,)) or ((truth >= classes) & (truth != IGNORE)).any():
+        raise ValueError("the truths are of no class, or the pictures none")
+    if picture.shape[:2] != truth.shape:
+        raise ValueError("the examples and their arrays do not belong together")
+    if masks.shape != (heads, *truth.shape) or masks.max() >= classes:
+        raise ValueError("the predictions are of another size, or of no class")
 
 
 def _classes(values: NDArray[Any]) -> tuple[int, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tedm.heads import CONVENTIONS, EmptyTruth, class_names
 from tedm.show.figures import png
 from tedm.show.panels import PANEL
 from tedm.show.report import IGNORE, Section, Tile, tile_figure
+from tedm.study.originals import LONGEST
 from tedm.study.report.evaluation import CHOICE, Evaluation, convention_of_numbers
 from tedm.study.report.examples import Example
 from tedm.study.report.words import named, number
@@ -25,11 +28,7 @@ def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -
         strip = Section(heading, tiles=_tiles(example, len(evaluation.classes)))
         sections.setdefault(at.domain, []).append(strip)
     words = [text for label, text in evaluation.result.about if label == CHOICE]
-    height, width = evaluation.examples[0].truth.shape
-    shrunk = f", shrunk to {MOST} across" if width > MOST else ""
-    words.append(
-        f"Images and outlines are shown as they were scored, pixel by pixel: {width} × {height}{shrunk}. Click one to enlarge."
-    )
+    words.append(f"{_how_shown(evaluation.examples)} Click one to enlarge.")
     own = convention_of_numbers(evaluation)
     if own != empty:
         words.append(f"The Dice below are as the folder has them: {CONVENTIONS[own]} (empty truth: {own}).")
@@ -41,6 +40,17 @@ def examples_section(evaluation: Evaluation, several: bool, empty: EmptyTruth) -
         striped=any((example.truth == IGNORE).any() for example in evaluation.examples),
         sections=[Section(named(domain), sections=strips) for domain, strips in sections.items()],
     )
+
+
+def _how_shown(examples: Sequence[Example]) -> str:
+    scored = next((example.truth.shape for example in examples if not example.own_size), None)
+    own = f"at their own size, shrunk to {LONGEST} where they are larger, with masks as they are written for them"
+    if scored is None:
+        return f"Images are shown {own}; scores are of the smaller masks that the head makes."
+    height, width = scored
+    shrunk = f", shrunk to {MOST} across" if width > MOST else ""
+    as_scored = f"Images and outlines are shown as they were scored, pixel by pixel: {width} × {height}{shrunk}."
+    return f"{as_scored} Some are shown {own}." if any(example.own_size for example in examples) else as_scored
 
 
 def _dpi(width: int) -> float:

@@ -25,6 +25,7 @@ from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.evaluate import evaluate_heads
 from tedm.study.fit import FEW, fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
+from tedm.study.originals import Originals
 from tedm.study.predict import predict_folder
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
@@ -112,8 +113,9 @@ def run_whole(
         )  # fmt: skip
         head = _head(store, places, method, any_method, device, memory, progress, log)
         made_by = _digest(places.head)
-        table = _scores(store, places, head, made_by, command, memory, progress, log)
-        masks = _masks(store, places, head, made_by, device, progress, log)
+        originals = Originals(manifest, store)
+        table = _scores(store, places, head, made_by, originals, command, memory, progress, log)
+        masks = _masks(store, places, head, made_by, originals, device, progress, log)
     if table is None:
         log("report: none, since there are no scores")
     elif not places.report.exists():
@@ -205,6 +207,7 @@ def _scores(
     places: Places,
     head: Segmenter,
     made_by: str,
+    originals: Originals,
     command: str,
     memory: int | None,
     progress: Stages,
@@ -231,6 +234,7 @@ def _scores(
         what=str(places.features),
         command=command,
         folder=places.scores,
+        originals=originals,
         progress=progress,
         log=log,
     )
@@ -239,7 +243,14 @@ def _scores(
 
 
 def _masks(
-    store: FeatureStore, places: Places, head: Segmenter, made_by: str, device: Device, progress: Stages, log: Log
+    store: FeatureStore,
+    places: Places,
+    head: Segmenter,
+    made_by: str,
+    originals: Originals,
+    device: Device,
+    progress: Stages,
+    log: Log,
 ) -> int:
     """Make the masks that are missing; each lies in its place when it is whole."""
     labels, names = store.labels, rest_of(store.labels)
@@ -255,6 +266,7 @@ def _masks(
         places.features,
         names=names,
         overlay=True,
+        originals=originals,
         device=device,
         head_name=str(places.head),
         progress=progress,
