@@ -12,7 +12,11 @@ def test_neighbouring_classes_differ_and_the_background_is_black():
     assert (len(colours), colours[0]) == (20, "#000000")
     assert all(one != other for one, other in pairwise(colours))
     assert len(set(colours[1:8])) == len(COLOURS) == 7
-    assert colours[8] == colour_of(8).lower() == colours[1]
+    assert colours[8] == colour_of(8).lower() == "#735000"
+
+
+def test_classes_of_brains_are_told_apart():
+    assert len({colour_of(index) for index in range(1, 50)}) == 49
 
 
 def test_known_colours_are_taken_as_they_are():

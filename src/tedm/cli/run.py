@@ -76,13 +76,13 @@ def main(
 
     places = Places(out)
     chosen = method_named(method or DEFAULT)
+    loaded = backbones.load(checkpoint, backbone, backbone_config)
+    assert loaded is not None  # one of the two options is there
     manifest = read_images(
         images, places, train=train, classes=classes, ignore=ignore, threshold=threshold, options=volume_choices
     )
     for line in manifest.sentences():
         say(line)
-    loaded = backbones.load(checkpoint, backbone, backbone_config)
-    assert loaded is not None  # one of the two options is there
     done = run_whole(
         manifest,
         places,

@@ -124,3 +124,9 @@ def test_what_has_no_black_and_white_is_refused(image: Any, given: tuple[float, 
 def test_a_name_that_could_be_no_files_is_refused() -> None:
     with pytest.raises(TedmError, match=r"image '\.\./scan': the name cannot be a file's name"):
         pictures_of(GREY, "../scan")
+
+
+def test_the_name_of_a_file_is_no_array(tmp_path: Path) -> None:
+    for named in ("scan.png", tmp_path / "scan.png"):
+        with pytest.raises(TedmError, match=r"scan.png names a file, and an array is expected; read it first"):
+            pictures_of(named, "image", axis=None, channels=1, intensity_range=None)  # type: ignore[arg-type]

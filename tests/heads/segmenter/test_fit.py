@@ -24,6 +24,13 @@ def test_training_subsets_are_nested_and_recorded(store):
     assert fit(store, method_named("timestep:1"), images=2, seed=3).provenance.labels_used == 2
 
 
+def test_a_store_may_be_named_by_its_path(store):
+    by_path, of_store = (fit(which, "timestep:1", images=1) for which in (str(store.path), store))
+    assert by_path.provenance == of_store.provenance
+    with pytest.raises(TedmError, match="does not exist; make one with tedm-extract"):
+        fit("nowhere", "timestep:1")
+
+
 def test_groups_are_learned_from_with_all_their_images_and_counted_as_such(store, tmp_path):
     shutil.copytree(store.path, tmp_path / "store")
     copy = FeatureStore.open(tmp_path / "store")

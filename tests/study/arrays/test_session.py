@@ -91,6 +91,8 @@ def test_slices_of_a_volume_are_segmented_as_images_are(ready: tuple[Segmenter, 
 def test_a_session_reads_its_head_and_backbone_once(fitted: Path, checkpoint: Path, tmp_path: Path) -> None:
     copy = tmp_path / "backbone.safetensors"
     copy.write_bytes(checkpoint.read_bytes())
+    with pytest.raises(TedmError, match="is a head and stands where the backbone belongs; name the head before its"):
+        tedm.Session(copy, fitted, device="cpu")
     session = tedm.Session(fitted, copy, device="cpu")
     copy.unlink()
     first, second = session.segment(SCAN), session.segment(SCAN)

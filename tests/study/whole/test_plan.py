@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tedm.errors import TedmError
 from tedm.extract import labels_of
@@ -67,6 +69,18 @@ def test_images_that_nothing_can_be_learned_from_are_refused(dataset, tmp_path, 
     with pytest.raises(TedmError) as refused:
         read_images(manifest, Places(tmp_path / "out"), train=train)
     assert str(refused.value).startswith(said.format(manifest))
+    assert not (tmp_path / "out").exists()
+
+
+def test_masks_of_one_class_and_places_the_wrong_way_round_are_refused_before_any_work(dataset, tmp_path, write_images):
+    images = write_images(tmp_path / "flat", train=2, test=1)
+    for mask in (images.parent / "masks").iterdir():
+        Image.fromarray(np.zeros_like(np.asarray(Image.open(mask)))).save(mask)
+    with pytest.raises(TedmError, match=r"are of one class \(mask value 0\); a head needs two at least"):
+        read_images(images, Places(tmp_path / "out"))
+    swapped = tmp_path / "new", Places(dataset.parent)
+    with pytest.raises(TedmError, match=r"new does not exist; if .* has the images, they come first"):
+        read_images(*swapped)
     assert not (tmp_path / "out").exists()
 
 

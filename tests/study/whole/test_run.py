@@ -107,6 +107,19 @@ def test_pictures_of_a_run_are_of_the_images_files_and_not_of_what_the_store_has
     assert "Images are shown at their own size" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_another_method_than_the_heads_is_refused_before_any_work_and_no_views_are_made_for_a_head_that_is_there(run, tmp_path):
+    run(tmp_path / "out")
+    before = tree(tmp_path / "out")
+    with pytest.raises(TedmError, match="is a head of timestep:1, and jury is asked for; leave out --method"):
+        run(tmp_path / "out", method=method_named("jury", timesteps=(1,)), progress=_no_stage)
+    run(tmp_path / "out", method=method_named("jury", timesteps=(1,)), any_method=True)
+    assert tree(tmp_path / "out") == before
+
+
+def _no_stage(what: str) -> contextlib.AbstractContextManager[Progress]:
+    raise AssertionError(f"{what} was begun")
+
+
 @pytest.mark.parametrize("stage", ["extracting", "fitting", "evaluating", "predicting"])
 def test_a_run_that_was_stopped_goes_on_to_the_same_files(run, tmp_path, stage):
     run(tmp_path / "whole")

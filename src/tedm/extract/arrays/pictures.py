@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,8 @@ def _numbers(image: ArrayLike, name: str) -> NDArray[Any]:
         values = np.asarray(image)
     except (ValueError, TypeError) as error:
         raise TedmError(f"image {name}: no array of numbers ({next(iter(str(error).splitlines()), '')})") from error
+    if isinstance(image, str | PathLike):
+        raise TedmError(f"image {name}: {image} names a file, and an array is expected; read it first, or use tedm-predict")
     if values.dtype.kind not in "biuf":
         raise TedmError(f"image {name}: an array of {values.dtype}; expected integers or floats")
     if not values.size:

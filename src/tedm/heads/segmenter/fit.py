@@ -25,14 +25,14 @@ from tedm.heads.segmenter.tuning import with_temperature, with_weights
 from tedm.jsons import JsonValue
 from tedm.keywords import plain_keywords
 from tedm.networks.pretrained import Pretrained
-from tedm.store import Features, Labels
+from tedm.store import Features, FeatureStore, Labels, Location
 from tedm.store.splits import images_of_fit, images_to_learn_from
 from tedm.text import counted, listed
 
 
 @plain_keywords
 def fit(
-    features: Features,
+    features: Features | Location,
     method: Method | str,
     *,
     head: object = None,
@@ -67,8 +67,8 @@ def fit(
 
     Parameters
     ----------
-    features : Features
-        A store, say.
+    features : Features, path or URL
+        A store, or where one lies.
     method : Method or str
         See `method_named`; a text is the name of one. Its `views` of each training image are learned from besides the image;
         they are no further labels.
@@ -128,6 +128,7 @@ def fit(
         If timesteps, images, labels or classes are not there, the head does not take an option, the name cannot stand in a
         table, or the budget is too small.
     """
+    features = FeatureStore.open(features) if isinstance(features, str | Path) else features
     label = "" if name is None else require_name(name)
     method, params = with_head(method_named(method) if isinstance(method, str) else method, head, params)
     require_timesteps(method, features.settings.timesteps)

@@ -63,6 +63,8 @@ class Session:
         device: Device = "auto",
         log: Log = warn,
     ) -> None:
+        if isinstance(head, str | Path) and isinstance(backbone, str | Path) and (Path(backbone) / "head.json").is_file():
+            raise TedmError(f"{backbone} is a head and stands where the backbone belongs; name the head before its backbone")
         self.head = head if isinstance(head, Segmenter) else load_head(Path(head))
         if self.head.settings.axis is not None:
             raise TedmError(

@@ -81,9 +81,9 @@ def _came_out(measured: Measured, leading: Sequence[Leading]) -> list[str]:
     if any(cell.groups < cell.images for cell in compared):
         sentences.append(f"The test counts the {noun}s of one patient singly, and so is surer than it should be.")
     if all(cell.seeds == 1 for each in leading for cell in each.cells):
-        sentences.append(
-            "Each was trained once at each size: the intervals say nothing of how much the choice of labelled images matters."
-        )
+        several = len({cell.method for each in leading for cell in each.cells}) > 1
+        once = "Each was trained once at each size" if several else "It was trained once at each size"
+        sentences.append(f"{once}: how much the choice of labelled images matters is not known.")
     return sentences
 
 

@@ -106,6 +106,8 @@ def read_images(
     TedmError
         If there is no labelled image to learn from, or the folder is of other images or of other training images.
     """
+    if not images.exists() and places.out.is_dir() and any(places.out.iterdir()) and not _is_run(places):
+        raise TedmError(f"{images} does not exist; if {places.out} has the images, they come first: {places.out} {images}")
     places.require_own()
     manifest = read_manifest(
         images,
@@ -122,9 +124,19 @@ def read_images(
         labels = labels_of(manifest)
     if not labelled_images(labels, split="train", domain=None):
         raise TedmError(_nothing_to_learn_from(labels, images))
+    if manifest.classes is not None and len(manifest.classes) < 2:
+        only = f" (mask value {manifest.classes[0]})" if manifest.classes else ""
+        raise TedmError(
+            f"all labelled pixels of the masks in {images} are of one class{only}; a head needs two at least: add masks that "
+            "show another"
+        )
     if FeatureStore.is_store(places.features):
         _require_same_images(FeatureStore.open(places.features).labels, labels, images, places)
     return manifest
+
+
+def _is_run(places: Places) -> bool:
+    return places.features.exists() or places.record.exists()
 
 
 def rest_of(labels: Labels) -> list[str]:

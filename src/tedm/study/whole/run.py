@@ -105,6 +105,7 @@ def run_whole(
     TedmError
         As the steps do; what is done stays done.
     """
+    _require_method(places, method, any_method)
     make_folder(places.out)
     with torch_threads(threads):
         store = _features(
@@ -160,7 +161,7 @@ def _features(
             log=log,
         )
     learned = labelled_images(done.store.labels, split="train", domain=None)
-    if method.views and len(learned) <= FEW:
+    if method.views and len(learned) <= FEW and not _is_head(places.head):  # a head that is there has learned
         with progress("extracting views") as show:
             extract_views(done.store, backbone, method.views, device=device, threads=threads, progress=show)
     log(f"features: {counted(done.computed, 'image')} extracted, {done.reused} were there")
@@ -178,14 +179,9 @@ def _head(
     log: Log,
 ) -> Segmenter:
     where = choose_device(device)
-    if (places.head / "head.json").is_file():
+    if _is_head(places.head):
         head = load_head(places.head, device=where)
         head.require(store, what=str(places.features))
-        if head.method.name != method.name and not any_method:
-            raise TedmError(
-                f"{places.head} is a head of {head.method.name}, and {method.name} is asked for; leave out --method, or name "
-                "another folder"
-            )
         new = set(labelled_images(store.labels, split="train", domain=None)) - set(head.provenance.images)
         if new:
             log(f"note: {counted(len(new), 'labelled image')} came after the head was fitted; delete {places.head} to fit anew")
@@ -200,6 +196,21 @@ def _head(
         log(remark)
     log(f"head: {fit_summary(head)}")
     return head
+
+
+def _is_head(folder: Path) -> bool:
+    return (folder / "head.json").is_file()
+
+
+def _require_method(places: Places, method: Method, any_method: bool) -> None:
+    """Refuse a folder whose head is of another method than the one that is asked for, before anything is computed."""
+    if any_method or not _is_head(places.head):
+        return
+    there = load_head(places.head).method.name
+    if there != method.name:
+        raise TedmError(
+            f"{places.head} is a head of {there}, and {method.name} is asked for; leave out --method, or name another folder"
+        )
 
 
 def _scores(

@@ -16,7 +16,7 @@ from .leftovers import left_out
 from .legend import NO_LEGEND, legend_beside
 from .rows import Row
 
-Sources: TypeAlias = Path | Sequence[Path]
+Sources: TypeAlias = Path | str | Sequence[Path]
 MOST = 3  # places that a message names
 
 
@@ -48,8 +48,8 @@ def found_in(source: Sources, channels: tuple[str, ...], *, masks: bool = True) 
     TedmError
         If one of them is not there, is named twice or cannot be read, or two of them call their classes otherwise.
     """
-    if isinstance(source, Path):
-        return _found(source, channels, masks)
+    if isinstance(source, str | Path):
+        return _found(Path(source), channels, masks)
     places = list(source)
     if not places:
         raise TedmError("no image is named; name files, a folder or a CSV")
