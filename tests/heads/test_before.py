@@ -48,7 +48,7 @@ def one_thread() -> Iterator[None]:
 
 
 def assert_as_then(found: Any, folder: Path, head: str, *, same_order: bool = True) -> None:
-    """The same bits on the processor and torch that wrote them; the same numbers up to rounding elsewhere, or added otherwise."""
+    """The same bits on the processor and torch that wrote them; up to rounding elsewhere, or where sums go in another order."""
     with np.load(folder / "expected.npz") as expected:
         same = (
             str(expected["processor"]) == choose_arithmetic(device="cpu").processor
