@@ -98,8 +98,8 @@ class Committee(nn.Module):
         for layer in range(len(self.scales)):
             own = self.scales[layer], self.shifts[layer], self.weights[layer + 1], self.biases[layer + 1]
             if self.training and dropout is None:
-                x, *now = normalised_rows(x, *own, across=layer + 1 == len(self.scales))
-                self._follow(*now, rows.shape[1], layer)
+                x, mean, variance = normalised_rows(x, *own, across=layer + 1 == len(self.scales))
+                self._follow(mean, variance, rows.shape[1], layer)
             else:
                 x = self._normalised(torch.relu(x), layer)
                 x = (x if dropout is None else dropout(x)) @ own[2] + own[3]
