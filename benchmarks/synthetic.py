@@ -20,6 +20,8 @@ SHAPES = {
     "ledm": (((1024, 8), (512, 8), (512, 8), (512, 4), (256, 2)), 256, (50, 150, 250), "bilinear", 29),
     # TEDM (arXiv:2311.07421): four decoder stages, 960 features at each of eight timesteps.
     "tedm": (((512, 8), (256, 4), (128, 2), (64, 1)), 128, (1, 10, 25, 50, 200, 400, 600, 800), "nearest", 2),
+    # A backbone for chest X-rays of 64 x 64: 224 features at each of eight timesteps.
+    "xray": (((128, 4), (64, 2), (32, 1)), 64, (1, 10, 25, 50, 200, 400, 600, 800), "nearest", 2),
 }
 
 
@@ -29,7 +31,7 @@ def make_store(path: Path, shape: str, images: int, *, classes: int | None = Non
     Parameters
     ----------
     path : Path
-    shape : {"ledm", "tedm"}
+    shape : {"ledm", "tedm", "xray"}
     images : int
         The last two are split "val" and "test", the others "train".
     classes, size : int or None

@@ -1,4 +1,4 @@
-"""Stores, heads and results that earlier versions wrote are read, and today's fits end in the bits of then.
+"""Stores, heads and results that earlier versions wrote are read, and today's fits end in the bits of then, or near them.
 
 `tests/data/before` holds them, with the script that wrote them.
 """
@@ -25,6 +25,8 @@ DATA = Path(__file__).resolve().parents[1] / "data" / "before"
 VERSIONS = {"0.1.0": ["tedm", "ledm", "timestep"]}
 JOBS: dict[str, Any] = runpy.run_path(str(DATA / "write.py"))["JOBS"]
 VERSIONS["unreleased"] = list(JOBS)
+# Fits of MLPs on random pixels, whose steps add up in another order since (`tedm.heads.mlp.asked.REVISION`).
+REORDERED = ("tedm", "ledm", "learned")
 HEADS = [(version, head) for version, heads in VERSIONS.items() for head in heads]
 
 
@@ -45,12 +47,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def assert_as_then(found: Any, folder: Path, head: str) -> None:
-    """The same bits on the processor and torch that wrote them, the same numbers up to rounding elsewhere."""
+def assert_as_then(found: Any, folder: Path, head: str, *, same_order: bool = True) -> None:
+    """The same bits on the processor and torch that wrote them; up to rounding elsewhere, or where sums go in another order."""
     with np.load(folder / "expected.npz") as expected:
         same = (
             str(expected["processor"]) == choose_arithmetic(device="cpu").processor
             and str(expected["torch"]) == torch.__version__
+            and same_order
         )
         if same:
             np.testing.assert_array_equal(found, expected[head])
@@ -94,7 +97,7 @@ def test_a_fit_on_the_same_features_ends_in_the_bits_of_then(unpacked, head):
     method, changes, options = JOBS[head]
     fitted = fit(store, method_named(*method, **changes), **options)
     (block,) = store.blocks(["e"])
-    assert_as_then(fitted.probabilities(block), folder, head)
+    assert_as_then(fitted.probabilities(block), folder, head, same_order=head not in REORDERED)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

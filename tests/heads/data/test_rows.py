@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tedm.errors import TedmError
-from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, gather_rows, row_labels
+from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, empty_by_place, gather_rows, row_labels
 from tedm.store import OnLevels, Registration
 
 LAYOUTS = ["share", "concatenate"]
@@ -124,3 +124,20 @@ def test_rows_of_what_is_not_there_are_refused_at_once(make_store):
     ):
         with pytest.raises(TedmError, match=said):
             dask_rows(store, names, timesteps=timesteps)
+
+
+@pytest.mark.parametrize("rows", LAYOUTS)
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_cells_that_lie_by_place_give_the_same_rows_in_bits(make_store, rows, upsampling, dtype):
+    store = make_store(upsampling=upsampling, draws=2, dtype=dtype)
+    blocks = [store.block(name) for name in ("one", "three")]
+    plain = [torch.stack([torch.tensor(level) for level in levels]) for levels in zip(*(b.cells for b in blocks), strict=True)]
+    by_place = [empty_by_place(2, level[0], "cpu").copy_(level) for level in plain]
+    where = (torch.tensor([1, 0, 1]), torch.tensor([0, 7, 3]), torch.tensor([5, 2, 3]))
+    ours, theirs = (gather_rows(cells, where, 8, upsampling, rows) for cells in (by_place, plain))
+    assert by_place[0].shape == plain[0].shape
+    assert torch.equal(ours, theirs)
+    dense = [dense_rows(block, rows).reshape(-1, 2, 8, 8, ours.shape[1]) for block in blocks]
+    expected = np.concatenate([dense[i][:, :, y, x].reshape(-1, ours.shape[1]) for i, y, x in zip(*where, strict=True)])
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-3)

@@ -8,6 +8,7 @@ from small_mlps import SMALL, data_of, same, state
 
 from tedm.errors import TedmError
 from tedm.heads.base.loop import rate_of_step
+from tedm.heads.mlp import asked
 from tedm.heads.mlp.head import MLPHead
 
 
@@ -54,3 +55,20 @@ def test_a_checkpoint_of_other_settings_is_refused(make_store, tmp_path):
     MLPHead(**SMALL, label_smoothing=0.1).fit_blocks(data, checkpoint=tmp_path / "fit")
     with pytest.raises(TedmError, match="label smoothing"):
         MLPHead(**SMALL, label_smoothing=0.2).fit_blocks(data, checkpoint=tmp_path / "fit")
+
+
+def test_a_checkpoint_of_the_arithmetic_before_is_refused_for_pixels_and_goes_on_for_images(make_store, tmp_path, monkeypatch):
+    data = data_of(make_store())
+    for batch in ("pixels", "images"):
+        with monkeypatch.context() as before:
+            before.setattr(asked, "REVISION", 0)  # as a file from before there was one, which does not name it
+            MLPHead(**SMALL, batch=batch).fit_blocks(data, checkpoint=tmp_path / batch)
+    with pytest.raises(TedmError, match=r"another fit \(revision of the arithmetic differs\); delete it to start again"):
+        MLPHead(**SMALL).fit_blocks(data, checkpoint=tmp_path / "pixels")
+    MLPHead(**SMALL, batch="images").fit_blocks(data, checkpoint=tmp_path / "images")
+
+
+def test_a_head_says_which_arithmetic_made_it(make_store):
+    data = data_of(make_store())
+    found = [MLPHead(**SMALL, batch=batch).fit_blocks(data).report().details["revision"] for batch in ("pixels", "images")]
+    assert found == [asked.REVISION, 0]

@@ -108,7 +108,7 @@ def gather_rows(
     Parameters
     ----------
     cells : sequence of tensors of shape (images, timesteps, draws, side, side, channels)
-        One for each level.
+        One for each level. Those that `empty_by_place` made room for are read fastest.
     where : three tensors of shape (pixels,)
         Image, y and x of each pixel.
 
@@ -118,20 +118,53 @@ def gather_rows(
         A pixel's rows are neighbours.
     """
     image, y, x = where
-    parts = []
+    _, timesteps, draws = cells[0].shape[:3]
+    channels = sum(level.shape[-1] for level in cells)
+    if rows == "share":
+        out = torch.empty(len(image), timesteps, draws, channels, device=image.device)
+        parts = out
+    else:
+        out = torch.empty(len(image), draws, timesteps, channels, device=image.device)
+        parts = out.transpose(1, 2)
+    start = 0
     for level in cells:
-        side = level.shape[3]
+        side, stop = level.shape[3], start + level.shape[-1]
         if upsampling == "nearest" or side == size:
             stride = size // side
-            part = level[image, :, :, y // stride, x // stride].float()
+            parts[..., start:stop] = _at_places(level, image, y // stride, x // stride)
         else:
-            part = _between(level, image, y, x, size)
-        parts.append(part)
-    together = torch.cat(parts, dim=-1)
-    if rows == "share":
-        return together.reshape(-1, together.shape[-1])
-    pixels, _, draws, _ = together.shape
-    return together.transpose(1, 2).reshape(pixels * draws, -1)
+            parts[..., start:stop] = _between(level, image, y, x, size)
+        start = stop
+    return out.view(-1, channels if rows == "share" else timesteps * channels)
+
+
+def empty_by_place(images: int, level: Tensor, device: str) -> Tensor:
+    """Return room for cells of some images, in which the timesteps and draws of a cell are neighbours in memory.
+
+    Parameters
+    ----------
+    images : int
+    level : tensor of shape (timesteps, draws, side, side, channels)
+        One image's: what the others are like.
+    device : str
+
+    Returns
+    -------
+    tensor of shape (images, timesteps, draws, side, side, channels)
+    """
+    timesteps, draws, side, _, channels = level.shape
+    room = torch.empty(images, side, side, timesteps, draws, channels, dtype=level.dtype, device=device)
+    return room.permute(0, 3, 4, 1, 2, 5)
+
+
+def _at_places(level: Tensor, image: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Return single cells, of shape (pixels, timesteps, draws, channels)."""
+    by_place = level.permute(0, 3, 4, 1, 2, 5)
+    if not by_place.is_contiguous():
+        return level[image, :, :, y, x]
+    side, each = by_place.shape[1], by_place.shape[3:]
+    chosen = by_place.view(-1, each.numel()).index_select(0, (image * side + y) * side + x)
+    return chosen.view(-1, *each)
 
 
 def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> Tensor:
@@ -142,7 +175,7 @@ def _between(level: Tensor, image: Tensor, y: Tensor, x: Tensor, size: int) -> T
         for dx in (0, 1):
             rows, down = _corner(y, side, size, dy)
             columns, across = _corner(x, side, size, dx)
-            part = level[image, :, :, rows, columns].float() * (down * across)[:, None, None, None]
+            part = _at_places(level, image, rows, columns).float() * (down * across)[:, None, None, None]
             total = part if total is None else total + part
     assert total is not None
     return total

@@ -10,6 +10,15 @@ from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
 from tedm.jsons import JsonValue
 
+# Of the arithmetic of steps on random pixels: it rises when the same fit comes to end in other bits. What is without it is of
+# the time before there was one, 0, as steps on whole images still are.
+REVISION = 1
+
+
+def revision(batch: str) -> int:
+    """Return the revision of the arithmetic of steps on batches of "pixels" or "images"."""
+    return REVISION if batch == "pixels" else 0
+
 
 def require_settings(asked: Mapping[str, Any]) -> None:
     """Refuse arguments of an `MLPHead` that make no fit.
@@ -68,6 +77,8 @@ def identity(
         "masks": _crc(data, names),
         "validation images": list(decides.names) if decides is not None else [],
         "validation masks": _crc(decides, decides.names) if decides is not None else 0,
+        # A fit goes on with the arithmetic that it began with, or not at all.
+        **({"revision of the arithmetic": now} if (now := revision(asked["batch"])) else {}),
     }
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tedm.heads.data.dataset import Labelled, TrainingData
-from tedm.heads.data.rows import as_tensor
+from tedm.heads.data.rows import as_tensor, empty_by_place
 from tedm.heads.data.sampling import BY_CLASS, draw, pixel_weights
 from tedm.store import IGNORE
 
@@ -123,10 +123,7 @@ class Window:
     def put(self, slot: int, labelled: Labelled) -> None:
         """Replace an image."""
         if not self.cells:
-            self.cells = [
-                torch.empty((self._images, *level.shape), dtype=as_tensor(level).dtype, device=self._device)
-                for level in labelled.block.cells
-            ]
+            self.cells = [empty_by_place(self._images, as_tensor(level), self._device) for level in labelled.block.cells]
         for tensor, level in zip(self.cells, labelled.block.cells, strict=True):
             tensor[slot] = as_tensor(level)
         mask = labelled.mask

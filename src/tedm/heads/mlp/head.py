@@ -28,7 +28,7 @@ from tedm.heads.base.weights import read_weights, require_finite
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.data.sampling import ClassWeight, class_weights, draw
-from tedm.heads.mlp.asked import identity, require_settings
+from tedm.heads.mlp.asked import identity, require_settings, revision
 from tedm.heads.mlp.batches import PIXELS, ROWS, Batches
 from tedm.heads.mlp.dropout import dropout_of_step
 from tedm.heads.mlp.inputs import input_statistics, row_statistics
@@ -262,6 +262,7 @@ class MLPHead(Classifier):
                 "images_mixed": getattr(self, "images_mixed_", None),
                 "images_in_all": getattr(self, "images_in_all_", None),
                 "device": self.device,
+                "revision": revision(self.batch),
                 "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
             },
         )
@@ -348,8 +349,7 @@ class MLPHead(Classifier):
                 image, pixel = window.draw(random, self.members * self.pixels_per_batch)
                 labels = window.masks[image, pixel].to(torch.long).to(self.device)
                 image, pixel = image.to(self.device), pixel.to(self.device)
-                where = (image, pixel // size, pixel % size)
-                rows = gather_rows(window.cells, where, size, settings.upsampling, data.rows)
+                rows = gather_rows(window.cells, (image, pixel // size, pixel % size), size, settings.upsampling, data.rows)
                 labels = labels.repeat_interleave(len(rows) // len(labels))
                 yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
 

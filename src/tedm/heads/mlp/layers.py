@@ -97,6 +97,62 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean.to(x.dtype), (square / count).to(x.dtype)
 
 
+def folded_layer(
+    scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of batch normalisation and a linear layer together, to be applied to relu(x).
+
+    With f = scale / deviation and o = shift - mean f, these are f W and o W + b. Shapes are those of `normalised_layer`, or
+    have a leading axis of members.
+    """
+    factor = scale * torch.rsqrt(variance + EPSILON)
+    return factor.mT * weight, (shift - mean * factor) @ weight + bias
+
+
+def gradients_of_sums(
+    product: Tensor,
+    bias_gradient: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    count: int,
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]:
+    """Return the gradients of a normalised layer's parameters, and what makes that of its input.
+
+    All follow from two sums over rows. Shapes are those of `normalised_layer`, or have a leading axis of members.
+
+    Parameters
+    ----------
+    product : tensor of the weight's shape
+        relu(x)^T gradient.
+    bias_gradient : tensor of the bias's shape
+        The gradient, summed.
+    scale, shift, weight, mean, variance
+        The layer's.
+    count : int
+        Rows.
+
+    Returns
+    -------
+    scale, shift, weight : tensors
+        Their gradients.
+    back, offset, slope : tensors
+        The gradient by x is gradient back + offset + slope x where x is above zero, and nothing elsewhere.
+    """
+    inverse = torch.rsqrt(variance + EPSILON)
+    factor = scale * inverse
+    weight_gradient = factor.mT * product + (shift - mean * factor).mT * bias_gradient
+    shift_gradient = bias_gradient @ weight.mT
+    scale_gradient = inverse * ((weight * product).sum(-1).unsqueeze(-2) - mean * shift_gradient)
+    # f (d - shift_gradient / n - normalised scale_gradient / n), d being the gradient by the normalised and scaled r
+    slope = -factor * inverse * scale_gradient / count
+    offset = -factor * shift_gradient / count - slope * mean
+    back = (factor.mT * weight).mT.contiguous()
+    return (scale_gradient, shift_gradient, weight_gradient), (back, offset, slope)
+
+
 def working_bytes(images: int, rows_per_image: int, widths: Sequence[int]) -> int:
     """Return the most bytes that a forward and backward pass in float32 has in memory besides cells and weights.
 
@@ -178,9 +234,7 @@ class _NormalisedLayer(torch.autograd.Function):
         ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x, scale, shift, weight, mean, variance)
-        factor = scale * torch.rsqrt(variance + EPSILON)
-        folded = factor.T * weight
-        offset = (shift - mean * factor) @ weight + bias
+        folded, offset = folded_layer(scale, shift, weight, bias, mean, variance)
         out = x.new_empty(len(x), weight.shape[1])
         for start, stop in _chunks(x, CHUNK):
             torch.addmm(offset, torch.relu(x[start:stop]), folded, out=out[start:stop])
@@ -190,27 +244,20 @@ class _NormalisedLayer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, shift, weight, mean, variance = ctx.saved_tensors
-        count = len(x)
-        inverse = torch.rsqrt(variance + EPSILON)
-        factor = scale * inverse
-        product = torch.zeros_like(weight)  # r^T gradient: all sums over rows follow from it
+        product = torch.zeros_like(weight)
         for start, stop in _chunks(x, CHUNK):
             product.addmm_(torch.relu(x[start:stop]).T, gradient[start:stop])
         bias_gradient = _column_sums(gradient)
-        weight_gradient = factor.T * product + (shift - mean * factor).T * bias_gradient
-        shift_gradient = bias_gradient @ weight.T
-        scale_gradient = inverse * ((weight * product).sum(1)[None] - mean * shift_gradient)
-        # f (d - shift_gradient / n - normalised scale_gradient / n), d being the gradient by the normalised and scaled r
-        slope = -factor * inverse * scale_gradient / count
-        offset = -factor * shift_gradient / count - slope * mean
-        back = (factor.T * weight).T.contiguous()
+        own_gradients, (back, offset, slope) = gradients_of_sums(
+            product, bias_gradient, scale, shift, weight, mean, variance, len(x)
+        )
         x_gradient = torch.empty_like(x)
         for start, stop in _chunks(x, CHUNK):
             part, own = x[start:stop], x_gradient[start:stop]
             torch.addmm(offset, gradient[start:stop], back, out=own)
             own.addcmul_(part, slope)  # where part is negative this is wrong, and the next line makes it zero
             torch.ops.aten.threshold_backward.grad_input(own, part, 0, grad_input=own)
-        return x_gradient, scale_gradient, shift_gradient, weight_gradient, bias_gradient, None, None
+        return x_gradient, *own_gradients, bias_gradient, None, None
 
 
 def _chunks(x: Tensor, numbers: Mapping[str, int]) -> Iterator[tuple[int, int]]:

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.mlp.dropout import Dropout
 from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer, statistics
+from tedm.heads.mlp.row_layers import moments, normalised_rows
 from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
 
@@ -90,12 +91,18 @@ class Committee(nn.Module):
         if self.inputs is not None:
             offset, factor = self.inputs
             rows = (rows - offset) * factor
-        x: Tensor = rows @ self.weights[0] + self.biases[0]
+        if self.training:
+            x = torch.baddbmm(self.biases[0], rows.expand(len(self.weights[0]), -1, -1), self.weights[0])
+        else:
+            x = rows @ self.weights[0] + self.biases[0]
         for layer in range(len(self.scales)):
-            x = self._normalised(torch.relu(x), layer)
-            if dropout is not None:
-                x = dropout(x)
-            x = x @ self.weights[layer + 1] + self.biases[layer + 1]
+            own = self.scales[layer], self.shifts[layer], self.weights[layer + 1], self.biases[layer + 1]
+            if self.training and dropout is None:
+                x, mean, variance = normalised_rows(x, *own, across=layer + 1 == len(self.scales))
+                self._follow(mean, variance, rows.shape[1], layer)
+            else:
+                x = self._normalised(torch.relu(x), layer)
+                x = (x if dropout is None else dropout(x)) @ own[2] + own[3]
         return x if self.training else x.masked_fill(~self.get_buffer("seen"), -torch.inf)
 
     def learn_images(
@@ -229,9 +236,8 @@ class Committee(nn.Module):
     def _normalised(self, x: Tensor, layer: int) -> Tensor:
         mean, variance = self.get_buffer(f"mean_{layer}"), self.get_buffer(f"variance_{layer}")
         if self.training:
-            now_variance, now_mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
-            self._follow(now_mean.detach(), now_variance.detach(), x.shape[1], layer)
-            mean, variance = now_mean, now_variance
+            mean, variance = moments(x)
+            self._follow(mean.detach(), variance.detach(), x.shape[1], layer)
         factor: Tensor = self.scales[layer] * torch.rsqrt(variance + EPSILON)
         normalised: Tensor = x * factor + (self.shifts[layer] - mean * factor)
         return normalised
@@ -253,10 +259,11 @@ def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None, smo
     -------
     tensor of shape (members,)
     """
-    flat = labels.reshape(-1)
+    # Classes are the second axis there: where rows are neighbours, as `normalised_rows` leaves them, logits stay as they lie.
+    across = logits.stride(1) == 1
     each = cross_entropy(
-        logits.reshape(len(flat), -1),
-        flat,
+        logits.transpose(1, 2) if across else logits.reshape(labels.numel(), -1),
+        labels if across else labels.reshape(-1),
         weight=class_weight,
         ignore_index=IGNORE,
         reduction="none",
