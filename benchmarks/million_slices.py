@@ -4,10 +4,10 @@ metadata.
 
     python benchmarks/million_slices.py FOLDER [--patients 100 1000] [--slices 100] [--linked]
 
-FOLDER gets a store of each size, with files of their real names: patients are volumes of 4 x 4 x SLICES voxels with masks, the
-backbone has two levels at 16 x 16 pixels, activations are one byte and never computed: their files are links to a few. With
---linked there are no masks, and the files that a store keeps of them are such links too: `--patients 10000 --linked` is 1,000,000
-slices in 0.3 GB, and registering them is metadata alone. Exit code 1 if the claim fails.
+FOLDER gets a store of each size, with files of their real names: patients are volumes of 4 x 4 x SLICES voxels with masks,
+the backbone has two levels at 16 x 16 pixels, activations are one byte and never computed: their files are links to a few.
+With --linked there are no masks, and the files that a store keeps of them are such links, too: `--patients 10000 --linked` is
+a million slices, and registering them is metadata alone. Exit code 1 if the claim fails.
 """
 
 from __future__ import annotations

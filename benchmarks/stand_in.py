@@ -2,10 +2,11 @@
 
     python benchmarks/stand_in.py [--rates 10 50 200] [--size 128] [--seconds 4] [--folder FOLDER]
 
-A stand-in takes the place of TEDM's UNet (width 64, multipliers 1, 2, 4, 8; eight timesteps, float16 stores): it returns bfloat16
-activations that lie ready, those of the network with random weights, and lets as much time pass as a GPU of so many images a
-second would take. As beside a GPU, batches have 64 entries, one batch is computed while the one before is handled, and images
-are written by up to four threads. Core-seconds are those of the whole process, the stand-in takes none. Nothing is claimed.
+A stand-in takes the place of TEDM's UNet (width 64, multipliers 1, 2, 4, 8; eight timesteps, float16 stores): it returns
+activations in bfloat16 that lie ready, those of the network with random weights, and lets as much time pass as a GPU of so
+many images a second would take. As beside a GPU, batches have 64 entries, one batch is computed while the one before is
+handled, and images are written by up to four threads. Core-seconds are those of the whole process, the stand-in takes none.
+Nothing is claimed.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class StandIn(Backbone):
         of = {"precision": how["precision"], "channels_last": how["channels_last"]}
         ready = [level.to(device, DTYPES[of["precision"]]) for level in self.ready]
         # a batch of another length is gathered once; batches of one are views
-        whole = [level.repeat(-(-BATCH // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready]
+        whole = [
+            level.repeat(-(-BATCH // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready
+        ]
         return replace(self, ready=whole, **of)
 
 
