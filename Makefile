@@ -28,13 +28,15 @@ notebooks: $(INSTALLED)
 	$(THREADS) $(BIN)/python notebooks/execute.py
 
 # On a machine with CUDA, Python and torch, without a package index: what it lacks comes from gpu-wheels (benchmarks/gpu_wheels.py),
-# torch and the rest from the system. Without that folder, $(PYTHON) has to have everything. GPU_ARGS='--device cpu' rehearses it.
+# torch and the rest from $(PYTHON), which may be of a venv itself. Without that folder, $(PYTHON) has to have everything. GPU_ARGS='--device cpu' rehearses it.
 GPU_ARGS ?=
 gpu: $(if $(wildcard gpu-wheels),.venv-gpu/.installed)
 	PYTHONPATH=src $(if $(wildcard gpu-wheels),.venv-gpu/bin/python,$(PYTHON)) benchmarks/gpu.py gpu-out $(GPU_ARGS)
 
 .venv-gpu/.installed: gpu-wheels/requirements.txt pyproject.toml
 	$(PYTHON) -m venv --system-site-packages .venv-gpu
+	$(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), sep="\n")' \
+		> "$$(.venv-gpu/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of-python.pth"
 	.venv-gpu/bin/python -m pip install --disable-pip-version-check --no-index --find-links gpu-wheels -r gpu-wheels/requirements.txt
 	.venv-gpu/bin/python -m pip install --disable-pip-version-check --no-index --find-links gpu-wheels --no-deps --editable .
 	@touch $@

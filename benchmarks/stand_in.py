@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -74,11 +75,15 @@ class StandIn(Backbone):
 
 def stand_in(backbone: Backbone, images_a_second: float, timesteps: tuple[int, ...] = TEDM_TIMESTEPS) -> StandIn:
     """Return a stand-in for a backbone, with the activations of one image of grain."""
+    of = {each.name: getattr(backbone, each.name) for each in fields(backbone)}
+    return StandIn(**of, entries_a_second=images_a_second * len(timesteps), ready=_ready(backbone, timesteps))
+
+
+@lru_cache(maxsize=1)
+def _ready(backbone: Backbone, timesteps: tuple[int, ...]) -> list[Tensor]:
     side = backbone.image_size
     x_t = torch.randn(len(timesteps), backbone.image_channels, side, side, generator=torch.Generator().manual_seed(0))
-    ready = [level.cpu() for level in backbone.activations(x_t, torch.tensor(timesteps))]
-    of = {each.name: getattr(backbone, each.name) for each in fields(backbone)}
-    return StandIn(**of, entries_a_second=images_a_second * len(timesteps), ready=ready)
+    return [level.cpu() for level in backbone.activations(x_t, torch.tensor(timesteps))]
 
 
 def empty_store(path: Path, backbone: Backbone, storage: Storage, arithmetic: Arithmetic, images: int) -> FeatureStore:

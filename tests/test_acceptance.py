@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,3 +82,25 @@ def test_what_is_packed_is_what_pyproject_names(monkeypatch):
     assert {"zarr", "dask", "scikit-learn", "imagecodecs", "skops", "pytest", "monai", "einops", "setuptools"} <= names
     assert not any("xgboost" in name for name in names)
     assert _plain("dask[array]>=2025.1") == "dask"
+
+
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_the_page_of_scaling_counts_the_files_and_bytes_that_a_store_has(tmp_path, rng, monkeypatch, layout):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from scaling import ZSTD, bytes_of_image, files_of_store, settings_of
+
+    from tedm.store import Arithmetic, FeatureStore, Registration, Storage
+
+    settings, storage = settings_of(16), Storage(layout, "float16")
+    store = FeatureStore.create(tmp_path / "store", settings, Arithmetic("cpu", "float32", False, 1, 1, "", ""), storage, {})
+    store.register([Registration(name, "train", name, "", (16, 16), None) for name in "ab"], ())
+    sides = [(settings.side(level), level.channels) for level in settings.levels]
+    for name in "ab":
+        cells = [rng.normal(size=(8, 1, side, side, channels)).astype(np.float32) for side, channels in sides]
+        store.write(name, np.zeros((16, 16, 1), np.float32), cells)
+    sizes = store.files()
+    of_image, others = files_of_store(settings, storage)
+    assert len(sizes) == 2 * of_image + others
+    found = sum(size for key, size in sizes.items() if key.startswith(("level", "features")) and "/c.0" in key)
+    assert found == pytest.approx(bytes_of_image(settings, storage), rel=0.02 if layout == "native" else 0.5)
+    assert 0 < ZSTD < 1
