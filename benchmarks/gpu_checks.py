@@ -314,8 +314,8 @@ def rate(size: int, layout: Any) -> Callable[[Machine], str]:
         inside = ", ".join(f"{what} {1e3 * seconds:.0f}" for what, seconds in {"network": bare, **around}.items())
         return (
             f"measured: {side} x {side}, {arithmetic.precision}, bare {1 / bare:.1f} images/s, store "
-            f"{images / passed.seconds:.1f} ({share:.2f} of it); ms an image: {inside} ({writers(arithmetic)} write); limited by "
-            f"{limit}; of {passed.seconds:.1f} s the network waited {passed.for_images:.1f} for images and "
+            f"{images / passed.seconds:.1f} ({share:.2f} of it); ms an image: {inside} ({writers(arithmetic)} write); "
+            f"limited by {limit}; of {passed.seconds:.1f} s the network waited {passed.for_images:.1f} for images and "
             f"{passed.for_disk:.1f} for the disk"
         )
 
