@@ -183,7 +183,8 @@ def bound(passed: Passed, rate: float, cores: int) -> str:
         return "the network"
     if passed.cores / passed.seconds >= 0.85 * cores:
         return "the processor"
-    return "the disk" if passed.for_disk > passed.for_images else "one thread of Python, or other work on the machine"
+    stage = "writing" if passed.for_disk > passed.for_images else "reading and noise"
+    return f"{stage}, with cores idle or at other work"
 
 
 def main() -> None:
