@@ -11,7 +11,7 @@ DEMO_INSTALLED := .venv/.installed-demo
 # One process a core and one thread a process: small arrays gain nothing from threads, and two layers of them fight.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: demo test test-all notebooks lint clean
+.PHONY: demo test test-all notebooks gpu lint clean
 
 demo: $(DEMO_INSTALLED)
 	rm -rf demo-out
@@ -27,13 +27,27 @@ test-all: $(INSTALLED)
 notebooks: $(INSTALLED)
 	$(THREADS) $(BIN)/python notebooks/execute.py
 
+# On a machine with CUDA, Python and torch, without a package index: what it lacks comes from gpu-wheels (benchmarks/gpu_wheels.py),
+# torch and the rest from $(PYTHON), which may be of a venv itself. Without that folder, $(PYTHON) has to have everything. GPU_ARGS='--device cpu' rehearses it.
+GPU_ARGS ?=
+gpu: $(if $(wildcard gpu-wheels),.venv-gpu/.installed)
+	PYTHONPATH=src $(if $(wildcard gpu-wheels),.venv-gpu/bin/python,$(PYTHON)) benchmarks/gpu.py gpu-out $(GPU_ARGS)
+
+.venv-gpu/.installed: gpu-wheels/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --system-site-packages .venv-gpu
+	$(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), sep="\n")' \
+		> "$$(.venv-gpu/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of-python.pth"
+	.venv-gpu/bin/python -m pip install --disable-pip-version-check --no-index --find-links gpu-wheels -r gpu-wheels/requirements.txt
+	.venv-gpu/bin/python -m pip install --disable-pip-version-check --no-index --find-links gpu-wheels --no-deps --editable .
+	@touch $@
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv demo-out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-gpu gpu-out demo-out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("tedm needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.extract.backbones import random_backbone
+from tedm.extract.noise import draw_noise
 from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once, noisy_image
 from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
 
@@ -68,6 +71,39 @@ def test_threads_that_the_cpu_has_no_memory_for_are_named(monkeypatch):
     monkeypatch.setattr(BACKBONE.network, "forward", full)
     with pytest.raises(TedmError, match="--threads 2: the numbers do not depend on it"):
         cells(threads=4)
+
+
+def test_what_a_failed_pass_held_is_let_go_before_anything_smaller_is_tried(monkeypatch):
+    """The frames of an error keep their variables, and with them the memory that there was too little of."""
+
+    def full(x_t, timesteps):
+        computed = x_t + 1.0
+        raise RuntimeError(f"can't allocate memory: {len(computed)} entries")
+
+    monkeypatch.setattr(BACKBONE.network, "forward", full)
+    with pytest.raises(TedmError) as refused:
+        cells()
+    frames = [frame for frame, _ in traceback.walk_tb(refused.value.__cause__.__traceback__)]
+    (of_pass,) = [frame for frame in frames if frame.f_code.co_name == "full"]
+    assert "computed" not in of_pass.f_locals
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activations_are_those_of_the_backbone_in_float32_channels_last(precision):
+    backbone = random_backbone()
+    arithmetic = choose_arithmetic(device="cpu", precision=precision, threads=1, batch_size=4)
+    (found, _) = compute(backbone, SETTINGS, arithmetic, squares(2))
+    backbone = backbone.prepare("cpu", precision=precision, channels_last=arithmetic.channels_last)
+    (_, square), _ = squares(2)
+    for t, timestep in enumerate(SETTINGS.timesteps):
+        for draw in range(SETTINGS.draws):
+            noise = draw_noise((1, 16, 16), mode="per-image", seed=0, name="image 0", timestep=timestep, draw=draw)
+            x_0 = torch.from_numpy(square.transpose(2, 0, 1) * 2 - 1)
+            steps = torch.tensor([timestep])
+            x_t = backbone.schedule.x_t(x_0[None], torch.from_numpy(noise)[None], steps)
+            for ours, theirs in zip(found.cells, backbone.activations(x_t, steps), strict=True):
+                assert ours.dtype == np.float32
+                assert ours[t, draw].tobytes() == theirs[0].permute(1, 2, 0).float().numpy().tobytes()
 
 
 def test_torch_has_its_threads_again_afterwards():

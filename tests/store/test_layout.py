@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tedm.store.layout import bilinear_matrix, native_cells, pool, upsample, upsampled_array
+from tedm.store.layout import bilinear_matrix, finite, native_cells, pool, upsample, upsampled_array
 
 UPSAMPLINGS = ["nearest", "bilinear"]
 
@@ -45,3 +45,21 @@ def test_strided_pixels_are_the_cells_bit_for_bit(rng):
 
 def test_rows_of_the_bilinear_matrix_sum_to_one():
     np.testing.assert_allclose(bilinear_matrix(5, 20).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -np.nan])
+@pytest.mark.parametrize("place", [0, 2**16 - 1, 2**16, 2**17 + 6])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_number_that_is_not_finite_is_found_wherever_it_is(bad, place, dtype):
+    values = np.full(2**17 + 7, 65504, dtype)
+    values[::3] *= -1
+    values[1::5] = 6e-8  # the smallest of float16
+    assert finite(values)
+    values[place] = bad
+    assert not finite(values)
+
+
+@given(values=hnp.arrays(np.float16, hnp.array_shapes(max_dims=5, min_side=0, max_side=4)), step=st.sampled_from([1, 2, -1]))
+def test_finite_is_what_numpy_says(values, step):
+    for view in (values, values[..., ::step], values.T):
+        assert finite(view) == bool(np.isfinite(view).all())

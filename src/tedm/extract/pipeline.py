@@ -9,6 +9,7 @@ the host, on a stream of their own, while the next batch is computed.
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -107,8 +108,8 @@ def compute(
         while len(on_the_way) > most:
             entries, arriving = on_the_way.popleft()
             for level, output in enumerate(arriving.arrived()):
-                for entry, (name, t, draw) in enumerate(entries):
-                    open_images[name][0].cells[level][t, draw] = output[entry]
+                for entry, (name, t, draw) in enumerate(entries):  # to float32 on the way: one pass over the numbers
+                    torch.from_numpy(open_images[name][0].cells[level][t, draw]).copy_(output[entry])
             for name, _, _ in entries:
                 left = open_images[name][1]
                 left[0] -= 1
@@ -221,6 +222,7 @@ def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
+            traceback.clear_frames(error.__traceback__)  # they hold what the failed pass had computed
             failure = _out_of_memory(backbone, arithmetic, x_t, steps)
             raise failure from error
 
@@ -229,30 +231,30 @@ class _Arriving:
     """A batch's levels on their way to the host, channels last.
 
     On a GPU they are copied into pinned memory by a stream of their own, which waits for those that compute and makes nobody
-    wait; a CPU goes the same way without stream and pinning.
+    wait; on a CPU they are where they are wanted.
     """
 
     def __init__(self, levels: Sequence[Tensor]) -> None:
         device = levels[0].device
-        cuda = device.type == "cuda"
-        stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
-        if stream is not None:
-            stream.wait_stream(torch.cuda.current_stream(device))
-        self._host = []
-        with torch.cuda.stream(stream):  # nothing happens where there is none
-            for level in levels:
-                pixels = level.permute(0, 2, 3, 1).contiguous()
-                host = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=cuda)
-                self._host.append(host.copy_(pixels, non_blocking=True))
-                if stream is not None:
-                    level.record_stream(stream)  # its memory is not for others until the copy is done
-        self._event = stream.record_event() if stream is not None else None
+        self._host = [level.permute(0, 2, 3, 1) for level in levels]
+        self._event = None
+        if device.type != "cuda":
+            return
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for at, level in enumerate(levels):
+                pixels = self._host[at].contiguous()
+                host = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=True)
+                self._host[at] = host.copy_(pixels, non_blocking=True)
+                level.record_stream(stream)  # its memory is not for others until the copy is done
+        self._event = stream.record_event()
 
-    def arrived(self) -> list[Floats]:
-        """Wait, and hand over float32 arrays of shape (entries, side, side, channels)."""
+    def arrived(self) -> list[Tensor]:
+        """Wait, and hand over the levels in the backbone's type: shape (entries, side, side, channels), on the host."""
         if self._event is not None:
             self._event.synchronize()
-        return [host.to(torch.float32).numpy() for host in self._host]
+        return self._host
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
