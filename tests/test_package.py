@@ -131,6 +131,7 @@ PACKAGES = [
     "tedm.extract.volumes",
     "tedm.extract.backbones",
     "tedm.heads",
+    "tedm.show",
     "tedm.store",
     "tedm.study",
     "tedm.study.demo",
@@ -146,16 +147,43 @@ for package in {PACKAGES}:
     assert done.stdout.split() == PACKAGES
 
 
-def test_fitting_a_probe_loads_no_trees_and_no_files_of_estimators(tmp_path):
-    """`tedm-fit --method timestep:1` makes a regression and needs neither XGBoost nor skops, which take seconds to import."""
+# What takes from a fifth of a second to two seconds to import, and is for those who ask for what needs it.
+AT_USE = (
+    "xgboost",
+    "skops",
+    "dask",
+    "distributed",
+    "matplotlib",
+    "sklearn",
+    "pandas",
+    "scipy.stats",
+    "scipy.ndimage",
+    "imagecodecs",
+)
+COMPILER = ("torch._dynamo", "sympy")
+
+
+@pytest.mark.parametrize(
+    ("asked", "also_not"),
+    [
+        (["--method", "timestep:1"], ()),
+        (["--method", "tedm", "--iterations", "2", "--timesteps", "1"], ("scipy", "tedm.extract")),
+    ],
+    ids=["a regression", "an MLP"],
+)
+def test_fitting_and_scoring_a_head_loads_only_what_they_use(tmp_path, asked, also_not):
+    """Neither trees nor files of estimators, neither figures nor scikit-learn, nor torch's compiler for Adam."""
     with zipfile.ZipFile(ROOT / "tests" / "data" / "before" / "unreleased.zip") as archive:
         archive.extractall(tmp_path)
-    code = """import sys
-from tedm.cli.fit import main
-main(["native", "head", "--method", "timestep:1"], standalone_mode=False)
-print(sorted({"xgboost", "skops", "dask", "distributed", "matplotlib"} & set(sys.modules)))"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    code = f"""import sys
+from tedm.cli import evaluate, fit
+fit.main(["native", "head", *{asked}], standalone_mode=False)
+print(sorted({{*{AT_USE + COMPILER + also_not}}} & set(sys.modules)))
+evaluate.main(["native", "head"], standalone_mode=False)
+print(sorted({{*{AT_USE + COMPILER + also_not}}} & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count("[]") == 2, done.stdout
 
 
 def test_reading_a_manifest_loads_no_torch():

@@ -32,10 +32,7 @@ from tedm.heads import (
 from tedm.store import Features
 from tedm.study.originals import Originals
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
-from tedm.study.report.calibration import write_calibration
-from tedm.study.report.evaluation import write_evaluation
 from tedm.study.stages import Log, Stages, mute, silent
-from tedm.study.volume_scores import score_volumes
 from tedm.text import listed
 
 # How a table is written, by the ending of its file.
@@ -174,6 +171,8 @@ def evaluate_heads(
                     cleaning=cleaning,
                 )
             else:
+                from tedm.study.volume_scores import score_volumes  # with all readers of images
+
                 records = score_volumes(
                     features,
                     heads,
@@ -198,6 +197,8 @@ def evaluate_heads(
             write_records(records, records_file)
         table = summarise(records, metric=metric, empty=empty, by_class=by_class, correction=correction)
         if folder is not None:
+            from tedm.study.report.evaluation import write_evaluation
+
             write_evaluation(
                 folder,
                 features,
@@ -230,6 +231,8 @@ def evaluate_heads(
                 progress=show,
             )
         with new_folder(calibration_folder, what="the calibration", remedy=PLACE) as aside:
+            from tedm.study.report.calibration import write_calibration
+
             write_calibration(measured, aside)
         return Evaluated(tuple(records), table, tuple(measured))
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -135,6 +134,8 @@ def _bits(image: Image.Image) -> int:
 def _samples(image: Image.Image, bits: int, path: Path) -> NDArray[Any]:
     """Return the numbers of a decoded image, of shape (height, width, samples); of a palette, the indices."""
     if bits == 16 and image.mode in ("LA", "RGB", "RGBA"):  # Pillow keeps the upper 8 bits of each
+        import imagecodecs  # for these alone
+
         deep: NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
         return deep[..., : len(image.getbands())]
     values = np.asarray(image)

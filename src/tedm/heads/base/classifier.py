@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
+from tedm.heads.base.estimator_api import ClassifierConventions
 from tedm.jsons import JsonValue
 from tedm.store import IGNORE
 
 
-class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Classifier(ClassifierConventions):
     """Base of the heads that compute probabilities themselves."""
 
     classes_: NDArray[Any]
@@ -46,8 +44,17 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the arguments that make an unfitted head like this one; where it was trained is not what it is."""
         return {name: value for name, value in self.get_params().items() if name != "device"}
 
+    def _rows_to_predict(self, X: Any, dtype: str) -> NDArray[np.floating]:
+        """Return rows after scikit-learn's checks: as many features as the fit saw."""
+        from sklearn.utils.validation import validate_data
+
+        return np.asarray(validate_data(self, X, dtype=dtype, reset=False))
+
     def _checked_rows(self, X: Any, y: Any, dtype: str) -> tuple[NDArray[np.floating], NDArray[np.intp]]:
         """Return rows and the class index of each, after scikit-learn's checks; set `classes_`."""
+        from sklearn.utils.multiclass import check_classification_targets  # arrays are for whoever has scikit-learn in use
+        from sklearn.utils.validation import validate_data
+
         X, y = validate_data(self, X, y, dtype=dtype)
         check_classification_targets(y)
         self.classes_, indices = np.unique(y, return_inverse=True)

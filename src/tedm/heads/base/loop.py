@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors
 from tedm.heads.base.head import Progress
+from tedm.heads.base.optimisers import Adam, AdamW
 from tedm.signals import deferred_signals
 
 # Validation loss is looked at this often while stopping early.
@@ -127,7 +128,7 @@ def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) ->
 
     Fused: one pass over the weights, which outweigh the rows of an ensemble's small batches.
     """
-    kind = torch.optim.AdamW if weight_decay else torch.optim.Adam
+    kind = AdamW if weight_decay else Adam
     return kind(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 

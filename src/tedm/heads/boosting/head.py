@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import xgboost
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
@@ -189,13 +188,13 @@ class XGBoostHead(Classifier):
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:
         """Return probabilities of shape (rows, classes)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype="float32", reset=False)
+        self._require_fitted()
+        X = self._rows_to_predict(X, "float32")
         return self._probabilities(X)
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.floating]:
         """Return probabilities for a block's rows: shape (1, rows, classes). The rows exist some pixels at a time."""
-        check_is_fitted(self)
+        self._require_fitted()
         return opinions_in_parts(block, rows, len(self.classes_), self._probabilities)
 
     def report(self) -> FitReport:

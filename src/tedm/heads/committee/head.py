@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
@@ -185,7 +184,7 @@ class CommitteeHead(Classifier):
         rows : {"share", "concatenate"}
             Not used: each part has its own.
         """
-        check_is_fitted(self, "heads_")
+        self._require_fitted("heads_")
         merged = []
         for part, head in zip(self.parts_, self.heads_, strict=True):
             seen = replace(block, timesteps=(), cells=()) if part.looks_at_images else block.at(part.timesteps)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeResult, minimize
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Point = NDArray[np.float64]
 Evaluate = Callable[[Mapping[int, Point]], Mapping[int, tuple[float, Point]]]
@@ -76,12 +78,12 @@ def minimise_together(evaluate: Evaluate, starts: Sequence[Point], options: Mapp
         while len(results) < len(starts):
             while len(waiting) + len(results) < len(starts):
                 number, message = asked.get()
-                if isinstance(message, OptimizeResult):
-                    results[number] = message
-                elif isinstance(message, BaseException):
+                if isinstance(message, BaseException):
                     raise message
-                else:
+                if isinstance(message, np.ndarray):
                     waiting[number] = message
+                else:
+                    results[number] = message
             if waiting:
                 # In order of number: which thread was first must not show in the result.
                 values = evaluate(dict(sorted(waiting.items())))
@@ -95,6 +97,8 @@ def minimise_together(evaluate: Evaluate, starts: Sequence[Point], options: Mapp
 
 
 def _minimise(function: Callable[[Point], tuple[float, Point]], start: Point, options: Mapping[str, Any]) -> OptimizeResult:
+    from scipy.optimize import minimize  # a third of a second to import, and heads that predict do not minimise
+
     solver: Any = minimize  # its annotations want every option by name
     result: OptimizeResult = solver(function, start, jac=True, method="L-BFGS-B", options=dict(options))
     return result

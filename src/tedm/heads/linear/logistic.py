@@ -13,8 +13,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from scipy.special import expit, log_softmax
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
@@ -156,13 +154,13 @@ class LogisticHead(Classifier):
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities of shape (rows, classes)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=self.dtype, reset=False)
+        self._require_fitted()
+        X = self._rows_to_predict(X, self.dtype)
         return self._probabilities(ArrayDesign(X))
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float64]:
         """Return probabilities for a block's rows: shape (1, rows, classes)."""
-        check_is_fitted(self)
+        self._require_fitted()
         return self._probabilities(BlockDesign(block, rows, self.dtype))[None]
 
     def report(self) -> FitReport:
@@ -232,6 +230,8 @@ class LogisticHead(Classifier):
 
 def class_probabilities(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities of shape (rows, classes) from logits of shape (rows, outputs): one output stands for two classes."""
+    from scipy.special import expit, log_softmax
+
     if logits.shape[1] == 1:
         positive = expit(logits[:, 0])
         return np.stack([1 - positive, positive], axis=1)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from tedm.errors import TedmError
@@ -238,8 +237,8 @@ class MLPHead(Classifier):
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Return probabilities of shape (rows, classes), the members merged by `vote`."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype="float32", reset=False)
+        self._require_fitted()
+        X = self._rows_to_predict(X, "float32")
         network = self.network_.eval()
         with torch.inference_mode():
             logits = [network(rows[None].to(self.device)).cpu() for rows in torch.split(as_tensor(X), ROWS_AT_ONCE)]
@@ -247,7 +246,7 @@ class MLPHead(Classifier):
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Return probabilities for a block's rows: shape (members, rows, classes)."""
-        check_is_fitted(self)
+        self._require_fitted()
         cells = [as_tensor(level).to(self.device) for level in block.cells]
         probabilities = self.network_.probabilities(cells, block.size, block.upsampling, rows)
         return np.asarray(probabilities.cpu().numpy())
@@ -304,7 +303,6 @@ class MLPHead(Classifier):
         generator = torch.Generator().manual_seed(self.seed)
         hidden = self.hidden or hidden_sizes(len(classes))
         self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
-        # Here, before anybody looks at how much memory is left: torch imports its compiler (70 MB) for its first optimiser.
         self._optimiser = adam(self.network_, self.learning_rate, self.weight_decay)
 
     def _train(

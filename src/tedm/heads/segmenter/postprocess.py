@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tedm.errors import TedmError
 
@@ -81,6 +80,8 @@ class Cleaning:
             raise TedmError(f"a mask to be cleaned must be of shape (y, x) or (z, y, x), got {mask.shape}")
         cleaned = np.array(mask)
         if self.largest is not None or self.min_area > 0:
+            from scipy import ndimage  # a quarter of a second to import, for those who clean
+
             by_corner = ndimage.generate_binary_structure(mask.ndim, mask.ndim)
             for index in np.unique(mask[mask != 0]):
                 parts, count = ndimage.label(mask == index, by_corner)
@@ -96,6 +97,8 @@ class Cleaning:
 
 def _fill_holes(mask: NDArray[np.uint8]) -> None:
     """Give each hole, in place, the class around it."""
+    from scipy import ndimage
+
     parts, count = ndimage.label(mask == 0, ndimage.generate_binary_structure(mask.ndim, 1))
     around = np.full((count + 1, 2), -1)  # lowest and highest class beside each part
     around[:, 0] = np.iinfo(np.int64).max

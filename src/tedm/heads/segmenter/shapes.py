@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tedm.store import IGNORE
 
@@ -39,6 +38,8 @@ def smoothed(opinions: NDArray[np.floating], size: int, deviation: float) -> NDA
     """
     if not deviation:
         return opinions
+    from scipy import ndimage  # a quarter of a second to import, for methods that clean or smooth
+
     square = opinions.reshape(len(opinions), size, size, -1)
     return np.asarray(ndimage.gaussian_filter(square, deviation, mode="nearest", axes=(1, 2))).reshape(opinions.shape)
 
@@ -58,6 +59,8 @@ def smallest_parts(masks: Iterable[NDArray[np.uint8]], classes: int) -> tuple[fl
         By class index; 0 for the background, and for classes that no mask shows. A component that touches pixels without a
         label may be larger than what is seen of it and is not counted, nor are strays (`STRAY`).
     """
+    from scipy import ndimage
+
     smallest = np.full(classes, np.inf)
     for mask in masks:
         beside_unknown = ndimage.binary_dilation(mask == IGNORE, BY_CORNER)
@@ -90,6 +93,8 @@ def without_specks(probabilities: NDArray[np.floating], size: int, limits: Seque
     """
     if not any(limits):
         return probabilities
+    from scipy import ndimage
+
     mask = probabilities.argmax(axis=-1).reshape(size, size)
     cleaned = probabilities
     for index in (index for index in np.unique(mask).tolist() if index and limits[index]):

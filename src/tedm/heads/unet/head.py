@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from tedm.errors import TedmError
@@ -282,7 +281,7 @@ class UNetHead(Classifier):
 
     def opinions(self, block: Block, rows: RowLayout) -> NDArray[np.float32]:
         """Return probabilities for the pixels of a block's image: shape (1, pixels, classes)."""
-        check_is_fitted(self, "network_")
+        self._require_fitted("network_")
         image, shape = block.image, self.shape_
         if image is None or image.shape != (shape.image_size, shape.image_size, shape.image_channels):
             what = "no image" if image is None else f"an image of shape {image.shape}"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from tedm.heads import N_COUNTS, Findings, Record, Segmenter, VotingRule, class_names, identity_of
+from tedm.heads import N_COUNTS, Record, Segmenter, VotingRule, class_names, identity_of
 from tedm.store import Features, FeatureSettings
 from tedm.study.report.examples import training_images
 from tedm.text import counted, listed
+
+if TYPE_CHECKING:
+    from tedm.heads import Findings  # all that probes with it, which other results do not need
 
 # Settings that are in the words about every head; the others are told where they are not the default.
 SAID = {"timesteps", "rows", "head", "members", "vote", "training split", "training domain"}

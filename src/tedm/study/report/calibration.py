@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tedm.heads import HeadReliability, write_reliability
-from tedm.show import reliability_figure, save
 
 
 def write_calibration(measured: Sequence[HeadReliability], folder: Path) -> None:
@@ -24,6 +23,8 @@ def write_calibration(measured: Sequence[HeadReliability], folder: Path) -> None
     TedmError
         If they cannot be written.
     """
+    from tedm.show import reliability_figure, save  # with Matplotlib, half a second
+
     write_reliability(measured, folder)
     diagrams = {}
     for one in measured:
