@@ -20,7 +20,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tedm.networks.tedm_unet import TedmUNet
 from tedm.store import FeatureSettings, Level, Storage
+from tedm.store.formats.naming import NEWEST
 from tedm.store.skeleton import feature_arrays, label_arrays, skeleton
+from tedm.store.sources import COLUMN
 
 IMAGES = (100, 10_000, 1_000_000)
 SIZES = (128, 256, 512)
@@ -59,7 +61,8 @@ def bytes_of_image(settings: FeatureSettings, storage: Storage) -> int:
 def files_of_store(settings: FeatureSettings, storage: Storage) -> tuple[int, int]:
     """Return the files of each image, and those of the whole store beside them."""
     of_image = len(feature_arrays(settings, storage)) + 2  # the square and its mask
-    return of_image, len(skeleton(settings, storage, {})) + len(label_arrays(settings))
+    columns = [*label_arrays(settings, NEWEST), COLUMN]  # a file each, up to 65536 images
+    return of_image, len(skeleton(settings, storage, {})) + len(columns)
 
 
 def operations(size: int) -> float:
