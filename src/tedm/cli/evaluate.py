@@ -14,6 +14,8 @@ from tedm.heads import METRICS
 
 if TYPE_CHECKING:
     from tedm.heads import Correction, EmptyTruth, Metric, VotingRule
+    from tedm.store import Features
+    from tedm.study.originals import Originals
 
 
 @click.command(cls=Command)
@@ -123,17 +125,15 @@ def main(
     if twice:
         raise TedmError(f"the head {twice[0]} is named twice")
     from tedm.devices import choose_device
-    from tedm.extract import read_manifest
     from tedm.heads import Cleaning, connect, load_head
     from tedm.store import FeatureStore
     from tedm.study import evaluate_heads
-    from tedm.study.originals import Originals
     from tedm.study.report.calibration import calibration_lines
 
     where, features = choose_device(device), FeatureStore.open(store)
     if originals is not None and folder is None:
         raise TedmError("--originals is of the pictures in a folder: add --folder FOLDER, or leave it out")
-    files = None if originals is None else Originals(read_manifest(originals, known=features.labels), features)
+    files = None if originals is None else _files(originals, features)
     with connect(scheduler) as workers:
         evaluated = evaluate_heads(
             features,
@@ -167,6 +167,13 @@ def main(
     click.echo(evaluated.table.to_text())
     for line in calibration_lines(evaluated.reliability):
         click.echo(line)
+
+
+def _files(originals: Path, features: Features) -> Originals:
+    from tedm.extract import read_manifest  # for whoever asks for it: it loads what reads images
+    from tedm.study.originals import Originals
+
+    return Originals(read_manifest(originals, known=features.labels), features)
 
 
 if __name__ == "__main__":

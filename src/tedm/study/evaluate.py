@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tedm.errors import TedmError
 from tedm.files import PLACE, new_folder, place_of, require_writable, reserved, write_whole
@@ -30,10 +31,12 @@ from tedm.heads import (
     write_records,
 )
 from tedm.store import Features
-from tedm.study.originals import Originals
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.text import listed
+
+if TYPE_CHECKING:
+    from tedm.study.originals import Originals
 
 # How a table is written, by the ending of its file.
 RENDERINGS: Mapping[str, Callable[[Table], str]] = {

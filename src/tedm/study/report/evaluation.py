@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,6 @@ from tedm.heads import (
     summarise,
 )
 from tedm.store import Features
-from tedm.study.originals import Originals
 from tedm.study.report.about import about_features, about_heads, about_records
 from tedm.study.report.examples import (
     Example,
@@ -49,6 +49,9 @@ from tedm.study.report.examples import (
     unpacked,
 )
 from tedm.study.report.result import MAKERS, ResultFolder, read_result, write_result
+
+if TYPE_CHECKING:
+    from tedm.study.originals import Originals
 
 # What the further files hold, and their names.
 FILES = {
