@@ -26,7 +26,7 @@ class ClassifierConventions:
         """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in self._get_param_names()}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Set arguments of the constructor; a `ValueError` if there is none of that name."""
         known = self._get_param_names()
         for name, value in params.items():

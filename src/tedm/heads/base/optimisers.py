@@ -7,7 +7,7 @@ bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import unwrap
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 class _WithoutCompiler(torch.optim.Optimizer):
     """The methods that torch decorates, as they were."""
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Mapping[str, object]) -> None:
         """Take parameters in."""
         _undecorated(super().add_param_group, param_group)
 
