@@ -169,3 +169,12 @@ def test_a_head_of_another_method_is_refused_where_one_was_asked_for(run, tmp_pa
         run(tmp_path / "out", method=method_named("timestep:10"))
     run(tmp_path / "out", method=method_named("timestep:10"), any_method=True)
     assert tree(tmp_path / "out") == before
+
+
+def test_scores_of_a_run_on_volumes_are_said_to_be_of_slices(run, volume_study, tmp_path):
+    said: list[str] = []
+    manifest = volume_study / "manifest.csv"
+    done = run(tmp_path / "out", manifest, log=said.append)
+    assert done.table is not None
+    assert any(line.startswith("note: these are of slices, one by one; tedm-evaluate") for line in said)
+    assert done.masks == len(list((tmp_path / "out" / "masks").glob("*.n*"))) == 3

@@ -250,6 +250,11 @@ def _scores(
         log=log,
     )
     log(f"scores: of {counted(len(tested), 'image')} in {places.scores}")
+    if store.labels.volume_of(tested[0]) is not None:
+        log(
+            f"note: these are of slices, one by one; tedm-evaluate {places.features} {places.head} --volumes IMAGES scores "
+            "whole volumes at their own resolution"
+        )
     return evaluated.table
 
 
