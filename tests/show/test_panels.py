@@ -43,8 +43,8 @@ def test_ignored_pixels_are_striped_and_classes_filled():
     assert fill[0, 3, 3] == 0
 
 
-def test_colours_come_again_after_the_last():
-    assert colour_of(1) == colour_of(1 + len(COLOURS)) != colour_of(2)
+def test_colours_come_again_after_the_last_shade():
+    assert colour_of(1) == colour_of(1 + len(COLOURS) * len(SHADES)) != colour_of(1 + len(COLOURS))
 
 
 @pytest.mark.parametrize("letters", [4, 11, 12, 13, 40])
