@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tedm.show.colours import SHADES
 from tedm.show.panels import COLOURS, blank, colour_of, draw_mask, edges, foreground_edges, panel, shorten
 
 
