@@ -63,13 +63,13 @@ def test_damage_is_listed_cleared_and_computed_again_to_the_same_bytes(store, wh
     last = last_array(store)
     layout = FeatureStore.open(store).storage.layout
     flip(next((store / last).glob("c.2.*")))
-    (store / "picture" / "c.3.0.0.0").unlink()
+    (store / "image" / "c.3.0.0.0").unlink()
     partial = store / last / "c.5.0.0.0.0.ab.partial"
     partial.write_bytes(b"half")
     found = run(verify, store, code=1)
     lines = found.stdout.splitlines()
     assert lines[0].startswith(f"image scan 2: array {last}: Stored and computed checksum do not match")
-    assert lines[1] == "image scan 3: array picture: its file is gone"
+    assert lines[1] == "image scan 3: array image: its file is gone"
     assert lines[2].startswith(f"file {last}/c.5.0.0.0.0.ab.partial: left by a write that was killed")
     assert lines[3].endswith("7 images read, 1 missing, 3 damaged")
     assert "--repair" in found.stderr
@@ -122,12 +122,12 @@ def test_another_checkpoint_or_another_machine_is_refused(store, checkpoint, tmp
 
 
 def test_inspect_tells_what_is_missing_from_the_listing(store):
-    (store / "picture" / "c.3.0.0.0").unlink()
+    (store / "image" / "c.3.0.0.0").unlink()
     FeatureStore.open(store).discard(["scan 5"])
     said = run(inspect, store).stdout
     assert "  5 of 7\n" in said
     assert "  2 of 7, the first: scan 3\n" in said
-    assert "image scan 3: array picture: its file is gone" in said
+    assert "image scan 3: array image: its file is gone" in said
     about = json.loads(run(inspect, store, "--json").stdout)
     assert about["bytes"] == sum(len(content) for content in tree(store).values())
 

@@ -153,7 +153,7 @@ def test_two_processes_on_the_same_images_end_in_the_right_bytes(many, whole, tm
     options = ["--layout", "native", *STEPS]
     store = tmp_path / "both"
     first = started(many / "images", store, many / "unet.safetensors", *options)
-    wait_for("picture/c.0.*", store, first)
+    wait_for("image/c.0.*", store, first)
     run(many / "images", store, many / "unet.safetensors", *options, "--shard", "0/1")
     finished(first)
     assert tree(store) == whole["native"]
@@ -285,7 +285,7 @@ def test_repair_computes_anew_what_is_damaged(dataset, checkpoint, tmp_path, lay
     flipped.write_bytes(flipped.read_bytes()[:-40] + bytes(40))
     [short] = store.glob(f"{array}/c.3.*")
     short.write_bytes(short.read_bytes()[:-7])
-    [gone] = store.glob("picture/c.4.*")
+    [gone] = store.glob("image/c.4.*")
     gone.unlink()
     assert extract(manifest, store, backbone, **settings, repair=True).computed == 3
     assert tree(store) == before

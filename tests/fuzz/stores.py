@@ -77,7 +77,7 @@ def change_values(target: Path, rng: np.random.Generator) -> str:
 
     group = zarr.open_group(target, mode="r+")
     name = str(
-        rng.choice(["image", "split", "group", "domain", "original_size", "labelled", "mask", "picture", "level1", "timestep"])
+        rng.choice(["name", "split", "group", "domain", "original_size", "labelled", "mask", "image", "level1", "timestep"])
     )
     array = group[name]
     at = int(rng.integers(array.shape[0]))
@@ -92,8 +92,9 @@ def change_values(target: Path, rng: np.random.Generator) -> str:
         "e\u0301",
     ]
     numbers = [0, -1, 7, 255, 2**31 - 1, -(2**31)]
-    of_text = name in ("image", "split", "group", "domain")
-    value = texts[rng.integers(len(texts))] if of_text else numbers[rng.integers(len(numbers))]
+    value = (
+        texts[rng.integers(len(texts))] if name in ("name", "split", "group", "domain") else numbers[rng.integers(len(numbers))]
+    )
     array[at] = np.full(array.shape[1:], value).astype(array.dtype)
     return f"{name}[{at}] is {value!r:.30}"
 

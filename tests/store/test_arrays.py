@@ -22,7 +22,7 @@ SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
 @pytest.fixture
 def arrays(tmp_path):
     SMALL["filled"](tmp_path / "s")
-    return Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level0", "mask", "image", "labelled"])
+    return Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level0", "mask", "name", "labelled"])
 
 
 def test_what_is_put_is_read_whole_or_at_some_timesteps(arrays):
@@ -55,17 +55,16 @@ def test_columns_grow_and_a_column_that_is_gone_is_refused(arrays, tmp_path):
     arrays.enlarge("labelled", 5)
     arrays.put_column("labelled", 3, [7, 9])
     assert arrays.read_column("labelled", 5)[3:].tolist() == [7, 9]
-    (tmp_path / "s" / arrays.key("image", 0)).unlink()
-    with pytest.raises(TedmError, match="the labels image of its images are gone or unreadable"):
-        arrays.read_column("image", 3)
+    (tmp_path / "s" / arrays.key("name", 0)).unlink()
+    with pytest.raises(TedmError, match="the labels name of its images are gone or unreadable"):
+        arrays.read_column("name", 3)
 
 
 def test_an_array_without_metadata_is_refused(tmp_path):
     SMALL["filled"](tmp_path / "s")
     (tmp_path / "s" / "level1" / "zarr.json").unlink()
-    group = zarr.open_group(tmp_path / "s", mode="r+", use_consolidated=False)
     with pytest.raises(TedmError, match="the metadata of its array level1 are gone or unreadable"):
-        Arrays(place(tmp_path / "s"), group, ["level1"])
+        Arrays(place(tmp_path / "s"), zarr.open_group(tmp_path / "s", mode="r+"), ["level1"])
 
 
 def test_a_file_that_cannot_hold_so_much_is_not_decoded(tmp_path):

@@ -110,8 +110,8 @@ ARRAYS = [
     ("level0", "data_type", "float64", "level0/zarr.json: numbers of type"),
     ("mask", "fill_value", 0, "mask/zarr.json: an empty value of 0, and by the settings 255"),
     ("mask", "chunk_grid.configuration.chunk_shape", [3, 8, 8], "mask/zarr.json: files of shape"),
-    ("image", "chunk_grid.configuration.chunk_shape", [10**12], "image/zarr.json: files of shape"),
-    ("picture", "chunk_key_encoding.configuration.separator", "/", "picture/zarr.json: files named by"),
+    ("name", "chunk_grid.configuration.chunk_shape", [10**12], "name/zarr.json: files of shape"),
+    ("image", "chunk_key_encoding.configuration.separator", "/", "image/zarr.json: files named by"),
     ("mask", "codecs.1", {"name": "gzip", "configuration": {"level": 1}}, "mask/zarr.json: its codecs gzip are none of tedm's"),
     ("mask", "shape", [2, 8, 8], "its labels cannot be so: mask: room for 2 of 3 images"),
 ]
@@ -153,7 +153,7 @@ def test_what_is_consolidated_is_not_believed(path):
 
 
 LABELS = [
-    ("image", 1, "one", "image: 'one' is there twice"),
+    ("name", 1, "one", "name: 'one' is there twice"),
     ("split", 0, "exam", "split: image 'one' is in 'exam', none of train, val, test"),
     ("original_size", 2, [0, 5], "original_size: image 'three' has 0 x 5 pixels"),
     ("original_size", 2, [2**31 - 1, 2**31 - 1], "original_size: image 'three' has 2147483647 x 2147483647 pixels"),
@@ -170,7 +170,7 @@ def test_labels_that_cannot_be_so_are_named_with_their_image(path, column, at, v
 
 @pytest.mark.parametrize("length", [70_000, 2**31, 10**12])
 def test_room_for_more_images_than_there_are_takes_no_memory(path, length):
-    for name in ("image", "split", "mask", "level0"):
+    for name in ("name", "split", "mask", "level0"):
         edit(path, "shape.0", length, f"{name}/zarr.json")
     assert FeatureStore.open(path).labels.names == tuple(SMALL["NAMES"])
 

@@ -255,15 +255,14 @@ def test_an_empty_store_of_other_settings_is_refused(tmp_path):
     assert tree(tmp_path / "s") == before
 
 
-@pytest.mark.parametrize("options", [{}, {"consolidated": False}], ids=["plain", "array by array"])
-def test_xarray_opens_a_store_as_labelled_arrays(tmp_path, options):
+def test_xarray_opens_a_store_as_labelled_arrays(tmp_path):
     filled(tmp_path / "n")
     filled(tmp_path / "u", "upsampled")
-    with xr.open_zarr(tmp_path / "u", **options) as dataset:
+    with xr.open_zarr(tmp_path / "u", consolidated=False) as dataset:
         assert dataset["features"].dims == ("image", "timestep", "draw", "y", "x", "channel")
         assert list(dataset["timestep"].values) == [1, 50]
-        assert list(dataset["image"].values) == NAMES
-    with xr.open_zarr(tmp_path / "n", **options) as dataset:
+        assert list(dataset["name"].values) == NAMES
+    with xr.open_zarr(tmp_path / "n", consolidated=False) as dataset:
         assert dataset["level0"].dims == ("image", "timestep", "draw", "y_level0", "x_level0", "channel_level0")
         assert dataset["mask"].shape == (3, SIZE, SIZE)
 

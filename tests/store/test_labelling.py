@@ -30,7 +30,7 @@ def test_an_image_whose_name_was_not_written_does_not_exist_and_is_registered_an
     put_column = labelling_module.Arrays.put_column
 
     def killed(self, column, start, values):
-        if column == "image":
+        if column == "name":
             raise KeyboardInterrupt
         put_column(self, column, start, values)
 
@@ -48,8 +48,8 @@ def test_an_image_whose_name_was_not_written_does_not_exist_and_is_registered_an
 def test_names_that_are_gone_under_images_that_are_there_are_refused(tmp_path):
     SMALL["filled"](tmp_path / "s")
     empty = SMALL["filled"](tmp_path / "empty", names=NAMES[:1])
-    (tmp_path / "s" / "image" / "c.0").write_bytes((empty.path / "image" / "c.0").read_bytes())
-    with pytest.raises(TedmError, match="the labels image of its images are gone"):
+    (tmp_path / "s" / "name" / "c.0").write_bytes((empty.path / "name" / "c.0").read_bytes())
+    with pytest.raises(TedmError, match="the labels name of its images are gone"):
         FeatureStore.open(tmp_path / "s")
 
 

@@ -17,12 +17,12 @@ SETTINGS = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))["SETTIN
 @pytest.mark.parametrize(("layout", "arrays"), [("native", ["level0", "level1"]), ("upsampled", ["features"])])
 def test_the_files_are_the_same_each_time_and_the_groups_own_come_last(layout, arrays):
     storage = Storage(layout, "float16")
-    files = skeleton(SETTINGS, storage, {"format": 2})
-    assert files == skeleton(SETTINGS, storage, {"format": 2})
+    files = skeleton(SETTINGS, storage, {"format": 1})
+    assert files == skeleton(SETTINGS, storage, {"format": 1})
     assert list(files)[-1] == ROOT
     assert feature_arrays(SETTINGS, storage) == arrays
-    assert {f"{name}/{ROOT}" for name in [*arrays, "image", "mask", "picture", "timestep"]} <= files.keys()
-    assert json.loads(files[ROOT])["attributes"]["tedm"] == {"format": 2}
+    assert {f"{name}/{ROOT}" for name in [*arrays, "image", "mask", "name", "timestep"]} <= files.keys()
+    assert json.loads(files[ROOT])["attributes"]["tedm"] == {"format": 1}
 
 
 def test_an_image_is_one_shard_of_an_array_that_keeps_empty_chunks():

@@ -131,7 +131,7 @@ def test_strays_are_found_and_partial_files_are_told_from_others(tmp_path):
     assert "delete it" in found["thesis.tex"]
 
 
-@pytest.mark.parametrize("column", ["image", "split", "original_size", "labelled"])
+@pytest.mark.parametrize("column", ["name", "split", "original_size", "labelled"])
 @pytest.mark.parametrize("harm", ["gone", "flipped", "no metadata"])
 def test_labels_that_are_lost_are_never_read_as_empty(tmp_path, column, harm):
     filled(tmp_path / "s")
@@ -175,7 +175,7 @@ def test_other_timesteps_in_the_array_than_in_the_settings_are_damage(tmp_path):
     store = FeatureStore.open(tmp_path / "s")
     assert verify(store) == [Damage("", "timestep/c.0", "it has the timesteps 1, 51, and the settings 1, 50")]
     shutil.rmtree(tmp_path / "s" / "timestep")
-    assert verify(store)[0] == Damage("", "timestep/c.0", "it cannot be read, and the settings 1, 50")
+    assert verify(store) == [Damage("", "timestep/c.0", "it cannot be read, and the settings 1, 50")]
 
 
 def test_a_mask_with_other_labelled_pixels_than_the_labels_say_is_damaged(tmp_path):

@@ -49,7 +49,7 @@ def test_levels_are_a_table_with_their_bytes(checkpoint: Path) -> None:
 def test_problems_of_a_store_come_last_and_most_are_counted(extracted: Path, tmp_path: Path) -> None:
     shutil.copytree(extracted, tmp_path / "store")
     for number in range(25):
-        (tmp_path / "store" / "picture" / f"stray {number}").write_text("")
+        (tmp_path / "store" / "image" / f"stray {number}").write_text("")
     lines = description_lines(describe(tmp_path / "store"))
     assert lines[-1] == "and 5 more problems (--json lists all)"
     assert len(describe(tmp_path / "store")["problems"]) == 25

@@ -120,7 +120,7 @@ def renamed(store: Path, names: dict[int, str], folder: Path) -> Path:
     """A copy of a store in which images have other names."""
     shutil.copytree(store, folder)
     for at, name in names.items():
-        zarr.open_group(folder, mode="r+")["image"][at] = name
+        zarr.open_group(folder, mode="r+")["name"][at] = name
     return folder
 
 

@@ -27,7 +27,7 @@ def test_a_whole_store_is_whole_when_computed_again(store: FeatureStore, checkpo
 
 
 def test_what_is_damaged_is_removed_and_reported_as_it_was(store: FeatureStore) -> None:
-    (Path(store.path) / "picture" / "c.3.0.0.0").write_bytes(b"torn")
+    (Path(store.path) / "image" / "c.3.0.0.0").write_bytes(b"torn")
     assert FeatureStore.open(store.path).missing() == []
     found, repaired = verify_store(store), verify_store(store, repair=True)
     assert found == repaired

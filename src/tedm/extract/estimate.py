@@ -178,7 +178,7 @@ def _some(manifest: Manifest, wanted: list[int], most: int) -> Manifest:
 def _bytes(store: FeatureStore) -> tuple[int, int]:
     """Return the bytes of the files that belong to one image each, and of all others."""
     of_images = of_all = 0
-    of_one = set(store.image_arrays)
+    of_one = {"image", "mask", "features", *(level.name for level in store.settings.levels)}
     for file in Path(store.path).rglob("*"):
         if file.is_file():
             if file.parent.name in of_one and file.name.startswith("c."):

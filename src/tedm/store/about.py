@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store.checks import checked, checked_classes, checked_legend, checked_provenance, damaged
 from tedm.store.features import Storage
-from tedm.store.formats.consolidated import KEY, consolidated
-from tedm.store.formats.coordinates import is_of_coordinate
-from tedm.store.formats.naming import NEWEST, ROOT, StoreFormat, format_of
-from tedm.store.place import PARTIAL, Place, cause, is_remote, plain_errors, write_again
+from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, plain_errors
 from tedm.store.settings import Arithmetic, FeatureSettings
-from tedm.store.skeleton import as_written, clashing, skeleton
-from tedm.text import listed, shown
+from tedm.store.skeleton import ROOT
+from tedm.text import shown
 
-# What two processes that share a store need not agree on: classes come with the images, format and origin are the first one's.
-NOT_COMPARED = ("format", "classes", "class_names", "class_colours", "provenance")
-
-# How often the metadata of arrays are written while other processes let them grow.
-ATTEMPTS = 50
+FORMAT = 1
+# What two processes that share a store need not agree on: classes come with the images, and the origin is the first one's.
+NOT_COMPARED = ("classes", "class_names", "class_colours", "provenance")
 
 
 @dataclass(frozen=True)
@@ -51,8 +41,6 @@ class About:
         Where the store comes from, for people.
     class_names, class_colours : tuple of str
         What people call each class, and its colour as "#rrggbb"; empty where nothing is said of them.
-    form : StoreFormat
-        What its arrays are called.
     """
 
     settings: FeatureSettings
@@ -62,12 +50,11 @@ class About:
     provenance: Mapping[str, JsonValue]
     class_names: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
-    form: StoreFormat = NEWEST
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return plain JSON values, in the order in which they are written."""
         return {
-            "format": self.form.number,
+            "format": FORMAT,
             "settings": self.settings.to_json(),
             "arithmetic": asdict(self.arithmetic),
             "storage": self.storage.to_json(),
@@ -84,10 +71,8 @@ class About:
         for key in ("settings", "arithmetic", "storage", "classes", "provenance"):
             if key not in values:
                 raise ValueError(f"{key} is missing")
-        if (form := format_of(values.get("format"))) is None:
-            raise ValueError(f"format is {shown(str(values.get('format')))}, which this version of tedm does not know")
         classes = checked_classes(values["classes"])
-        about = cls(
+        return cls(
             checked(FeatureSettings, values["settings"], "settings"),
             checked(Arithmetic, values["arithmetic"], "arithmetic"),
             checked(Storage, values["storage"], "storage"),
@@ -95,15 +80,11 @@ class About:
             checked_provenance(values["provenance"]),
             checked_legend(values.get("class_names", []), classes, "class_names"),
             checked_legend(values.get("class_colours", []), classes, "class_colours"),
-            form,
         )
-        if taken := clashing(about.settings, about.storage, form):
-            raise ValueError(f"settings.levels name {listed(taken)}, which no level can be called")
-        return about
 
 
-def read_about(where: Place) -> About:
-    """Read what a store says of itself.
+def about_group(group: zarr.Group, address: Location) -> About:
+    """Read what an open store says of itself.
 
     Raises
     ------
@@ -111,9 +92,9 @@ def read_about(where: Place) -> About:
         If its metadata are not those of a store.
     """
     try:
-        return About.from_json(about_place(where) or {})
+        return About.from_json(_document(group))
     except ValueError as error:
-        raise damaged(where.address, str(error)) from error
+        raise damaged(address, str(error)) from error
 
 
 def open_group(where: Place) -> zarr.Group:
@@ -140,8 +121,13 @@ def about_place(where: Place) -> JsonObject | None:
     TedmError
         If the file is no JSON.
     """
+    content = where.read(ROOT)
     try:
-        about = _root(where)["attributes"]["tedm"]
+        document: Any = json.loads(content) if content else None
+    except (ValueError, RecursionError) as error:
+        raise damaged(where.address, "no JSON, or too deep" if isinstance(error, RecursionError) else str(error)) from error
+    try:
+        about = document["attributes"]["tedm"]
     except (KeyError, TypeError):
         return None
     return about if isinstance(about, dict) and "format" in about else None
@@ -163,81 +149,22 @@ def require_store(where: Place) -> None:
                 raise TedmError(f"{where.address} was left before its first image; run the same tedm-extract again")
             what = "is no feature store" if there else "does not exist"
             raise TedmError(f"{where.address} {what}; make one with tedm-extract IMAGES {where.address} --checkpoint FILE")
-    if format_of(about.get("format")) is None:
+    if about.get("format") != FORMAT:
         raise TedmError(f"{where.address} has a format that this version of tedm does not know; install a newer tedm")
 
 
-def set_classes(where: Place, classes: Sequence[int]) -> None:
+def set_classes(group: zarr.Group, classes: Sequence[int]) -> None:
     """Write the mask values; all else that the store says of itself stays, but for names of classes that are others now."""
-
-    def change(document: JsonObject) -> JsonObject:
-        if document.get("classes") != [int(value) for value in classes]:
-            document = {key: value for key, value in document.items() if key not in ("class_names", "class_colours")}
-        return {**document, "classes": [int(value) for value in classes]}
-
-    _change(where, change)
+    document = _document(group)
+    if document.get("classes") != [int(value) for value in classes]:
+        document = {key: value for key, value in document.items() if key not in ("class_names", "class_colours")}
+    group.attrs.update({"tedm": {**document, "classes": [int(value) for value in classes]}})
 
 
-def set_legend(where: Place, names: Sequence[str], colours: Sequence[str]) -> None:
+def set_legend(group: zarr.Group, names: Sequence[str], colours: Sequence[str]) -> None:
     """Write what the classes are called and their colours; all else that the store says of itself stays."""
     legend = {"class_names": list(names), "class_colours": list(colours)}
-    _change(where, lambda document: {**document, **{key: value for key, value in legend.items() if value}})
-
-
-def consolidate(where: Place, form: StoreFormat, arrays: Sequence[str], images: Callable[[], int]) -> None:
-    """Write the metadata of the arrays into the root document, unless they stand there already; nothing of the first format.
-
-    Two processes may do so at once: each looks again after it has written, until what is there is what it should be.
-
-    Parameters
-    ----------
-    where : Place
-    form : StoreFormat
-    arrays : sequence of str
-        All of the store; one without metadata is left out.
-    images : callable
-        Counts those that have a name, anew each time.
-    """
-    for _ in range(ATTEMPTS if form.labelled else 0):
-        wanted = _consolidated(where, arrays, images())
-        root = _root(where)
-        if root.get(KEY) == wanted:
-            return
-        _put_root(where, {**root, KEY: wanted})
-
-
-def is_consolidated(where: Place, form: StoreFormat, arrays: Sequence[str], images: int) -> bool:
-    """Whether the root document has the metadata of the arrays as they are, where it should have them."""
-    return not form.labelled or _root(where).get(KEY) == _consolidated(where, arrays, images)
-
-
-def make(where: Place, about: About) -> None:
-    """Make an empty store; nothing happens if there is one of the same settings, of whatever format.
-
-    Raises
-    ------
-    TedmError
-        If something else lies at the place, or a level has a name that xarray would misunderstand.
-    """
-    document = about.to_json()
-    if isinstance(where.address, Path) and where.address.exists() and not where.address.is_dir():
-        raise TedmError(f"{where.address} is a file; name a folder that does not exist yet")
-    with plain_errors(f"cannot create the store {where.address}"):
-        there = about_place(where)
-        if there is None and (taken := clashing(about.settings, about.storage, about.form)):
-            raise TedmError(
-                f"no level of a store can be called {listed(taken)}, which another array or a dimension is called; "
-                "give the level another name"
-            )
-        if there is None:
-            files = skeleton(about.settings, about.storage, document, about.form)
-            write_again(lambda: put_skeleton(where, files))
-    require_store(where)
-    if not same_store(about_place(where), json.loads(json.dumps(document))):
-        raise TedmError(
-            f"{where.address} is a store of other settings already (tedm-inspect shows them)\n"
-            "Run the same command again to see what differs, or name another folder."
-        )
+    group.attrs.update({"tedm": {**_document(group), **{key: value for key, value in legend.items() if value}}})
 
 
 def same_store(one: JsonObject | None, other: JsonObject | None) -> bool:
@@ -269,42 +196,13 @@ def put_skeleton(where: Place, files: Mapping[str, bytes]) -> None:
 
 def is_unfinished(keys: Collection[str]) -> bool:
     """Whether these files are an empty store whose making was interrupted, and nothing else."""
-    others = [key for key in keys if not (key.endswith((f"/{ROOT}", PARTIAL)) or is_of_coordinate(key))]
+    others = [key for key in keys if not key.endswith((f"/{ROOT}", "timestep/c.0", PARTIAL))]
     return not others and any(key.endswith(f"/{ROOT}") for key in keys)
 
 
-def _root(where: Place) -> Any:
-    content = where.read(ROOT)
-    try:
-        return json.loads(content) if content else None
-    except (ValueError, RecursionError) as error:
-        raise damaged(where.address, "no JSON, or too deep" if isinstance(error, RecursionError) else str(error)) from error
-
-
-def _put_root(where: Place, document: JsonObject) -> None:
-    sync(where.zarr().set(ROOT, default_buffer_prototype().buffer.from_bytes(as_written(document))))
-
-
-def _change(where: Place, change: Callable[[JsonObject], JsonObject]) -> None:
-    """Change what the store says of itself; metadata of arrays that stand beside it stay where the format has them."""
-    if (document := about_place(where)) is None:
-        raise damaged(where.address, "they are gone")
-    root = _root(where)
-    changed = {**root, "attributes": {**root["attributes"], "tedm": change(document)}}
-    form = format_of(document["format"])
-    _put_root(where, changed if form is not None and form.labelled else {k: v for k, v in changed.items() if k != KEY})
-
-
-def _consolidated(where: Place, arrays: Sequence[str], images: int) -> JsonObject:
-    keys = [f"{name}/{ROOT}" for name in arrays]
-    with ThreadPoolExecutor(min(8, len(keys))) as pool:  # a bucket takes a while to answer each
-        contents = dict(zip(arrays, pool.map(where.read, keys), strict=True))
-    documents: dict[str, JsonObject] = {}
-    for name, content in contents.items():
-        with contextlib.suppress(ValueError, RecursionError):  # damaged, and none of those that are read here
-            if content and isinstance(document := json.loads(content), dict):
-                documents[name] = document
-    return consolidated(documents, images)
+def _document(group: zarr.Group) -> JsonObject:
+    about: Any = group.attrs.get("tedm")
+    return dict(about) if isinstance(about, Mapping) else {}
 
 
 def _compared(about: JsonObject | None) -> JsonObject:

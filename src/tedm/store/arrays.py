@@ -20,11 +20,9 @@ from tedm.errors import TedmError
 from tedm.jsons import JsonObject
 from tedm.store.checks import require_arrays
 from tedm.store.features import Storage
-from tedm.store.formats.coordinates import Values, coordinates
-from tedm.store.formats.naming import ROOT, StoreFormat
 from tedm.store.place import Location, Place, cause, is_remote, write_again
 from tedm.store.settings import FeatureSettings
-from tedm.store.skeleton import LABELS_PER_CHUNK, shard_key
+from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
 from tedm.text import gigabytes, shown
 
 # Zstandard makes at most 128 kB of 4 bytes.
@@ -107,14 +105,6 @@ class Arrays:
         """Whether an array has a file that is not empty for any of these images."""
         sizes = self._place.sizes(array)
         return any(sizes.get(self.key(array, index)) for index in indices)
-
-    def whole(self, arrays: Sequence[str], count: int) -> set[int]:
-        """Return which of so many images have a file that is not empty in each of these arrays."""
-        found = set(range(count))
-        for array in arrays:
-            sizes = self._place.sizes(array)
-            found = {index for index in found if sizes.get(self.key(array, index))}
-        return found
 
     def length(self, array: str) -> int:
         """Return for how many images an array has room."""
@@ -225,15 +215,6 @@ class Arrays:
                 raise self.lost(column) from error
         return np.concatenate(parts) if parts else np.asarray(array[:0])
 
-    def entry(self, column: str, at: int) -> object:
-        """Return one entry of a column, the empty value where there is no file; a `TedmError` if it is unreadable."""
-        try:
-            return np.asarray(self._arrays[column][at]).item()
-        except Exception as error:  # codecs raise this and that on bytes that are not theirs
-            if isinstance(error, OSError) or is_remote(error):
-                raise
-            raise self.lost(column) from error
-
     def _require_own(self, array: str) -> None:
         """Refuse to write into a folder that is elsewhere: a store that somebody made could lead anywhere."""
         address = self._place.address
@@ -265,19 +246,14 @@ class Arrays:
         )
 
 
-def read_coordinates(
-    where: Place, group: zarr.Group, settings: FeatureSettings, storage: Storage, form: StoreFormat
-) -> dict[str, Values | None]:
-    """Return the labels of dimensions as other readers of Zarr see them; None where their array is damaged."""
-    found: dict[str, Values | None] = {}
-    for name in coordinates(settings, storage, form):
-        try:
-            array = Arrays(where, group, [name])
-            require_arrays(array.documents(), settings, storage, where.address, form)
-            found[name] = tuple(array.read_column(name).tolist())
-        except TedmError:
-            found[name] = None
-    return found
+def coordinates(where: Place, group: zarr.Group, settings: FeatureSettings, storage: Storage) -> tuple[int, ...] | None:
+    """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
+    try:
+        array = Arrays(where, group, ["timestep"])
+        require_arrays(array.documents(), settings, storage, where.address)
+        return tuple(int(value) for value in array.read_column("timestep"))
+    except TedmError:
+        return None
 
 
 def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any]:

@@ -24,11 +24,10 @@ from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
 from tedm.names import problem_of, quoted
 from tedm.store.features import Storage
-from tedm.store.formats.naming import NEWEST, ROOT, StoreFormat
 from tedm.store.labels import IGNORE, SPLITS, Labels
 from tedm.store.place import Location
 from tedm.store.settings import Arithmetic, FeatureSettings
-from tedm.store.skeleton import LABEL_ARRAYS, skeleton
+from tedm.store.skeleton import LABEL_ARRAYS, ROOT, skeleton
 from tedm.text import listed, shown
 
 MOST_PIXELS = 2**28  # of an image's file
@@ -38,7 +37,7 @@ DEEPEST = 32  # lists in lists of what is kept for people
 # Largest values that make sense; the smallest is 1.
 LIMITS = {"image_size": 2**16, "image_channels": 2**12, "draws": 2**16}
 CHANNELS, TIMESTEP, BATCH, THREADS = 2**20, 10**6, 2**20, 2**12
-# Names of arrays that no level can have, in a store of any format; more in `tedm.store.skeleton.clashing`.
+# Names of arrays that no level can have.
 TAKEN = frozenset({*LABEL_ARRAYS, "source", "volume", "slice", "image", "mask", "timestep", "features"})
 
 T = TypeVar("T")
@@ -160,20 +159,14 @@ def checked_provenance(values: JsonValue) -> dict[str, JsonValue]:
     return dict(values)
 
 
-def require_arrays(
-    documents: Mapping[str, Any],
-    settings: FeatureSettings,
-    storage: Storage,
-    address: Location,
-    form: StoreFormat = NEWEST,
-) -> None:
+def require_arrays(documents: Mapping[str, Any], settings: FeatureSettings, storage: Storage, address: Location) -> None:
     """Refuse arrays that are not those of a store with these settings.
 
     Parameters
     ----------
     documents : mapping of str to JSON objects
         The metadata of each array.
-    settings, storage, form
+    settings, storage
         What the store says of itself.
     address : str or Path
         The store, for messages.
@@ -183,7 +176,7 @@ def require_arrays(
     TedmError
         One that names each contradiction.
     """
-    expected = _documents(settings, storage, form)
+    expected = _documents(settings, storage)
     problems = []
     for name, document in documents.items():
         for key, read in _COMPARED.items():
@@ -195,7 +188,7 @@ def require_arrays(
     _refuse(address, "its arrays contradict its settings", problems)
 
 
-def require_labels(labels: Labels, rooms: Mapping[str, int], size: int, address: Location, form: StoreFormat = NEWEST) -> None:
+def require_labels(labels: Labels, rooms: Mapping[str, int], size: int, address: Location) -> None:
     """Refuse labels that cannot be so.
 
     Parameters
@@ -207,8 +200,6 @@ def require_labels(labels: Labels, rooms: Mapping[str, int], size: int, address:
         Side of the masks, in pixels.
     address : str or Path
         The store, for messages.
-    form : StoreFormat
-        What the columns are called.
 
     Raises
     ------
@@ -218,7 +209,7 @@ def require_labels(labels: Labels, rooms: Mapping[str, int], size: int, address:
     count = len(labels)
     problems = [f"{name}: room for {room} of {count} images" for name, room in rooms.items() if room < count]
     if twice := [name for name, times in Counter(labels.names).items() if times > 1]:
-        problems.append(f"{form.names}: {quoted(twice[0])} is there twice")
+        problems.append(f"name: {quoted(twice[0])} is there twice")
     for name, split, (height, width), pixels in zip(
         labels.names, labels.splits, labels.original_sizes, labels.labelled, strict=True
     ):
@@ -255,9 +246,9 @@ def _problems(made: object) -> Iterator[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8)
-def _documents(settings: FeatureSettings, storage: Storage, form: StoreFormat) -> dict[str, JsonObject]:
+def _documents(settings: FeatureSettings, storage: Storage) -> dict[str, JsonObject]:
     """Return the metadata of the arrays of a new store, by their names."""
-    files = skeleton(settings, storage, {}, form)
+    files = skeleton(settings, storage, {})
     return {key.removesuffix(f"/{ROOT}"): json.loads(content) for key, content in files.items() if key.endswith(f"/{ROOT}")}
 
 

@@ -8,9 +8,9 @@ may do it at the same time as others: every file is written whole, aside, and tw
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,24 +21,21 @@ from tedm.errors import TedmError
 from tedm.jsons import JsonValue
 from tedm.store.about import (
     About,
+    about_group,
     about_place,
-    consolidate,
-    make,
     open_group,
-    read_about,
+    put_skeleton,
     require_store,
+    same_store,
     set_classes,
     set_legend,
 )
-from tedm.store.arrays import Arrays, index_of_image
+from tedm.store.arrays import Arrays, coordinates, index_of_image
 from tedm.store.checks import problem_of_mask, require_arrays, require_labels
 from tedm.store.features import Block, Storage, Views, in_words
-from tedm.store.formats.coordinates import coordinates
-from tedm.store.formats.naming import ROOT
 from tedm.store.labelling import (
     Registration,
     append_images,
-    count_images,
     read_labels,
     replace_labels,
     require_fitting,
@@ -47,7 +44,7 @@ from tedm.store.labelling import (
 from tedm.store.layout import Floats, require_finite, stored
 from tedm.store.place import PARTIAL, Location, Place, inside, is_url, place, plain_errors, write_again
 from tedm.store.settings import Arithmetic, FeatureSettings
-from tedm.store.skeleton import feature_arrays, label_arrays, skeleton
+from tedm.store.skeleton import ROOT, feature_arrays, label_arrays, skeleton
 from tedm.store.sources import COLUMN, Source, read_sources, write_sources
 from tedm.store.volumes.columns import VOLUMES
 from tedm.views import VIEWS, ViewKind
@@ -90,7 +87,16 @@ class FeatureStore:
             If there is something else at `path`, or it cannot be written.
         """
         where = place(path)
-        make(where, About(settings, arithmetic, storage, (), provenance))
+        about = About(settings, arithmetic, storage, (), provenance).to_json()
+        if isinstance(where.address, Path) and where.address.exists() and not where.address.is_dir():
+            raise TedmError(f"{where.address} is a file; name a folder that does not exist yet")
+        with plain_errors(f"cannot create the store {where.address}"):
+            write_again(lambda: put_skeleton(where, skeleton(settings, storage, about)))
+        if not same_store(about_place(where), json.loads(json.dumps(about))):
+            raise TedmError(
+                f"{where.address} is a store of other settings already (tedm-inspect shows them)\n"
+                "Run the same command again to see what differs, or name another folder."
+            )
         return cls(where)
 
     @classmethod
@@ -130,16 +136,15 @@ class FeatureStore:
         """Read metadata and labels, again where others may have changed them."""
         with plain_errors(f"cannot open the store {self.path}"):
             self._group = open_group(self._place)
-            about = read_about(self._place)
+            about = about_group(self._group, self.path)
             self.settings, self.arithmetic, self.storage = about.settings, about.arithmetic, about.storage
-            self.provenance, self.form = about.provenance, about.form
-            names = [*label_arrays(self.settings, self.form), *self.image_arrays]
-            self._arrays = Arrays(self._place, self._group, names, [COLUMN])
-            require_arrays(self._arrays.documents(), self.settings, self.storage, self.path, self.form)
+            self.provenance = about.provenance
+            self._arrays = Arrays(self._place, self._group, [*label_arrays(self.settings), "mask", *self._written()], [COLUMN])
+            require_arrays(self._arrays.documents(), self.settings, self.storage, self.path)
             self.labels = read_labels(self._arrays, about)
             # records may be behind, and volumes are fewer
             rooms = {name: room for name, room in self._arrays.rooms().items() if name not in (COLUMN, VOLUMES)}
-            require_labels(self.labels, rooms, self.settings.image_size, self.path, self.form)
+            require_labels(self.labels, rooms, self.settings.image_size, self.path)
 
     def register(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Let new images enter, without activations; images that are there already stay as they are.
@@ -167,11 +172,11 @@ class FeatureStore:
         there = set(self.labels.names)
         new = [image for image in images if image.name not in there]
         require_known_classes(self.labels, new, classes, self.path)
-        if new and classes and not self.labels.classes:
-            set_classes(self._place, classes)
-        if new:
-            append_images(self._arrays, self.labels, new, self.settings.image_size, self.image_arrays, self.form)
-        self._consolidate()  # without new images too: whoever was killed before it has left it to the next one
+        if not new:
+            return
+        if classes and not self.labels.classes:
+            set_classes(self._group, classes)
+        append_images(self._arrays, self.labels, new, self.settings.image_size, ["mask", *self._written()])
 
     def relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         """Replace masks, splits, groups and domains of images that are there; activations stay untouched.
@@ -195,15 +200,13 @@ class FeatureStore:
 
     def _relabel(self, images: Sequence[Registration], classes: Sequence[int]) -> None:
         if any(image.mask is not None for image in images):
-            set_classes(self._place, classes)
+            set_classes(self._group, classes)
         replace_labels(self._arrays, self.labels, images, self.settings.image_size)
-        self._consolidate()
 
     def name_classes(self, names: Sequence[str], colours: Sequence[str] = ()) -> None:
         """Write what the classes are called, and their colours as "#rrggbb"; an empty sequence keeps what is there."""
         with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
-            write_again(lambda: set_legend(self._place, names, colours))
-            self._consolidate()
+            set_legend(self._group, names, colours)
         self._read_labels()
 
     def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats]) -> None:
@@ -234,7 +237,7 @@ class FeatureStore:
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
         ):
-            for array_name, values in zip(self._written, (image, *rounded), strict=True):
+            for array_name, values in zip(self._written(), (image, *rounded), strict=True):
                 self._arrays.put(array_name, index, values)
 
     def sources(self) -> dict[str, Source]:
@@ -247,20 +250,18 @@ class FeatureStore:
             return
         with plain_errors(f"cannot write to the store {self.path}; nothing that was there is lost"):
             key = f"{COLUMN}/{ROOT}"
-            self._place.put_new(key, skeleton(self.settings, self.storage, {}, self.form)[key])  # unless it is there
+            self._place.put_new(key, skeleton(self.settings, self.storage, {})[key])  # nothing happens if it is there
             write_again(self._open)
             at = {self.labels.index(name): source for name, source in read.items()}
             write_again(lambda: write_sources(self._arrays, len(self.labels), at))
-            self._consolidate()
 
     def discard(self, names: Sequence[str]) -> None:
         """Remove the activations of images, the last array first: they are missing then, and computed again by tedm-extract."""
         at = [self.labels.index(name) for name in names]
         with plain_errors(f"cannot remove activations from the store {self.path}"):
             for index in at:
-                for array_name in reversed(self._written):
+                for array_name in reversed(self._written()):
                     self._arrays.delete(array_name, index)
-            self._consolidate()
 
     def remove_partial_files(self, names: Collection[str] | None = None) -> None:
         """Delete what writes that were killed have left behind.
@@ -275,14 +276,21 @@ class FeatureStore:
         spared = set() if names is None else set(range(len(self.labels))) - {self.labels.index(name) for name in names}
         with plain_errors(f"cannot remove partial files from the store {self.path}"):
             for key in self.files():
-                if key.endswith(PARTIAL) and index_of_image(key, self._written) not in spared:
+                if key.endswith(PARTIAL) and index_of_image(key, self._written()) not in spared:
                     self._place.delete(key)
 
     def missing(self) -> list[str]:
         """Return names of registered images that are not whole yet: a file of one of their arrays is absent or empty."""
+        whole = set(range(len(self.labels)))
         with plain_errors(f"cannot list the store {self.path}"):
-            whole = self._arrays.whole(self._written, len(self.labels))
+            for array_name in self._written():
+                sizes = self._place.sizes(array_name)
+                whole = {index for index in whole if sizes.get(self._arrays.key(array_name, index))}
         return [name for index, name in enumerate(self.labels.names) if index not in whole]
+
+    def coordinates(self) -> tuple[int, ...] | None:
+        """Return the timesteps as other readers of Zarr see them; None if their array is damaged."""
+        return coordinates(self._place, self._group, self.settings, self.storage)
 
     def files(self) -> Mapping[str, int]:
         """Every file in the store's tree with its bytes, from one listing; not those of the views' store inside it."""
@@ -305,13 +313,12 @@ class FeatureStore:
     def files_of(self, name: str) -> dict[str, str]:
         """Return the file in which each array keeps an image, in the order in which they are written, the mask first."""
         index = self.labels.index(name)
-        return {array_name: self._arrays.key(array_name, index) for array_name in self.image_arrays}
+        return {array_name: self._arrays.key(array_name, index) for array_name in ("mask", *self._written())}
 
     def files_of_all(self) -> set[str]:
         """Every file that belongs to no single image: metadata, labels, coordinates."""
-        documents = {ROOT, *(f"{name}/{ROOT}" for name in self.arrays)}
-        documents |= {f"{name}/c.0" for name in coordinates(self.settings, self.storage, self.form)}
-        return documents | self._arrays.files_of_columns((*label_arrays(self.settings, self.form), COLUMN), len(self.labels))
+        documents = {ROOT, *(f"{name}/{ROOT}" for name in (*self._arrays.names, "timestep")), "timestep/c.0"}
+        return documents | self._arrays.files_of_columns((*label_arrays(self.settings), COLUMN), len(self.labels))
 
     @property
     def reads_ahead(self) -> bool:
@@ -329,7 +336,7 @@ class FeatureStore:
 
     def image(self, name: str) -> NDArray[np.float32]:
         """Return the image as the backbone's square: shape (size, size, channels), in [0, 1]."""
-        return np.asarray(self._read(self.form.pictures, name), dtype=np.float32)
+        return np.asarray(self._read("image", name), dtype=np.float32)
 
     def mask(self, name: str) -> NDArray[np.uint8]:
         """Class indices of shape (size, size); `IGNORE` where there is no label."""
@@ -358,27 +365,12 @@ class FeatureStore:
         for name in names:
             yield self.block(name, timesteps, levels)
 
-    @property
-    def arrays(self) -> list[str]:
-        """Names of all arrays that are there."""
-        return [*self._arrays.names, *coordinates(self.settings, self.storage, self.form)]
-
-    @property
-    def image_arrays(self) -> list[str]:
-        """Names of the arrays that have a file for each image: the mask, then those that `write` fills, in its order."""
-        return ["mask", self.form.pictures, *self.feature_arrays()]
-
-    @property
     def _written(self) -> list[str]:
-        return self.image_arrays[1:]
-
-    def _consolidate(self) -> None:
-        """Let other readers find the arrays as they are now."""
-        count = partial(count_images, self._place, self._group, self.form)
-        write_again(lambda: consolidate(self._place, self.form, self.arrays, count))
+        """Return the arrays that `write` fills, in its order."""
+        return ["image", *self.feature_arrays()]
 
     def _read_labels(self) -> None:
-        self.labels = read_labels(self._arrays, read_about(self._place))
+        self.labels = read_labels(self._arrays, about_group(self._group, self.path))
 
     def _read(self, array_name: str, name: str, timesteps: Sequence[int] | None = None) -> NDArray[Any]:
         values = self._arrays.read(array_name, self.labels.index(name), timesteps, image=name)
@@ -391,7 +383,7 @@ class FeatureStore:
     def _absent(self, array_name: str, name: str) -> TedmError:
         """Return what to say of a file that is not there: the image is still to come, or something happened to it."""
         index = self.labels.index(name)
-        if array_name == "mask" or any(self._arrays.has(array, [index]) for array in self._written):
+        if array_name == "mask" or any(self._arrays.has(array, [index]) for array in self._written()):
             return self._arrays.damaged(array_name, name, "its file is gone")
         return TedmError(
             f"image {name} is not in the store {self.path} yet ({len(self.missing())} of {len(self.labels)} still missing); "

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
 from tedm.store.about import About
 from tedm.store.arrays import Arrays
 from tedm.store.checks import damaged
-from tedm.store.formats.naming import StoreFormat
 from tedm.store.labels import IGNORE, Labels
-from tedm.store.place import Location, Place
+from tedm.store.place import Location
 from tedm.store.skeleton import LABEL_ARRAYS
 from tedm.store.sources import COLUMN, UNREAD, Source, Stamp, as_row, read_sources, write_sources
 from tedm.store.volumes.columns import VOLUMES, put_volumes, read_volumes
@@ -90,17 +88,17 @@ def read_labels(arrays: Arrays, about: About) -> Labels:
     TedmError
         If a column is gone or unreadable.
     """
-    called, names = about.form.names, _names(arrays, about.form)
-    count = len(names)
-    if arrays.has_from(about.form.pictures, count):
-        raise arrays.lost(called)  # names come before activations: to register these images anew could mix them up
+    names = [str(name) for name in arrays.read_column("name")]
+    count = names.index("") if "" in names else len(names)
+    if arrays.has_from("image", count):
+        raise arrays.lost("name")  # names come before activations: to register these images anew could mix them up
     columns = {column: arrays.read_column(column, count) for column in LABEL_ARRAYS if column != "name"}
     try:
         volumes, slices = read_volumes(arrays, count)
     except ValueError as error:
         raise damaged(arrays.address, f"its volumes cannot be so: {error}") from error
     return Labels(
-        names=tuple(names),
+        names=tuple(names[:count]),
         splits=tuple(map(str, columns["split"])),
         groups=tuple(map(str, columns["group"])),
         domains=tuple(map(str, columns["domain"])),
@@ -114,22 +112,7 @@ def read_labels(arrays: Arrays, about: About) -> Labels:
     )
 
 
-def count_images(where: Place, group: zarr.Group, form: StoreFormat) -> int:
-    """Return how many images have a name now, whoever has registered them."""
-    arrays = Arrays(where, group, [form.names])
-    if not (room := arrays.length(form.names)) or arrays.entry(form.names, room - 1) != "":
-        return room
-    return len(_names(arrays, form))
-
-
-def append_images(
-    arrays: Arrays,
-    labels: Labels,
-    new: Sequence[Registration],
-    size: int,
-    image_arrays: Sequence[str],
-    form: StoreFormat,
-) -> None:
+def append_images(arrays: Arrays, labels: Labels, new: Sequence[Registration], size: int, image_arrays: Sequence[str]) -> None:
     """Write masks and labels of new images behind those that are there.
 
     Parameters
@@ -142,8 +125,6 @@ def append_images(
         Side of the masks, in pixels.
     image_arrays : sequence of str
         The arrays that get room for the new images.
-    form : StoreFormat
-        What the columns are called.
     """
     there = len(labels)
     if VOLUMES in arrays.names:
@@ -159,7 +140,7 @@ def append_images(
         "original_size": [image.original_size for image in new],
         "labelled": [_labelled_pixels(image.mask) for image in new],
         COLUMN: [as_row(image.source) for image in new],
-        form.names: [image.name for image in new],  # the last: an image exists once its name does
+        "name": [image.name for image in new],  # the last: an image exists once its name does
     }
     for column, values in columns.items():
         if column not in arrays.names:
@@ -237,11 +218,6 @@ def replace_labels(arrays: Arrays, labels: Labels, images: Sequence[Registration
     arrays.put_column("original_size", 0, sizes)
     for column, values in columns.items():
         arrays.put_column(column, 0, values)
-
-
-def _names(arrays: Arrays, form: StoreFormat) -> list[str]:
-    names = [str(name) for name in arrays.read_column(form.names)]
-    return names[: names.index("")] if "" in names else names
 
 
 def _write_masks(arrays: Arrays, start: int, masks: Sequence[NDArray[np.uint8] | PackedMask | None], size: int) -> None:

@@ -6,8 +6,6 @@ file needs to be written by one of them only.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,20 +16,17 @@ from zarr.storage import MemoryStore
 
 from tedm.jsons import JsonObject
 from tedm.store.features import Storage
-from tedm.store.formats.consolidated import KEY, consolidated
-from tedm.store.formats.coordinates import coordinates, named_by
-from tedm.store.formats.naming import NEWEST, ROOT, StoreFormat
 from tedm.store.labels import IGNORE
 from tedm.store.settings import FeatureSettings, Upsampling
 from tedm.store.volumes.columns import SLICES, VOLUMES
 
+ROOT = "zarr.json"
 # A chunk is what is decoded at once: small enough to stream, large enough to compress well.
 CHUNK_BYTES = 16 * 2**20
 # Labels of this many images share one file.
 LABELS_PER_CHUNK = 65536
 
-# Type, shape of an entry and its dimensions. The name is first here and the last that is written of an image; what its array is
-# called is a matter of the store's format.
+# Type, shape of an entry and its dimensions. The name is first here and the last that is written of an image.
 LABEL_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
     "name": (str, (), []),
     "split": (str, (), []),
@@ -49,12 +44,12 @@ VOLUME_ARRAYS: dict[str, tuple[Any, tuple[int, ...], list[str]]] = {
 }
 
 
-def label_arrays(settings: FeatureSettings, form: StoreFormat) -> list[str]:
+def label_arrays(settings: FeatureSettings) -> list[str]:
     """Return names of the arrays that hold what is known of images, those of volumes where there are volumes."""
-    return [*map(form.called, LABEL_ARRAYS), *(VOLUME_ARRAYS if settings.axis is not None else ())]
+    return [*LABEL_ARRAYS, *(VOLUME_ARRAYS if settings.axis is not None else ())]
 
 
-def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject, form: StoreFormat = NEWEST) -> dict[str, bytes]:
+def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject) -> dict[str, bytes]:
     """Every file of a store without images.
 
     Parameters
@@ -65,8 +60,6 @@ def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject, for
         Which arrays there are, and their type.
     about : mapping of str to JSON values
         What the store says of itself.
-    form : StoreFormat
-        What the arrays are called, and which there are for other readers.
 
     Returns
     -------
@@ -75,30 +68,9 @@ def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject, for
     """
     contents: dict[str, Buffer] = {}
     group = zarr.open_group(MemoryStore(contents), mode="w", zarr_format=3, attributes={"tedm": about})
-    _create_arrays(group, settings, storage, form)
+    _create_arrays(group, settings, storage)
     files = {key: content.to_bytes() for key, content in contents.items()}
-    root = files.pop(ROOT)
-    if form.labelled:
-        documents = {key.removesuffix(f"/{ROOT}"): json.loads(files[key]) for key in files if key.endswith(f"/{ROOT}")}
-        root = as_written({**json.loads(root), KEY: consolidated(documents, 0)})
-    return {**files, ROOT: root}
-
-
-def as_written(document: JsonObject) -> bytes:
-    """Return a document of metadata as Zarr writes it."""
-    return json.dumps(document, indent=zarr.config.get("json_indent")).encode()
-
-
-def clashing(settings: FeatureSettings, storage: Storage, form: StoreFormat) -> list[str]:
-    """Return levels with the name of another array or of a dimension: xarray would take their activations for labels."""
-    if storage.layout == "upsampled" or not form.labelled:
-        return []
-    arrays = {*label_arrays(settings, form), *LABEL_ARRAYS, "source", VOLUMES, SLICES, "image", "picture", "mask", "features"}
-    dimensions = {"y", "x", "channel", "image_channel", "axis", "stamp", "place"}
-    for level in settings.levels:
-        dimensions |= {f"{of}_{level.name}" for of in ("y", "x", "channel")}
-    taken = arrays | dimensions | coordinates(settings, storage, form).keys()
-    return [level.name for level in settings.levels if level.name in taken]
+    return {**{key: content for key, content in files.items() if key != ROOT}, ROOT: files[ROOT]}
 
 
 def compressors(storage: Storage, upsampling: Upsampling) -> list[Any]:
@@ -123,34 +95,29 @@ def shard_key(array: str, index: int, dimensions: int) -> str:
     return f"{array}/c.{index}" + ".0" * (dimensions - 1)
 
 
-def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storage, form: StoreFormat) -> None:
+def _create_arrays(group: zarr.Group, settings: FeatureSettings, storage: Storage) -> None:
     """Create every array, without images."""
     size = settings.image_size
     for name, (dtype, tail, dims) in {**LABEL_ARRAYS, "source": SOURCE_ARRAY}.items():
-        _create(group, form.called(name), (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
+        _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, ["image", *dims])
     if settings.axis is not None:
         for name, (dtype, tail, dims) in VOLUME_ARRAYS.items():
             first = "volume" if name == VOLUMES else "image"
             _create(group, name, (0, *tail), (LABELS_PER_CHUNK, *tail), dtype, [first, *dims])
-    square, named = (size, size), named_by(form)
-    dims = ["image", "y", "x", "image_channel"]
-    _create(group, form.pictures, (0, *square, settings.image_channels), None, "float32", dims, named=named)
-    _create(group, "mask", (0, *square), None, "uint8", ["image", "y", "x"], named=named)
-    for name, (dimension, values) in coordinates(settings, storage, form).items():
-        kind: Any = str if isinstance(values[0], str) else "int64"
-        labels = _create(group, name, (len(values),), (len(values),), kind, [dimension])
-        labels[:] = np.array(values, dtype=labels.dtype)
+    square = (size, size)
+    _create(group, "image", (0, *square, settings.image_channels), None, "float32", ["image", "y", "x", "image_channel"])
+    _create(group, "mask", (0, *square), None, "uint8", ["image", "y", "x"])
+    timestep = _create(group, "timestep", (len(settings.timesteps),), (len(settings.timesteps),), "int64", ["timestep"])
+    timestep[:] = np.array(settings.timesteps)
     lead, packed = (0, len(settings.timesteps), settings.draws), compressors(storage, settings.upsampling)
     if storage.layout == "upsampled":
         dims = ["image", "timestep", "draw", "y", "x", "channel"]
-        named = named_by(form, "level")
-        _create(group, "features", (*lead, *square, settings.channels), None, storage.dtype, dims, packed=packed, named=named)
+        _create(group, "features", (*lead, *square, settings.channels), None, storage.dtype, dims, packed=packed)
         return
     for level in settings.levels:
         side, of = settings.side(level), level.name
         dims = ["image", "timestep", "draw", f"y_{of}", f"x_{of}", f"channel_{of}"]
-        shape = (*lead, side, side, level.channels)
-        _create(group, level.name, shape, None, storage.dtype, dims, packed=packed, named=named)
+        _create(group, level.name, (*lead, side, side, level.channels), None, storage.dtype, dims, packed=packed)
 
 
 def _create(
@@ -162,12 +129,8 @@ def _create(
     dims: list[str],
     *,
     packed: list[Any] | None = None,
-    named: Mapping[str, str] | None = None,
 ) -> zarr.Array[Any]:
-    """Create an array; `chunks` of None means one file an image, which is a shard if its chunks are `packed` on their own.
-
-    `named` are the array's attributes.
-    """
+    """Create an array; `chunks` of None means one file an image, which is a shard if its chunks are `packed` on their own."""
     whole = (1, *shape[1:])
     inner = chunks or whole
     if packed is not None:
@@ -184,7 +147,6 @@ def _create(
         compressors=[*([ZstdCodec(level=3)] if packed is None else packed), Crc32cCodec()],
         fill_value=IGNORE if name == "mask" else "" if dtype is str else 0,
         dimension_names=dims,
-        attributes=dict(named or {}),
         chunk_key_encoding={"name": "default", "separator": "."},
         config={"write_empty_chunks": True},
     )

@@ -13,13 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tedm.store.about import is_consolidated, open_group
-from tedm.store.arrays import DamagedError, read_coordinates
+from tedm.store.arrays import DamagedError
 from tedm.store.disk import FeatureStore
-from tedm.store.formats.coordinates import coordinates
-from tedm.store.formats.naming import ROOT
 from tedm.store.labels import IGNORE
-from tedm.store.place import PARTIAL, place, plain_errors
+from tedm.store.place import PARTIAL
 from tedm.text import listed as as_list
 from tedm.text import shown
 
@@ -127,19 +124,12 @@ def _unreadable(store: FeatureStore, name: str, array: str) -> Damage | None:
 
 
 def _coordinates(store: FeatureStore) -> list[Damage]:
-    """Return what is wrong with the arrays that label dimensions for other readers; nothing here reads them but this."""
-    where, found = place(store.path), []
-    with plain_errors(f"cannot read the store {store.path}"):
-        there = read_coordinates(where, open_group(where), store.settings, store.storage, store.form)
-        current = is_consolidated(where, store.form, store.arrays, len(store.labels))
-    for name, (_, wanted) in coordinates(store.settings, store.storage, store.form).items():
-        if (values := there[name]) != wanted:
-            noun = "channels" if "channel" in name else f"{name}s"
-            what = "it cannot be read" if values is None else f"it has the {noun} {as_list(values, most=12)}"
-            found.append(Damage("", f"{name}/c.0", f"{what}, and the settings {as_list(wanted, most=12)}"))
-    if not current:
-        found.append(Damage("", ROOT, "what it tells other readers of arrays is out of date; tedm-verify --repair mends it"))
-    return found
+    """Return what is wrong with the array that tells other readers the timesteps; nothing here reads it but this."""
+    there = store.coordinates()
+    if there == store.settings.timesteps:
+        return []
+    what = "it cannot be read" if there is None else f"it has the timesteps {as_list(there, most=12)}"
+    return [Damage("", "timestep/c.0", f"{what}, and the settings {as_list(store.settings.timesteps, most=12)}")]
 
 
 def _strays(store: FeatureStore, sizes: Mapping[str, int]) -> list[Damage]:

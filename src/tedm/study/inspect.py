@@ -102,7 +102,7 @@ def describe_store(store: FeatureStore) -> dict[str, JsonValue]:
     files = store.files()
     arrays = {key.split("/", 1)[0] for key in files if "/" in key}
     sizes = {array: sum(size for key, size in files.items() if key.startswith(f"{array}/")) for array in sorted(arrays)}
-    known = store.image_arrays
+    known = ("image", "mask", *store.feature_arrays())
     return {
         "store": str(store.path),
         "images": store.labels.summary(),

@@ -61,9 +61,8 @@ def test_another_volume_of_a_name_that_is_there_is_refused_and_nothing_is_writte
 
 def test_what_a_killed_process_left_of_a_volume_is_written_over(store):
     group = zarr.open_group(store.path, mode="r+")
-    volumes = group["volume"]
-    volumes.resize((3,))
-    volumes[2:] = ["{}"]
+    group["volume"].resize((3,))
+    group["volume"][2:] = ["{}"]
     three = dataclasses.replace(ONE, name="p3")
     store.register(slices(three, [0]), (0, 255))
     assert FeatureStore.open(store.path).labels.volumes == (ONE, TWO, three)

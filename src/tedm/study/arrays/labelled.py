@@ -1,8 +1,7 @@
 """A store as a labelled data set of xarray: images by their names, activations by timestep, level and channel.
 
-The arrays on the disk are opened as they are, of stores of every version, and read when values are asked for. xarray alone
-opens a store of format 2 as well, with its labels (`xarray.open_zarr(path)`), but shows what is there: float16 where that is
-stored, and zeros for images that are not whole yet. Stores of format 1 have no labels of their own.
+The arrays on the disk are opened as they are, of stores of every version, and read when values are asked for. What is added are
+the labels: Zarr's own arrays have dimensions, but no name for the images along them.
 """
 
 from __future__ import annotations
@@ -41,10 +40,9 @@ def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) 
     xarray.Dataset
         Lazy, with variables `picture` (image, y, x, image_channel), `mask` (class indices, 255 without a label) and, of an
         upsampled store, `features` (image, timestep, draw, y, x, channel), of a native one a variable for each level.
-        Activations are float32: sums over those of float16, which `xarray.open_zarr` gives, would overflow. `image`,
-        `timestep`, `draw` and channels are coordinates, so that `.sel(image="p1", timestep=50)` works; `split`, `group` and
-        `domain` belong to the images, `level` to the channels. Channels have the numbers that they have in a pixel's vector, in
-        either layout.
+        Activations are float32: sums over those of float16 would overflow. `image`, `timestep`, `draw` and channels are
+        coordinates, so that `.sel(image="p1", timestep=50)` works; `split`, `group` and `domain` belong to the images, `level`
+        to the channels. Channels have the numbers that they have in a pixel's vector, in either layout.
 
     Raises
     ------
@@ -66,7 +64,7 @@ def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) 
             f"{len(absent)} of {len(wanted)} images of {store.path} are not whole yet ({listed(absent, most=3)}); run the same "
             "tedm-extract again, or name those that are"
         )
-    kept = {store.form.pictures: PICTURE, "mask": "mask", **{array: array for array in store.feature_arrays()}}
+    kept = {"image": PICTURE, "mask": "mask", **{array: array for array in store.feature_arrays()}}
     variables: dict[str, Any] = {}
     with xr.open_zarr(place(store.path).zarr(), consolidated=False) as opened:
         for array, called in kept.items():
