@@ -20,7 +20,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tedm.networks.tedm_unet import TedmUNet
 from tedm.store import FeatureSettings, Level, Storage
-from tedm.store.formats.naming import NEWEST
 from tedm.store.skeleton import feature_arrays, label_arrays, skeleton
 from tedm.store.sources import COLUMN
 
@@ -61,7 +60,7 @@ def bytes_of_image(settings: FeatureSettings, storage: Storage) -> int:
 def files_of_store(settings: FeatureSettings, storage: Storage) -> tuple[int, int]:
     """Return the files of each image, and those of the whole store beside them."""
     of_image = len(feature_arrays(settings, storage)) + 2  # the square and its mask
-    columns = [*label_arrays(settings, NEWEST), COLUMN]  # a file each, up to 65536 images
+    columns = [*label_arrays(settings), COLUMN]  # a file each, up to 65536 images
     return of_image, len(skeleton(settings, storage, {})) + len(columns)
 
 
