@@ -10,6 +10,8 @@ from __future__ import annotations
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
+from tedm.jsons import JsonValue
+
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
@@ -22,7 +24,7 @@ class ClassifierConventions:
         """Return the names of the constructor's arguments, sorted."""
         return sorted(signature(cls).parameters)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, JsonValue]:
         """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in self._get_param_names()}
 
