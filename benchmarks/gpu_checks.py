@@ -25,9 +25,18 @@ from stand_in import empty_store, parts, through
 from synthetic import machine as processor
 
 from tedm.errors import TedmError
-from tedm.extract import Backbone, choose_arithmetic, compute, extract, load_backbone, peak_memory, read_manifest, running
+from tedm.extract import (
+    Backbone,
+    choose_arithmetic,
+    compute,
+    extract,
+    load_backbone,
+    peak_memory,
+    read_manifest,
+    running,
+    writers,
+)
 from tedm.extract.backbones import random_backbone, save_backbone
-from tedm.extract.run import writers
 from tedm.store import Arithmetic, FeatureStore, Storage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -259,22 +268,22 @@ def copies(machine: Machine) -> str:
     backbone, arithmetic = machine.backbone(128), machine.arithmetic("bfloat16")
     backbone = backbone.prepare("cuda", precision="bfloat16", channels_last=True)
     x_t, steps = torch.randn(64, 1, 128, 128), torch.tensor(TIMESTEPS * 8)
-    from tedm.extract.pipeline import _Arriving
+    from tedm.extract import Arriving
 
     with running(arithmetic):
         levels = backbone.activations(x_t, steps)
         megabytes = sum(level.numel() * level.element_size() for level in levels) / 1e6
         alone = _median(lambda: backbone.activations(x_t, steps))
-        pinned = _median(lambda: _Arriving(levels)._event.synchronize())
+        pinned = _median(lambda: Arriving(levels)._event.synchronize())
         pageable = _median(lambda: [level.permute(0, 2, 3, 1).contiguous().cpu() for level in levels])
 
         def both() -> None:
-            arriving = _Arriving(levels)
+            arriving = Arriving(levels)
             backbone.activations(x_t, steps)
             arriving._event.synchronize()
 
         together = _median(both)
-        if not all(host.is_pinned() for host in _Arriving(levels)._host):
+        if not all(host.is_pinned() for host in Arriving(levels)._host):
             raise Failed("the copies are not pinned")
     said = (
         f"{megabytes:.0f} MB a batch: pinned {megabytes / pinned / 1e3:.1f} GB/s, pageable {megabytes / pageable / 1e3:.1f}; "

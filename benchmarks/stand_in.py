@@ -26,11 +26,17 @@ import torch
 from synthetic import machine
 from torch import Tensor
 
-from tedm.extract import TEDM_TIMESTEPS, Backbone, available_cores, choose_arithmetic, compute
-from tedm.extract.backbones import random_backbone
-from tedm.extract.backbones.backbone import DTYPES
-from tedm.extract.pipeline import ON_THE_WAY
-from tedm.extract.stages import Behind, Waited
+from tedm.extract import (
+    ON_THE_WAY,
+    TEDM_TIMESTEPS,
+    Backbone,
+    Behind,
+    Waited,
+    available_cores,
+    choose_arithmetic,
+    compute,
+)
+from tedm.extract.backbones import DTYPES, random_backbone
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Registration, Storage
 from tedm.store.layout import require_finite, stored
 

@@ -9,22 +9,27 @@ from .backbones.schedule import Schedule
 from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
-from .pipeline import compute, noisy_image
+from .pipeline import ON_THE_WAY, Arriving, compute, noisy_image
 from .recompute import recompute_images
 from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
-from .run import TEDM_TIMESTEPS, extract
+from .run import TEDM_TIMESTEPS, extract, writers
 from .sources import as_read, compare, differences
+from .stages import Behind, Waited
 from .views import extract_views
 
 __all__ = [
+    "ON_THE_WAY",
     "TEDM_TIMESTEPS",
+    "Arriving",
     "Backbone",
+    "Behind",
     "LiveArrays",
     "LiveFeatures",
     "Manifest",
     "OwnNetwork",
     "Picture",
     "Schedule",
+    "Waited",
     "arithmetic_differences",
     "as_read",
     "available_cores",
@@ -55,4 +60,5 @@ __all__ = [
     "square_image",
     "store_of",
     "whole_images",
+    "writers",
 ]

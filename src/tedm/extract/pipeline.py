@@ -96,11 +96,11 @@ def compute(
     open_images: dict[str, tuple[Computed, list[int]]] = {}
     batch: list[tuple[str, int, int]] = []
     inputs: list[Tensor] = []
-    on_the_way: deque[tuple[list[tuple[str, int, int]], _Arriving]] = deque()
+    on_the_way: deque[tuple[list[tuple[str, int, int]], Arriving]] = deque()
 
     def start() -> None:
         levels = _forward(backbone, arithmetic, inputs, [timesteps[t] for _, t, _ in batch])
-        on_the_way.append((batch.copy(), _Arriving(levels)))
+        on_the_way.append((batch.copy(), Arriving(levels)))
         batch.clear()
         inputs.clear()
 
@@ -227,7 +227,7 @@ def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor
             raise failure from error
 
 
-class _Arriving:
+class Arriving:
     """A batch's levels on their way to the host, channels last.
 
     On a GPU they are copied into pinned memory by a stream of their own, which waits for those that compute and makes nobody

@@ -1,4 +1,4 @@
-from .backbone import Backbone
+from .backbone import DTYPES, Backbone
 from .checkpoint import load_backbone, save_backbone
 from .config import read_config
 from .custom import OwnNetwork, own_backbone
@@ -7,6 +7,7 @@ from .schedule import Schedule
 from .tedm import random_backbone
 
 __all__ = [
+    "DTYPES",
     "Backbone",
     "Content",
     "Family",
