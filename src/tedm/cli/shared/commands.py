@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, str] = {
     "export-nnunet": "Write a store as a raw data set of nnU-Net.",
     "demo": "See all of it on a brain template.",
 }
+# Of those that stand in a folder of their own, which.
+FOLDERS: Mapping[str, str] = {"export-nnunet": "exports"}
 
 
 def command_named(name: str) -> click.Command:
@@ -35,7 +37,8 @@ def command_named(name: str) -> click.Command:
     name : str
         One of `COMMANDS`.
     """
-    command = importlib.import_module(f"tedm.cli.{name.replace('-', '_')}").main
+    module = ".".join(part for part in ("tedm.cli", FOLDERS.get(name), name.replace("-", "_")) if part)
+    command = importlib.import_module(module).main
     assert isinstance(command, click.Command)
     return command
 

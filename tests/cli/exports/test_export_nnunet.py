@@ -7,7 +7,8 @@ import shutil
 
 from click.testing import CliRunner
 
-from tedm.cli import export_nnunet, label
+from tedm.cli import label
+from tedm.cli.exports import export_nnunet
 from tedm.extract import read_manifest
 
 
