@@ -6,24 +6,14 @@ the labels: Zarr's own arrays have dimensions, but no name for the images along 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tedm.errors import TedmError
 from tedm.packages import package
 from tedm.store import FeatureStore, Location
-from tedm.store.place import place
-from tedm.text import listed
 
 if TYPE_CHECKING:
     import xarray
-
-# Sums over halves overflow; NetCDF 3 has no bytes up to 255.
-WIDER = {"float16": "float32", "uint8": "int16"}
-PICTURE = "picture"  # the dimension is called image, and a variable of that name would have to be its labels
 
 
 def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) -> xarray.Dataset:
@@ -54,42 +44,7 @@ def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) 
     dataset(store).sel(image="p1", timestep=50)["features"].mean(["y", "x"])
     """
     xr: Any = package("xarray", "notebooks", "a labelled data set")
-    store = FeatureStore.open(store)
-    labels, settings = store.labels, store.settings
-    wanted = labels.names if names is None else tuple(names)
-    at = [labels.index(name) for name in wanted]
-    missing = set(store.missing())
-    if absent := [name for name in wanted if name in missing]:
-        raise TedmError(
-            f"{len(absent)} of {len(wanted)} images of {store.path} are not whole yet ({listed(absent, most=3)}); run the same "
-            "tedm-extract again, or name those that are"
-        )
-    kept = {"image": PICTURE, "mask": "mask", **{array: array for array in store.feature_arrays()}}
-    variables: dict[str, Any] = {}
-    with xr.open_zarr(place(store.path).zarr(), consolidated=False) as opened:
-        for array, called in kept.items():
-            variable = opened.variables[array].isel(image=at)
-            wide = WIDER.get(str(variable.dtype))
-            variables[called] = variable if wide is None else variable.astype(wide)
-            variables[called].attrs = {}
-    variables["mask"].attrs = {"values_of_classes": json.dumps(labels.classes), "names": json.dumps(labels.class_names)}
-    coordinates: dict[str, Any] = {
-        "image": ("image", list(wanted)),
-        "split": ("image", [labels.splits[index] for index in at]),
-        "group": ("image", [labels.groups[index] for index in at]),
-        "domain": ("image", [labels.domains[index] for index in at]),
-        "timestep": ("timestep", list(settings.timesteps)),
-        "draw": ("draw", np.arange(settings.draws)),
-    }
-    if settings.channel_names:
-        coordinates["image_channel"] = ("image_channel", list(settings.channel_names))
-    numbers = {level.name: settings.channels_of([level.name]) for level in settings.levels}
-    if store.storage.layout == "upsampled":
-        coordinates["channel"] = ("channel", np.arange(settings.channels))
-        coordinates["level"] = ("channel", [level.name for level in settings.levels for _ in range(level.channels)])
-    else:
-        for level, channels in numbers.items():
-            coordinates[f"channel_{level}"] = (f"channel_{level}", channels)
-    about = {"settings": settings.to_json(), "storage": store.storage.to_json()}
-    made: xarray.Dataset = xr.Dataset(variables, coordinates, {"tedm": json.dumps(about)})
+    from tedm.study.arrays.engine import Stores  # needs xarray to be imported
+
+    made: xarray.Dataset = xr.open_dataset(FeatureStore.open(store), engine=Stores, chunks={}, names=names)
     return made
