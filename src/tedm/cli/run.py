@@ -66,7 +66,8 @@ def main(
 
     Extracts features, fits a head on the split train, scores it on the labelled images of the split test where there are any,
     writes masks of these and of all images without one, and a report: OUT/features, OUT/head, OUT/scores, OUT/masks and
-    OUT/report.html. A run that was stopped goes on when the same command is run again; images that came since are added.
+    OUT/report.html. Test volumes are also scored whole, at their own resolution (OUT/volumes.csv). A run that was stopped goes
+    on when the same command is run again; images that came since are added.
     """
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the diffusion model with --checkpoint FILE or --backbone MODULE:FUNCTION")
@@ -89,6 +90,8 @@ def main(
         loaded,
         chosen,
         any_method=method is None,
+        truth=images,
+        ignore=ignore,
         geometry=geometry,
         intensity_range=intensity_range,
         normalisation=normalisation,
@@ -100,8 +103,9 @@ def main(
         progress=progress,
         log=say,
     )
-    if done.table is not None:
-        click.echo(done.table.to_text())
+    for table, of in ((done.table, "slices, one by one" if done.volumes else ""), (done.volumes, "whole volumes")):
+        if table is not None:
+            click.echo(f"{f'Scores of {of}:{chr(10)}' if of else ''}{table.to_text()}")
     look = f"open {places.report} in a browser; " if done.table is not None else ""
     click.echo(f"{out}: {look}{counted(done.masks, 'mask')} in {places.masks}, the head in {places.head}")
 

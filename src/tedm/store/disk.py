@@ -235,7 +235,7 @@ class FeatureStore:
         if self.storage.layout == "upsampled" and copied:
             self._room.pixels = rounded[0]  # for this thread's next image
         with plain_errors(
-            f"cannot write image {name} to the store {self.path}; finished images are safe, run tedm-extract again"
+            f"cannot write image {name} to the store {self.path}; finished images are safe, run the same command again"
         ):
             for array_name, values in zip(self._written(), (image, *rounded), strict=True):
                 self._arrays.put(array_name, index, values)

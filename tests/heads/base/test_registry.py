@@ -60,3 +60,8 @@ def test_every_built_in_head_is_there_by_its_name():
     assert known_heads()[: len(BUILT_IN)] == ["mlp", "logistic", "xgboost", "sklearn", "unet", "committee"]
     for name in ("mlp", "logistic", "xgboost", "sklearn:svm.LinearSVC", "unet", "committee"):
         assert head_class(name).__name__ == BUILT_IN[name.partition(":")[0]].rpartition(":")[2]
+
+
+def test_a_class_of_scikit_learn_under_its_full_name_is_told_how_it_is_named_here():
+    with pytest.raises(TedmError, match=r"did you mean sklearn:ensemble\.RandomForestClassifier\?"):
+        head_class("sklearn.ensemble.RandomForestClassifier")

@@ -15,8 +15,9 @@ from trees import tree
 
 from tedm.errors import TedmError
 from tedm.extract import load_backbone
-from tedm.heads import method_named
+from tedm.heads import load_head, method_named, read_records
 from tedm.store import FeatureStore
+from tedm.study.evaluate import evaluate_heads
 from tedm.study.fit import fit_folder
 from tedm.study.report.evaluation import read_evaluation
 from tedm.study.stages import Progress
@@ -171,10 +172,20 @@ def test_a_head_of_another_method_is_refused_where_one_was_asked_for(run, tmp_pa
     assert tree(tmp_path / "out") == before
 
 
-def test_scores_of_a_run_on_volumes_are_said_to_be_of_slices(run, volume_study, tmp_path):
+def test_test_volumes_are_scored_whole_too_and_only_once(run, volume_study, tmp_path):
     said: list[str] = []
-    manifest = volume_study / "manifest.csv"
-    done = run(tmp_path / "out", manifest, log=said.append)
+    manifest, out = volume_study / "manifest.csv", tmp_path / "out"
+    done = run(out, manifest, truth=manifest, log=said.append)
     assert done.table is not None
-    assert any(line.startswith("note: these are of slices, one by one; tedm-evaluate") for line in said)
-    assert done.masks == len(list((tmp_path / "out" / "masks").glob("*.n*"))) == 3
+    assert done.masks == len(list((out / "masks").glob("*.n*"))) == 3
+    head, store = load_head(out / "head"), FeatureStore.open(out / "features")
+    wanted = evaluate_heads(store, {"head": head}, truth=manifest).records
+    assert tuple(read_records(out / "volumes.csv")) == wanted
+    assert {record.resolution for record in wanted} == {"volume"}
+    assert any(line.startswith("scores of whole volumes: of 3 volumes at their own resolution in ") for line in said)
+    before = tree(out)
+    again = run(out, manifest, truth=manifest, log=said.append)
+    assert again.volumes == done.volumes is not None
+    assert tree(out) == before
+    assert any("volumes.csv is there, of 3 volumes" in line for line in said)
+    assert run(tmp_path / "slices", manifest).volumes is None

@@ -54,6 +54,8 @@ def head_class(head: str) -> type[Head]:
         cls = registered.load()
         if bool(colon and rest) == (cls.capabilities.named_by is not None):
             return cls
+    if kind.startswith("sklearn."):
+        raise TedmError(f"there is no head {head!r}; did you mean sklearn:{kind.removeprefix('sklearn.')}?")
     raise TedmError(
         f"there is no head {head!r}; choose one of {listed(name for name in known_heads() if name != 'sklearn')} or "
         "sklearn:module.Class, sklearn:ensemble.RandomForestClassifier say"

@@ -135,7 +135,7 @@ class WithViews:
             if any(np.abs(views.image(view) - view_image(image, view, self._views.kind)).max() > SAME for view in wanted):
                 raise TedmError(
                     f"the views of image {shown(name)} show another image than the store has now; run the same "
-                    "tedm-extract again"
+                    "command again that made them"
                 )
 
     def _require_same_features(self) -> None:
@@ -144,4 +144,6 @@ class WithViews:
         absent = [timestep for timestep in ours.timesteps if timestep not in theirs.timesteps]
         if found or absent:
             what = found[0] if found else f"the views lack timestep {absent[0]}"
-            raise TedmError(f"the views are of other features than the store: {what}; run the same tedm-extract again")
+            raise TedmError(
+                f"the views are of other features than the store: {what}; run the same command again that made them"
+            )

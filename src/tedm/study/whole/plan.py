@@ -45,6 +45,11 @@ class Places:
         return self.out / "scores"
 
     @property
+    def volume_scores(self) -> Path:
+        """The head's scores on the test volumes, whole and at their own resolution: a CSV."""
+        return self.out / "volumes.csv"
+
+    @property
     def masks(self) -> Path:
         """The masks that the head makes."""
         return self.out / "masks"
@@ -64,7 +69,8 @@ class Places:
         place = place_of(self.out)
         if place.exists() and not place.is_dir():
             raise TedmError(f"{self.out} is a file; name a folder for what is made of the images")
-        own = {path.name for path in (self.features, self.head, self.scores, self.masks, self.report, self.record)}
+        made_here = (self.features, self.head, self.scores, self.volume_scores, self.masks, self.report, self.record)
+        own = {path.name for path in made_here}
         others = sorted(each.name for each in place.iterdir() if each.name not in own) if place.is_dir() else []
         if others := [name for name in others if not name.startswith(".")]:
             raise TedmError(f"{self.out} has something else in it ({listed(others, most=MOST)}); name a folder of its own")

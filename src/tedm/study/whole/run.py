@@ -46,13 +46,16 @@ class Whole:
     ----------
     places : Places
     table : Table or None
-        The scores on the test images; None where there is none.
+        The scores on the test images, of volumes slice by slice; None where there is none.
+    volumes : Table or None
+        The scores on whole test volumes at their own resolution; None where there is none.
     masks : int
         Images and volumes whose masks are there.
     """
 
     places: Places
     table: Table | None
+    volumes: Table | None
     masks: int
 
 
@@ -63,6 +66,8 @@ def run_whole(
     method: Method,
     *,
     any_method: bool = False,
+    truth: Path | None = None,
+    ignore: int | None = None,
     geometry: Geometry = "pad",
     intensity_range: tuple[float, float] | None = None,
     normalisation: Normalisation | None = None,
@@ -86,6 +91,11 @@ def run_whole(
         How the head is fitted.
     any_method : bool
         Whether a head of another method that is there is as good, because nobody asked for this one.
+    truth : Path or None
+        What the manifest was read from. Whole volumes are scored against the files of masks that it names; None scores slices
+        only.
+    ignore : int or None
+        Of these masks: the value of voxels without a label.
     geometry, intensity_range, normalisation
         See `tedm.extract.extract`.
     checkpoint_name, command : str
@@ -116,6 +126,7 @@ def run_whole(
         made_by = _digest(places.head)
         originals = Originals(manifest, store)
         table = _scores(store, places, head, made_by, originals, command, memory, progress, log)
+        volumes = _volume_scores(store, places, head, made_by, truth, ignore, memory, progress, log)
         masks = _masks(store, places, head, made_by, originals, device, progress, log)
     if table is None:
         log("report: none, since there are no scores")
@@ -124,7 +135,7 @@ def run_whole(
         log(f"report: {places.report}")
     else:
         log(f"report: {places.report} is there")
-    return Whole(places, table, masks)
+    return Whole(places, table, volumes, masks)
 
 
 def _features(
@@ -250,11 +261,49 @@ def _scores(
         log=log,
     )
     log(f"scores: of {counted(len(tested), 'image')} in {places.scores}")
-    if store.labels.volume_of(tested[0]) is not None:
-        log(
-            f"note: these are of slices, one by one; tedm-evaluate {places.features} {places.head} --volumes IMAGES scores "
-            "whole volumes at their own resolution"
-        )
+    return evaluated.table
+
+
+def _volume_scores(
+    store: FeatureStore,
+    places: Places,
+    head: Segmenter,
+    made_by: str,
+    truth: Path | None,
+    ignore: int | None,
+    memory: int | None,
+    progress: Stages,
+    log: Log,
+) -> Table | None:
+    """Score the head on whole test volumes, unless scores of this head on these volumes are there; None where there is none."""
+    tested = {
+        volume.name
+        for name in labelled_images(store.labels, split="test", domain=None)
+        if (volume := store.labels.volume_of(name))
+    }
+    if not tested or truth is None:
+        return None
+    file = places.volume_scores
+    if file.exists():
+        records = read_records(file)
+        if _recorded(places).get("volumes") == made_by and {record.image for record in records} == tested:
+            log(f"scores of whole volumes: {file} is there, of {counted(len(tested), 'volume')}")
+            return summarise(records)
+        log("note: the scores of whole volumes that were there are of another head or other volumes; they are made anew")
+        discard(file)
+    _record(places, "volumes", made_by)
+    evaluated = evaluate_heads(
+        store,
+        {"head": head},
+        truth=truth,
+        ignore=ignore,
+        memory=memory,
+        what=str(places.features),
+        records_file=file,
+        progress=progress,
+        log=log,
+    )
+    log(f"scores of whole volumes: of {counted(len(tested), 'volume')} at their own resolution in {file}")
     return evaluated.table
 
 
