@@ -103,11 +103,12 @@ from .runtime.memory import resident as resident
 from .runtime.workers import HERE as HERE
 from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
+from .segmenter.by_number import MANY as MANY
+from .segmenter.by_number import by_number as by_number
 from .segmenter.fit import fit as fit
 from .segmenter.fit import order_of as order_of
 from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
-from .segmenter.fit import unfitted_head as unfitted_head
 from .segmenter.folder import fingerprint_of as fingerprint_of
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head
@@ -124,6 +125,7 @@ from .segmenter.methods import committee_of as committee_of
 from .segmenter.methods import default_method as default_method
 from .segmenter.methods import method_named as method_named
 from .segmenter.methods import require_name as require_name
+from .segmenter.methods import unfitted_head as unfitted_head
 from .segmenter.methods import with_head as with_head
 from .segmenter.postprocess import Cleaning as Cleaning
 from .segmenter.predict import Prediction as Prediction

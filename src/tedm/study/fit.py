@@ -10,6 +10,7 @@ from tedm.files import beside, discard, reserved
 from tedm.heads import (
     DEFAULT,
     HERE,
+    MANY,
     METHODS,
     VAL_IMAGES,
     HeadOptions,
@@ -172,7 +173,8 @@ def method_remarks(method: Method, *, named: bool) -> list[str]:
     learns = f" and {counted(method.views, 'view')} of each" if method.views else ""
     told = [
         f"{method.name}: {counted(method.members, 'classifier')}, {counted(len(method.timesteps), 'timestep')} side by side, "
-        f"learn from the images{learns} and vote; specks are dropped" + ("" if named else "; --method chooses another")
+        f"learn from the images{learns} and vote; from {MANY} images on 3, and a linear probe; specks are dropped"
+        + ("" if named else "; --method chooses another")
     ]
     if method.views < usual:
         told.append(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from trial_study import of_store, write_study
 
 from tedm.errors import TedmError
+from tedm.heads.segmenter import by_number, methods
 from tedm.store import FeatureStore
 from tedm.study import read_study
+from tedm.study.trial import asked
 from tedm.study.trial.asked import FILE, require_same_methods, require_study, settle
 
 
@@ -44,6 +47,32 @@ def test_units_of_a_method_that_drew_its_pixels_otherwise_are_not_taken_for_its_
     (head / "head.json").touch()
     with pytest.raises(TedmError, match='jury: sampling was "uniform", and is "root" now'):
         require_same_methods(study, out, FeatureStore.open(extracted).labels)
+
+
+def test_units_of_few_images_are_of_the_default_of_any_version_and_those_of_many_are_not(
+    extracted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = FeatureStore.open(extracted).labels
+    monkeypatch.setattr(methods, "METHODS", {**methods.METHODS, "jury": replace(methods.METHODS["jury"], timesteps=(1, 50))})
+    monkeypatch.setattr(by_number, "METHODS", methods.METHODS)
+    monkeypatch.setattr(asked, "MANY", 3)
+    study, out = (
+        read_study(write_study(tmp_path, of_store(extracted), methods='[[methods]]\nmethod = "jury"\n')),
+        tmp_path / "out",
+    )
+    out.mkdir()
+    settle(study, out, FeatureStore.open(extracted))
+    kept = json.loads((out / FILE).read_text())
+    assert kept["methods"]["jury"].pop("another_from_images") == 3
+    (out / FILE).write_text(json.dumps(kept))
+    for n in (2, 4):
+        head = out / "units" / "jury" / f"n-{n}-seed-0" / "head"
+        head.mkdir(parents=True)
+        (head / "head.json").touch()
+        if n == 2:
+            require_same_methods(study, out, labels)
+    with pytest.raises(TedmError, match="jury: another_from_images was not said, and is 3 now"):
+        require_same_methods(study, out, labels)
 
 
 def test_settings_of_a_method_that_is_no_more_asked_for_are_kept_with_its_units(

@@ -297,6 +297,8 @@ class CommitteeHead(Classifier):
     ) -> tuple[TrainingData, TrainingData | None]:
         """Return the images that a part learns from, and those that decide something for it, as its own rows."""
         own = data.as_rows(part.rows, part.timesteps)
+        if part.pixels_per_image is not None:
+            own.thin(part.pixels_per_image, self.seed)
         if validation is None or not self._made(part).needs_validation():
             return own, None
         return own, validation.as_rows(part.rows, part.timesteps)

@@ -51,6 +51,8 @@ class Part:
         Random pixels in a batch, for heads that take so.
     settings : mapping
         Further arguments of the head, as JSON values.
+    pixels_per_image : int or None
+        Labelled pixels of each image that it learns from, drawn uniformly; None takes all that the committee learns from.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class Part:
     vote: PlainRule = "soft"
     pixels_per_batch: int = 512
     settings: Mapping[str, Any] = field(default_factory=dict)  # msgspec reads it, and knows no recursive types
+    pixels_per_image: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -78,6 +81,7 @@ class Part:
         for what, value, most in (
             ("members", self.members, MOST_MEMBERS),
             ("pixels_per_batch", self.pixels_per_batch, LARGEST),
+            ("pixels_per_image", 1 if self.pixels_per_image is None else self.pixels_per_image, LARGEST),
         ):
             if not 1 <= value <= most:
                 raise TedmError(f"{what} is {value}; it should be 1 to {most}")
@@ -89,7 +93,10 @@ class Part:
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return its fields as JSON values."""
-        return asdict(self) | {"timesteps": list(self.timesteps)}
+        values = asdict(self) | {"timesteps": list(self.timesteps)}
+        if self.pixels_per_image is None:  # a part that takes all is written as it always was
+            del values["pixels_per_image"]
+        return values
 
     def voters(self, draws: int) -> int:
         """Return how many opinions it merges, of features with so many draws of noise."""

@@ -161,6 +161,17 @@ class TrainingData:
         other._kept, other._tallies, other._lock = {}, {}, threading.Lock()
         return other
 
+    def thin(self, pixels: int, seed: int) -> None:
+        """Learn from so many labelled pixels of each image at most, drawn uniformly; no other data are changed.
+
+        Parameters
+        ----------
+        pixels, seed : int
+            See `tedm.heads.data.sampling.draw_pixels`.
+        """
+        self.masks = {name: draw_pixels(mask, pixels, "uniform", seed, name) for name, mask in self.masks.items()}
+        self.sampling = "uniform"
+
     def let_go(self) -> None:
         """Let go of the blocks that have stayed in memory between passes."""
         with self._lock:

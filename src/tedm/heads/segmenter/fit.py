@@ -9,16 +9,15 @@ from typing import Literal, cast
 
 from tedm.errors import TedmError
 from tedm.heads.base.head import Head, HeadOptions, Progress, StartingHead
-from tedm.heads.base.registry import make_head
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import ClassWeight, Sampling
 from tedm.heads.data.subsets import Order, first_groups, first_images
 from tedm.heads.data.views import WithViews
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
-from tedm.heads.segmenter.methods import Method, method_named, require_name, with_head
+from tedm.heads.segmenter.by_number import by_number
+from tedm.heads.segmenter.methods import Method, method_named, require_name, unfitted_head, with_head
 from tedm.heads.segmenter.provenance import Provenance
-from tedm.heads.segmenter.published import published_arguments
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.shapes import smallest_parts
 from tedm.heads.segmenter.tuning import with_temperature, with_weights
@@ -70,7 +69,8 @@ def fit(
     features : Features, path or URL
         A store, or where one lies.
     method : Method or str
-        See `method_named`; a text is the name of one. Its `views` of each training image are learned from besides the image;
+        See `method_named`; a text is the name of one. The default is another where training images are many
+        (`tedm.heads.segmenter.by_number`). Its `views` of each training image are learned from besides the image;
         they are no further labels.
     head : str, classifier or None
         Another head than the method's, by its name, or an unfitted classifier of scikit-learn: a forest, a pipeline, a search
@@ -148,6 +148,9 @@ def fit(
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     order = order or order_of(method)
     names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed, order=order)
+    settled = by_number(method, len(names), options, params)
+    if settled != method:
+        method, unfitted = settled, unfitted_head(settled, options, seed=seed, device=device)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",
@@ -206,22 +209,6 @@ def fit(
     if method.vote == "learned":
         segmenter = with_weights(segmenter, features, chosen.chosen_on, memory=memory)
     return with_temperature(segmenter, features, chosen.chosen_on, memory=memory) if calibrate else segmenter
-
-
-def unfitted_head(
-    method: Method,
-    options: HeadOptions,
-    params: Mapping[str, JsonValue] | None = None,
-    *,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Head:
-    """Make the head of a method; a `TedmError` if it does not take what is asked for."""
-    plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
-    settled: dict[str, JsonValue] = {"members": method.members, "vote": plain, "pixels_per_batch": method.pixels_per_batch}
-    published = published_arguments(method.name, method.head, options) if method.published else {}
-    arguments = {**method.settings, **published, **(params or {})}
-    return make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
 
 
 def _start(head: Head, method: Method, start: Pretrained | None) -> None:

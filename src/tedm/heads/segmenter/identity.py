@@ -15,7 +15,9 @@ from itertools import pairwise
 
 from tedm.errors import TedmError
 from tedm.files import table_text
-from tedm.heads.segmenter.methods import METHODS, Method, method_named
+from tedm.heads.base.head import HeadOptions
+from tedm.heads.segmenter.by_number import TAKEN, as_asked
+from tedm.heads.segmenter.methods import METHODS, Method, method_named, unfitted_head
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.published import PUBLISHED
 from tedm.heads.segmenter.segmenter import Segmenter
@@ -96,14 +98,16 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     Identity
         The vote in it is the one in force.
     """
-    about, published = head.provenance, _published(head.method)
+    # what the default is follows from the number of images, which is an axis
+    about, method = head.provenance, as_asked(head.method)
+    published = _published(method)
     usual = {} if published is None else _method_values(published)
-    own = _method_values(replace(head.method, vote=rule or head.method.vote))
+    own = _method_values(replace(method, vote=rule or method.vote))
     settings = [Setting("method", head.method.name, head.label)]
     settings += [Setting("as published", "yes", "no")] if head.method.published else []
     settings += [Setting(name, value, usual.get(name)) for name, value in own.items()]
     taken = {setting.name for setting in settings} | {LABEL, ASKED}
-    for setting in _classifier_settings(head, published):
+    for setting in _classifier_settings(head, method, published):
         # A scikit-learn estimator may have arguments of any name.
         name = f"estimator {setting.name}" if setting.name in taken else setting.name
         taken.add(name)
@@ -304,12 +308,15 @@ def _method_values(method: Method) -> dict[str, str]:
     }
 
 
-def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[Setting]:
+def _classifier_settings(head: Segmenter, method: Method, published: Method | None) -> Iterator[Setting]:
     """Yield the arguments that decide the fit, by the names of the options that set them."""
-    estimator = head.method.head.partition(":")[2]
-    options = {argument: option for option, argument in head.estimator.capabilities.options.items()}
-    known = signature(type(head.estimator)).parameters
-    arguments = head.estimator.constructor()
+    fitted = head.estimator
+    if method != head.method:  # which takes no others
+        fitted = unfitted_head(method, HeadOptions(**{name: getattr(fitted, name) for name in TAKEN}))
+    estimator = method.head.partition(":")[2]
+    options = {argument: option for option, argument in fitted.capabilities.options.items()}
+    known = signature(type(fitted)).parameters
+    arguments = fitted.constructor()
     for argument, value in arguments.items():
         if argument in NO_SETTINGS or (argument == "estimator" and value == estimator):
             continue
@@ -319,8 +326,8 @@ def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[
             default = published.pixels_per_batch
         if published is not None:
             default = published.settings.get(argument, default)
-        if head.method.published:
-            default = PUBLISHED.get(head.method.name, {}).get(argument, default)
+        if method.published:
+            default = PUBLISHED.get(method.name, {}).get(argument, default)
         if argument == "class_weight" and isinstance(value, Mapping):
             value = {_mask_value(index, head.classes): weight for index, weight in value.items()}
         elif isinstance(value, Mapping):  # arguments of an estimator inside
@@ -330,7 +337,7 @@ def _classifier_settings(head: Segmenter, published: Method | None) -> Iterator[
             continue
         yield Setting(name, _text(value), None if default is Parameter.empty else _text(default))
     if arguments.get("patience") is not None and "vote" in arguments:
-        plain = "soft" if head.method.vote == "learned" else head.method.vote
+        plain = "soft" if method.vote == "learned" else method.vote
         yield Setting("vote of early stopping", _text(arguments["vote"]), plain)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions, NamingHead
+from tedm.heads.base.head import Head, HeadOptions, NamingHead
 from tedm.heads.base.registry import head_class, heads_taking, make_head
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import Sampling
@@ -260,7 +260,7 @@ def with_head(
     return _with_named_head(method, named), {**of_object, **(params or {})}
 
 
-def committee_of(name: str, methods: Sequence[Method]) -> Method:
+def committee_of(name: str, methods: Sequence[Method], *, pixels_per_image: Mapping[str, int] | None = None) -> Method:
     """Return the method whose head is a committee of the heads of others.
 
     Each of them learns from the same images as it would alone, merges its own members, timesteps and draws by its own vote, and
@@ -272,6 +272,8 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
         What the committee is called in tables.
     methods : sequence of Method
         Two to sixteen, of different names; one at least reads timesteps. One as published keeps its published settings.
+    pixels_per_image : mapping of str to int, optional
+        By a method's name, how many labelled pixels of each image it learns from, drawn uniformly. Default: all.
 
     Returns
     -------
@@ -297,7 +299,10 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
             raise TedmError(f"{method.name} votes by weights that it has yet to learn: give it another vote in a committee")
         published = published_arguments(method.name, method.head, HeadOptions()) if method.published else {}
         part = {each.name: getattr(method, each.name) for each in fields(method) if each.name not in OF_THE_WHOLE}
-        parts.append(part | {"timesteps": list(method.timesteps), "settings": {**method.settings, **published}})
+        part |= {"timesteps": list(method.timesteps), "settings": {**method.settings, **published}}
+        if pixels_per_image and method.name in pixels_per_image:
+            part["pixels_per_image"] = pixels_per_image[method.name]
+        parts.append(part)
     timesteps = tuple(sorted({timestep for method in methods for timestep in method.timesteps}))
     views = {method.views for method in methods if not method.looks_at_images}
     if len(views) > 1:
@@ -314,6 +319,22 @@ def committee_of(name: str, methods: Sequence[Method]) -> Method:
     made = Method(require_name(name), timesteps, "concatenate", COMMITTEE, len(parts), "soft", settings=settings)
     sampling = min(drawn, default=made.sampling)
     return replace(made, views=max(views, default=0), smoothing=smoothing, specks=specks, sampling=sampling)
+
+
+def unfitted_head(
+    method: Method,
+    options: HeadOptions,
+    params: Mapping[str, JsonValue] | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Head:
+    """Make the head of a method; a `TedmError` if it does not take what is asked for."""
+    plain = "soft" if method.vote == "learned" else method.vote  # there are no weights yet
+    settled: dict[str, JsonValue] = {"members": method.members, "vote": plain, "pixels_per_batch": method.pixels_per_batch}
+    published = published_arguments(method.name, method.head, options) if method.published else {}
+    arguments = {**method.settings, **published, **(params or {})}
+    return make_head(method.head, options, arguments, seed=seed, device=device, from_method=settled)
 
 
 def require_name(name: str) -> str:

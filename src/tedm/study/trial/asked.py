@@ -16,9 +16,10 @@ from typing import Any
 from tedm.errors import TedmError, raise_listed
 from tedm.files import write_whole
 from tedm.foreign import json_of
+from tedm.heads import MANY, training_subset
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Features, Labels
-from tedm.store.splits import labelled_images
+from tedm.store.splits import images_to_learn_from, labelled_images
 from tedm.study.trial.check import needs_val
 from tedm.study.trial.names import folder_name
 from tedm.study.trial.spec import MethodAsked, Study, without_runs
@@ -27,6 +28,7 @@ from tedm.text import counted, listed, shown
 
 FILE = "study.json"
 FORMAT = 1
+BY_NUMBER = "another_from_images"  # the number of training images from which the method is another by its own rule
 REMEDY = "make room, or name another folder"
 
 
@@ -55,14 +57,14 @@ def settle(study: Study, out: Path, features: Features) -> None:
     TedmError
         If units are there that were made otherwise, or the file cannot be read or written.
     """
-    asked, was = _asked(study, features), _read(out)
+    asked, was, labels = _asked(study, features), _read(out), features.labels
     methods = asked.methods
     if was is not None:
         there = [label for label in was.methods if _units_there(out, label)]
         parts = ("features", "learn", "score") if there else ()
         problems = [f"{part}: {line}" for part in parts for line in _differences(getattr(was, part), getattr(asked, part))]
         raise_listed(f"{out} holds another study; repeat its file, or name another folder for this one", problems)
-        _require_same(out, was.methods, methods)
+        _require_same(out, _brought_up(study, out, was.methods, labels), methods)
         methods = {**{label: was.methods[label] for label in there}, **methods}
     content = (
         json.dumps({"format": FORMAT, **asdict(replace(asked, methods=dict(sorted(methods.items()))))}, indent=1) + "\n"
@@ -75,7 +77,8 @@ def require_same_methods(study: Study, out: Path, labels: Labels) -> None:
     """Refuse methods of which there are units of other settings, before features are extracted; nothing is written."""
     was = _read(out)
     if was is not None:
-        _require_same(out, was.methods, {method.label: _settings(study, method, labels) for method in study.methods})
+        now = {method.label: _settings(study, method, labels) for method in study.methods}
+        _require_same(out, _brought_up(study, out, was.methods, labels), now)
 
 
 def require_study(out: Path) -> None:
@@ -90,6 +93,27 @@ def require_study(out: Path) -> None:
     )
     if strange:
         raise TedmError(f"{out} is not empty and holds no study ({shown(strange[0])} say); name another folder")
+
+
+def _brought_up(study: Study, out: Path, was: Mapping[str, JsonValue], labels: Labels) -> dict[str, JsonValue]:
+    """Return the settings of before with what later versions decide by the number of images, where no unit is of so many."""
+    brought = dict(was)
+    for method in study.methods:
+        settings = brought.get(method.label)
+        if not isinstance(settings, dict) or BY_NUMBER in settings or not method.decided_by_number:
+            continue
+        if max(_images_of_units(study, out, method, labels), default=0) < MANY:
+            brought[method.label] = {**settings, BY_NUMBER: MANY}
+    return brought
+
+
+def _images_of_units(study: Study, out: Path, method: MethodAsked, labels: Labels) -> Iterator[int]:
+    """Yield how many images each unit of a method that is there learned from."""
+    candidates = images_to_learn_from(labels, split=study.learn.split, domain=study.learn.domain)
+    for unit in (out / UNITS / folder_name(method.label)).glob("n-*-seed-*"):
+        n, seed = (int(part) for part in unit.name.removeprefix("n-").split("-seed-"))
+        images, groups = (None, n) if study.counts == "groups" else (n, None)
+        yield len(training_subset(labels, candidates, images=images, groups=groups, seed=seed))
 
 
 def _require_same(out: Path, was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> None:
@@ -125,6 +149,8 @@ def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     settings = {name: value for name, value in asdict(without_runs(method)).items() if value not in (None, "", {}, False)}
     # said or not: the default method of a version before drew its pixels otherwise, and their units are not to be mixed
     settings["sampling"] = method.sampling or method.settled().sampling
+    if method.decided_by_number:
+        settings[BY_NUMBER] = MANY
     if method.checkpoint is not None:
         settings["checkpoint"] = _digest_of(study.path(method.checkpoint))
     if needs_val(method):

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from tedm.errors import TedmError
 from tedm.heads import (
+    MANY,
     Correction,
     EmptyTruth,
     Head,
@@ -19,6 +20,7 @@ from tedm.heads import (
     RowLayout,
     Sampling,
     VotingRule,
+    by_number,
     method_named,
     require_name,
     unfitted_head,
@@ -229,6 +231,12 @@ class MethodAsked:
             specks=self.specks,
             published=self.as_published,
         )
+
+    @property
+    def decided_by_number(self) -> bool:
+        """Whether it is another method where training images are many."""
+        method = self.settled()
+        return by_number(method, MANY, self.options, self.params) != method
 
     def unfitted(self) -> Head:
         """Return its head, unfitted; a `TedmError` if that does not take these settings."""
