@@ -34,6 +34,7 @@ SCREEN: dict[str, Any] = {"sizes": [1, 6], "seeds": [0, 1, 2]}  # of what is tri
 POOL, AWAY = 48, 60  # images: of Shenzhen's to learn from, of Kermany's to score on
 VIEWS = 8
 SHAPES = {"smoothing": 1.0, "specks": 0.1}
+ROOT = {"views": VIEWS, "sampling": "root"}
 # name in tables: the method that it changes, and what it changes (words of a study's [[methods]])
 VARIANTS: dict[str, dict[str, Any]] = {
     "tedm": {"method": "tedm"},
@@ -69,7 +70,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         **SCREEN,
     },
     "tedm, root": {"method": "tedm", "sampling": "root", **SCREEN},
-    "ledme, 8 views, root": {"method": "ledme", "views": VIEWS, "sampling": "root", **SCREEN},
+    "ledme, 8 views, root": {"method": "ledme", **ROOT, **SCREEN},
+    # fewer passes of the network for each image that is segmented
+    "root, timestep 50": {"method": "ledme", "timesteps": [50], **ROOT, **SCREEN},
+    "root, timesteps 1 and 50": {"method": "ledme", "timesteps": [1, 50], **ROOT, **SCREEN},
+    "root, timesteps 50 and 200": {"method": "ledme", "timesteps": [50, 200], **ROOT, **SCREEN},
+    "root, timesteps 1, 50 and 200": {"method": "ledme", "timesteps": [1, 50, 200], **ROOT, **SCREEN},
+    "root, timesteps 1 and 50, 5 members": {"method": "ledme", "timesteps": [1, 50], "members": 5, **ROOT, **SCREEN},
     "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT", **SCREEN},
 }
 # Of brain structures, without views: those of every training slice would be eight times the extraction.
@@ -80,6 +87,7 @@ BRAIN_VARIANTS: dict[str, dict[str, Any]] = {
     "timestep:50": {"method": "timestep:50", "pixels_per_image": 500, "iterations": 100},
     "tedm, root": {"method": "tedm", "sampling": "root"},
     "ledme, root": {"method": "ledme", "sampling": "root"},
+    "jury": {"method": "jury", "views": 0, "sizes": [1, 3, 6, 12]},
     "tedm, balanced": {"method": "tedm", "sampling": "balanced"},
     "ledme, balanced": {"method": "ledme", "sampling": "balanced"},
     "ledme, root, soft vote": {"method": "ledme", "sampling": "root", "vote": "soft"},
