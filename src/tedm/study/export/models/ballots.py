@@ -1,6 +1,7 @@
 """A vote as a network: what `tedm.heads.vote` does to arrays, done to tensors, so that it can leave with a model.
 
-The rules and their ties are those of `tedm.heads.vote`, which says them; here sums are in float32.
+The rules and their ties are those of `tedm.heads.vote`, which says them; here sums are in float32, but for the weights of the
+rule "entropy".
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from tedm.heads import Vote
 SETTLES = 2.0**-23
 # What is no chance at all has this one under a temperature, as in `tedm.heads.voting.temperature`.
 FLOOR = 2.0**-23
-# What rounding leaves in float32 of 1 - entropy where all classes are alike.
-NO_CERTAINTY = 1e-6
+# What rounding leaves of 1 - entropy where all classes are alike, as in `tedm.heads.voting.vote`.
+NO_CERTAINTY = 1e-12
 
 
 class Ballot(nn.Module):
@@ -67,13 +68,14 @@ def _geometric(opinions: Tensor) -> Tensor:
 
 
 def _entropy(opinions: Tensor) -> Tensor:
+    exact = opinions.double()  # of voters that know little, 1 - entropy is what rounding leaves
     classes = opinions.shape[1]
-    nats = -(opinions * torch.where(opinions > 0, opinions, 1.0).log()).sum(1, keepdim=True)
+    nats = -(exact * torch.where(exact > 0, exact, 1.0).log()).sum(1, keepdim=True)
     weights = 1 - nats / log(classes) if classes > 1 else torch.ones_like(nats)
     weights = torch.where(weights < NO_CERTAINTY, 0.0, weights)
     certainty = weights.sum(0)
     known = certainty > 0
-    return torch.where(known, (weights * opinions).sum(0) / torch.where(known, certainty, 1.0), opinions.mean(0))
+    return torch.where(known, (weights * exact).sum(0) / torch.where(known, certainty, 1.0), exact.mean(0)).float()
 
 
 def _at_temperature(probabilities: Tensor, temperature: float) -> Tensor:

@@ -136,7 +136,7 @@ def _scores(scores: Sequence[Score]) -> str:
         return "None was given: score it on images of yours before you rely on it (`tedm evaluate STORE HEAD`).\n"
     rows = [
         f"| {escape_markdown(score.domain) or '-'} | {score.split or 'any'} | {score.title} | "
-        f"{escape_markdown(listed(score.classes))} | {score.mean:.3f} ± {score.deviation:.3f} | {score.images} | "
+        f"{escape_markdown(listed(score.classes))} | {_mean(score)} | {score.images} | "
         f"{score.groups} |"
         for score in scores
     ]
@@ -147,6 +147,10 @@ def _scores(scores: Sequence[Score]) -> str:
         + "\n".join(rows)
         + f"\n\nMasks were compared {where}. {scores[0].convention[0].upper()}{scores[0].convention[1:]}.\n"
     )
+
+
+def _mean(score: Score) -> str:
+    return f"{score.mean:.3f}" + ("" if score.deviation is None else f" ± {score.deviation:.3f}")
 
 
 def _intended(head: Segmenter) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 from tedm.errors import TedmError
@@ -23,8 +24,10 @@ class Score:
         Which images.
     metric, title : str
         "dice", and what people call it.
-    mean, deviation : float
+    mean : float
         Over images, from 0 to 1.
+    deviation : float or None
+        Of images from it; None of one image.
     images, groups : int
         How many have a score, and of how many groups (patients).
     classes : tuple of str
@@ -40,7 +43,7 @@ class Score:
     metric: str
     title: str
     mean: float
-    deviation: float
+    deviation: float | None
     images: int
     groups: int
     classes: tuple[str, ...]
@@ -92,7 +95,7 @@ def scores_of(head: Segmenter, folder: Path) -> tuple[Score, ...]:
                         metric,
                         TITLES[metric],
                         cell.mean / SCALES[metric].factor,
-                        cell.deviation / SCALES[metric].factor,
+                        None if isnan(cell.deviation) else cell.deviation / SCALES[metric].factor,
                         cell.images,
                         cell.groups,
                         tuple(named[value] or f"class {value}" for value in values),

@@ -1,0 +1,259 @@
+"""A head leaves as a folder that is a head again, whole or not at all, and without anybody's name."""
+
+from __future__ import annotations
+
+import csv
+import re
+import resource
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import invoke
+from travelling import run_example
+
+from tedm.cli import extract, fit, predict
+from tedm.cli.exports import export
+from tedm.errors import TedmError
+from tedm.extract import load_backbone
+from tedm.extract.backbones import random_backbone, save_backbone
+from tedm.heads import load_head
+from tedm.heads import predict as predictions
+from tedm.store import FeatureStore
+from tedm.study import export_model
+
+
+def nothing_left(place: Path) -> bool:
+    """Whether neither the folder is there nor what was written aside."""
+    return not place.exists() and not list(place.parent.glob(f".{place.name}*"))
+
+
+def test_an_exported_head_predicts_the_same_bits(exported, fitted, extracted):
+    store = FeatureStore.open(extracted)
+    for name in store.labels.names:
+        block = store.block(name)
+        ours, theirs = (load_head(folder).probabilities(block) for folder in (fitted, exported))
+        np.testing.assert_array_equal(theirs, ours)
+
+
+def test_it_segments_images_with_the_backbone_that_is_in_it(exported, fitted, checkpoint, dataset, tmp_path):
+    for head, file, out in ((fitted, checkpoint, "ours"), (exported, exported / "backbone.safetensors", "theirs")):
+        invoke(predict.main, dataset, head, tmp_path / out, "--checkpoint", file, "--device", "cpu")
+    masks = sorted(path.name for path in (tmp_path / "ours").glob("*.png"))
+    assert len(masks) == 3
+    for name in masks:
+        assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
+
+
+def test_the_onnx_file_makes_the_same_masks_in_a_process_without_tedm(exported, fitted, extracted, dataset):
+    store = FeatureStore.open(extracted)
+    head = load_head(fitted)
+    for name in store.labels.select(split="test"):
+        (ours,) = predictions(store, {"head": head}, [name])
+        mask = run_example(exported, name, image=dataset.parent / "images" / f"{name}.png")
+        assert np.ptp(mask) == 255
+        np.testing.assert_array_equal(mask, np.array(head.classes)[ours.mask])
+
+
+def test_no_image_and_no_patient_is_named_in_any_file(exported):
+    for path in exported.rglob("*"):
+        content = path.read_bytes()
+        assert re.search(rb"scan [0-6]", content) is None, path.name
+        if path.suffix in (".json", ".md"):
+            assert re.search(rb"\bp[0-6]\b", content) is None, path.name
+
+
+def test_names_stay_where_that_is_asked_for(fitted, tmp_path):
+    said: list[str] = []
+    export_model(load_head(fitted), tmp_path / "named", with_names=True, log=said.append)
+    assert load_head(tmp_path / "named").provenance == load_head(fitted).provenance
+    assert "scan" not in (tmp_path / "named" / "README.md").read_text()
+    assert "note: head.json has the names of the training images and their groups: see that no patient is named by them" in said
+
+
+def test_a_head_of_any_kind_is_exported_without_its_backbone(extracted, tmp_path):
+    for number, options in enumerate(
+        (
+            ["--head", "sklearn:ensemble.RandomForestClassifier", "--params", '{"n_estimators": 2}', "--method", "timestep:1"],
+            ["--head", "xgboost", "--method", "timestep:1", "--iterations", 2],
+        )
+    ):
+        invoke(fit.main, extracted, tmp_path / f"head{number}", *options)
+        done = export_model(load_head(tmp_path / f"head{number}"), tmp_path / f"model{number}")
+        assert {"README.md", "config.json", "head.json"} < set(done.files)
+        block = FeatureStore.open(extracted).block("scan 4")
+        ours, theirs = (load_head(tmp_path / f"{what}{number}").probabilities(block) for what in ("head", "model"))
+        np.testing.assert_array_equal(theirs, ours)
+
+
+def refusals(fitted, checkpoint, tmp_path, scored):
+    """What is asked for, and what is said; the head and the folder beside."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("three years")
+    backbone, other = load_backbone(checkpoint), random_backbone(seed=9)
+    expected = backbone.sha256
+    with (tmp_path / "large.pt").open("wb") as file:
+        file.truncate(2**43)
+    return [
+        ("taken", {}, "taken exists and is not empty; name another folder, or delete it"),
+        ("out", {"onnx": True}, f"--onnx needs the backbone of the head, .* --checkpoint FILE\n  its SHA-256 is {expected}"),
+        ("out", {"onnx": True, "with_backbone": True}, "--onnx and --with-backbone needs the backbone of the head"),
+        (
+            "out",
+            {"with_backbone": True, "backbone": backbone},
+            "--with-backbone copies a checkpoint, and a network of a function",
+        ),
+        (
+            "out",
+            {"onnx": True, "backbone": other, "checkpoint": Path("other.pt")},
+            f"^other.pt is not the backbone of the head\n  SHA-256: the head's {expected}, this one's {other.sha256}\nName the",
+        ),
+        ("out", {"licence": "My own!"}, r"--licence 'My own!' is no identifier of a licence .* write it like cc-by-4.0"),
+        ("out", {"scores": tmp_path / "nothing"}, "nothing"),
+        (
+            "out",
+            {"with_backbone": True, "backbone": backbone, "checkpoint": tmp_path / "large.pt"},
+            "out needs 8.* and its disk has .* left; make room or name another folder",
+        ),
+    ]
+
+
+def test_what_cannot_be_exported_is_said_before_anything_is_written(fitted, checkpoint, tmp_path, scored):
+    head = load_head(fitted)
+    for folder, asked, message in refusals(fitted, checkpoint, tmp_path, scored):
+        with pytest.raises(TedmError, match=message):
+            export_model(head, tmp_path / folder, **asked)
+        assert folder == "taken" or nothing_left(tmp_path / folder)
+    assert (tmp_path / "taken" / "thesis.txt").read_text() == "three years"
+
+
+def test_a_head_that_looks_at_images_has_no_backbone(extracted, checkpoint, tmp_path):
+    import dataclasses
+
+    from tedm.heads import method_named
+
+    head = dataclasses.replace(load_head(extracted.parent / "head"), method=method_named("unet"))
+    with pytest.raises(TedmError, match="looks at images and has no backbone: leave out --checkpoint and --with-backbone"):
+        export_model(head, tmp_path / "out", backbone=load_backbone(checkpoint))
+
+
+def test_a_full_disk_leaves_nothing(fitted, checkpoint, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint.stat().st_size - 1, hard))
+    try:
+        with pytest.raises(TedmError, match="cannot write the model .*out: .*; make room or name another folder, and run"):
+            export_model(
+                load_head(fitted),
+                tmp_path / "out",
+                backbone=load_backbone(checkpoint),
+                checkpoint=checkpoint,
+                with_backbone=True,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert nothing_left(tmp_path / "out")
+
+
+def test_an_interruption_leaves_nothing(fitted, tmp_path):
+    class Interrupting:
+        def __call__(self, stage):
+            return self
+
+        def __enter__(self):
+            return self.show
+
+        def __exit__(self, *_):
+            return False
+
+        def show(self, done, total, remark=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_model(load_head(fitted), tmp_path / "out", progress=Interrupting())
+    assert nothing_left(tmp_path / "out")
+
+
+RESTLESS = """
+import numpy as np
+import torch
+from torch import nn
+from tedm.extract import OwnNetwork, Schedule
+
+
+class Restless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, x, timesteps):
+        return self.second(self.first(x) + torch.rand_like(x))
+
+
+def network():
+    return OwnNetwork(Restless(), Schedule.cosine(100), taps=["second"], image_size=16, image_channels=1)
+"""
+
+
+def test_a_file_that_does_not_do_what_the_head_does_is_not_put_in_place(dataset, tmp_path, monkeypatch):
+    """A backbone that draws numbers of its own at every pass: no file can give them again."""
+    pytest.importorskip("onnxscript", reason="needs the extra `onnx`")
+    (tmp_path / "restless.py").write_text(RESTLESS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["--backbone", "restless:network"]
+    quick = ["--timesteps", "1,50", "--layout", "native", "--precision", "float32", "--threads", 1, "--device", "cpu"]
+    invoke(extract.main, dataset, "store", *own, *quick)
+    invoke(fit.main, "store", "head", "--method", "timestep:1", "--iterations", 20)
+    from click.testing import CliRunner
+
+    done = CliRunner().invoke(export.main, ["head", "out", *own, "--onnx"])
+    assert done.exit_code == 1
+    assert "the ONNX file does not do what the head does, and nothing was written: " in done.stderr
+    assert nothing_left(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_three_real_images_get_the_same_masks_without_tedm(shared, tmp_path):
+    """Chest X-rays of another size than the backbone's, by TEDM and by a majority of MLPs side by side."""
+    pytest.importorskip("onnxscript", reason="needs the extra `onnx`")
+    rows = list(csv.DictReader((shared / "data/shenzhen/manifest.csv").read_text().splitlines()))
+    train, test = ([row for row in rows if row["split"] == split][:count] for split, count in (("train", 3), ("test", 3)))
+    with (tmp_path / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "mask", "split", "patient"])
+        for row in (*train, *test):
+            paths = [shared / "data/shenzhen" / row[what] for what in ("image", "mask")]
+            writer.writerow([*paths, row["split"], row["patient"]])
+    checkpoint = shared / "checkpoints/nih64.pt"
+    quick = ["--timesteps", "1,50,200", "--layout", "native", "--precision", "float32", "--device", "cpu"]
+    invoke(extract.main, tmp_path / "manifest.csv", tmp_path / "store", "--checkpoint", checkpoint, *quick)
+    store = FeatureStore.open(tmp_path / "store")
+    for method in (["--method", "tedm"], ["--method", "ledm", "--members", "3"]):
+        head, model = tmp_path / "head", tmp_path / "model"
+        invoke(fit.main, tmp_path / "store", head, *method, "--timesteps", "1,50,200", "--iterations", 200)
+        invoke(export.main, head, model, "--checkpoint", checkpoint, "--onnx")
+        fitted = load_head(head)
+        for ours in predictions(store, {"head": fitted}, store.labels.select(split="test")):
+            image = next(shared / "data/shenzhen" / row["image"] for row in test if Path(row["image"]).stem == ours.name)
+            mask = run_example(model, ours.name, image=image)
+            assert 0.05 < (mask == 255).mean() < 0.6
+            np.testing.assert_array_equal(mask, np.array(fitted.classes)[ours.mask])
+        shutil.rmtree(head)
+        shutil.rmtree(model)
+
+
+def test_a_backbones_settings_travel_with_it(extracted, fitted, checkpoint, tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    save_backbone(random_backbone(), tmp_path / "tiny.safetensors")
+    done = export_model(
+        load_head(fitted),
+        tmp_path / "out",
+        backbone=load_backbone(checkpoint),
+        checkpoint=checkpoint,
+        backbone_config=tmp_path / "settings.json",
+        with_backbone=True,
+    )
+    assert {"backbone.safetensors", "backbone-config.json"} < set(done.files)
+    assert "--backbone-config FOLDER/backbone-config.json" in (tmp_path / "out" / "README.md").read_text()
