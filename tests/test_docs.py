@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITH_OPTIONS = ("design", "backbones", "annotating", "reports", "volumes", "study", "sharing")
 RUNS = re.compile(r"^<!-- runs -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
@@ -272,10 +273,7 @@ def test_options_in_the_documentation_exist():
     known = set(OPTION.findall("".join(helps)))
     pages = [
         README,
-        *(
-            ROOT / "docs" / f"{name}.md"
-            for name in ("design", "backbones", "annotating", "reports", "volumes", "study", "sharing")
-        ),
+        *(ROOT / "docs" / f"{name}.md" for name in WITH_OPTIONS),
     ]
     for page in pages:
         text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))

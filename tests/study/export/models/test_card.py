@@ -8,9 +8,12 @@ import re
 import pytest
 import yaml
 
-from tedm.heads import load_head
+from tedm.extract import load_backbone
+from tedm.heads import load_head, method_named
 from tedm.study.export.models.card import card_of, metadata_of
+from tedm.study.export.models.chain import Chain
 from tedm.study.export.models.described import Contents
+from tedm.study.export.models.parity import Agreement
 
 HOSTILE = 'a|b <script>: "q" #*{} ä'
 
@@ -79,22 +82,15 @@ def test_names_of_any_kind_are_shown_as_they_are(fitted):
     assert metadata_of(head, Contents(HOSTILE)) == head_of(card)
 
 
-def test_specks_that_are_not_in_the_file_are_said(exported, fitted):
-    """Of the same file: that of a head which drops them."""
-    from tedm.extract import load_backbone
-    from tedm.study.export.models.chain import Chain
-    from tedm.study.export.models.parity import Agreement
-
+def test_specks_that_are_not_in_the_file_are_said(checkpoint, fitted):
     head = load_head(fitted)
     head = dataclasses.replace(head, method=dataclasses.replace(head.method, specks=0.1), smallest_parts=(0.0, 40.0))
-    chain = Chain(head, load_backbone(exported / "backbone.safetensors"))
+    chain = Chain(head, load_backbone(checkpoint))
     contents = Contents("blobs", chain=chain, agreement=Agreement(2, 1e-6, 1e-6, 1e-3, 0.0))
     assert "components smaller than 0, 4 pixels by class" in card_of(head, contents)
 
 
 def test_a_head_that_looks_at_images_needs_no_checkpoint(fitted):
-    from tedm.heads import method_named
-
     head = dataclasses.replace(load_head(fitted), method=method_named("unet"))
     card = card_of(head, Contents("blobs"))
     assert "The network looks at the images themselves, at 16 x 16 pixels" in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 import resource
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import invoke
 from travelling import run_example
 
@@ -18,10 +20,15 @@ from tedm.cli.exports import export
 from tedm.errors import TedmError
 from tedm.extract import load_backbone
 from tedm.extract.backbones import random_backbone, save_backbone
-from tedm.heads import load_head
+from tedm.heads import load_head, method_named
 from tedm.heads import predict as predictions
 from tedm.store import FeatureStore
 from tedm.study import export_model
+from tedm.study.export.models.card import card_of
+from tedm.study.export.models.chain import Chain
+from tedm.study.export.models.described import Contents
+from tedm.study.export.models.model import remarks_on
+from tedm.study.export.models.parity import Agreement
 
 
 def nothing_left(place: Path) -> bool:
@@ -68,7 +75,7 @@ def test_names_stay_where_that_is_asked_for(fitted, tmp_path):
     said: list[str] = []
     export_model(load_head(fitted), tmp_path / "named", with_names=True, log=said.append)
     assert load_head(tmp_path / "named").provenance == load_head(fitted).provenance
-    assert "scan" not in (tmp_path / "named" / "README.md").read_text()
+    assert "scan 0" not in (tmp_path / "named" / "README.md").read_text()
     assert "note: head.json has the names of the training images and their groups: see that no patient is named by them" in said
 
 
@@ -129,10 +136,6 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(fitted, chec
 
 
 def test_a_head_that_looks_at_images_has_no_backbone(extracted, checkpoint, tmp_path):
-    import dataclasses
-
-    from tedm.heads import method_named
-
     head = dataclasses.replace(load_head(extracted.parent / "head"), method=method_named("unet"))
     with pytest.raises(TedmError, match="looks at images and has no backbone: leave out --checkpoint and --with-backbone"):
         export_model(head, tmp_path / "out", backbone=load_backbone(checkpoint))
@@ -206,8 +209,6 @@ def test_a_file_that_does_not_do_what_the_head_does_is_not_put_in_place(dataset,
     quick = ["--timesteps", "1,50", "--layout", "native", "--precision", "float32", "--threads", 1, "--device", "cpu"]
     invoke(extract.main, dataset, "store", *own, *quick)
     invoke(fit.main, "store", "head", "--method", "timestep:1", "--iterations", 20)
-    from click.testing import CliRunner
-
     done = CliRunner().invoke(export.main, ["head", "out", *own, "--onnx"])
     assert done.exit_code == 1
     assert "the ONNX file does not do what the head does, and nothing was written: " in done.stderr
@@ -242,6 +243,14 @@ def test_three_real_images_get_the_same_masks_without_tedm(shared, tmp_path):
             np.testing.assert_array_equal(mask, np.array(fitted.classes)[ours.mask])
         shutil.rmtree(head)
         shutil.rmtree(model)
+
+
+def test_features_in_another_arithmetic_than_the_files_are_said(fitted, checkpoint):
+    head = load_head(fitted)
+    head = dataclasses.replace(head, arithmetic=dataclasses.replace(head.arithmetic, precision="bfloat16"))
+    contents = Contents("blobs", chain=Chain(head, load_backbone(checkpoint)), agreement=Agreement(2, 1e-6, 1e-6, 1e-3, 0.0))
+    assert any("computed in bfloat16, and model.onnx computes in float32" in each for each in remarks_on(head, contents))
+    assert "The head's features were computed in bfloat16" in card_of(head, contents)
 
 
 def test_a_backbones_settings_travel_with_it(extracted, fitted, checkpoint, tmp_path):

@@ -223,6 +223,8 @@ def _with_onnx(head: Segmenter, contents: Contents) -> str:
         f"{agreement.as_predicted:.1g}, and {100 * agreement.pixels:.2g} % of the pixels get another class. Masks here are "
         f"of {size} x {size} pixels; `tedm predict` interpolates probabilities to the image's own size."
     )
+    if head.arithmetic.precision != "float32":
+        text += f" The head's features were computed in {head.arithmetic.precision}, which rounds more than is counted here."
     if specks:
         text += (
             " **Not in the file:** `tedm predict` also turns specks into background, components smaller than "

@@ -165,7 +165,7 @@ def export_model(
             (aside / CARD).write_text(card_of(known, contents), encoding="utf-8")
             files = {str(file.relative_to(aside)): file.stat().st_size for file in sorted(aside.rglob("*")) if file.is_file()}
             show(stages, stages)
-    for remark in _remarks(known, contents):
+    for remark in remarks_on(known, contents):
         log(f"note: {remark}")
     return ExportedModel(files, agreement)
 
@@ -229,8 +229,8 @@ def _copy(checkpoint: Path, config: Path | None, aside: Path) -> tuple[str, str 
     return name, BACKBONE_CONFIG
 
 
-def _remarks(head: Segmenter, contents: Contents) -> list[str]:
-    """Say in sentences what whoever publishes the folder should know."""
+def remarks_on(head: Segmenter, contents: Contents) -> list[str]:
+    """Return in sentences what whoever publishes a folder should know."""
     remarks = []
     if contents.licence is None:
         remarks.append("no licence was chosen, and README.md says so: --licence cc-by-4.0, say, before you publish it")
@@ -240,6 +240,11 @@ def _remarks(head: Segmenter, contents: Contents) -> list[str]:
         remarks.append(
             "the patients whose voxels the normalisation is over are not named in it: it predicts from volumes, and tedm "
             "takes a store of those patients for another one (use the original head there)"
+        )
+    if contents.chain is not None and head.arithmetic.precision != "float32":
+        remarks.append(
+            f"the head's features were computed in {head.arithmetic.precision}, and model.onnx computes in float32: "
+            "it differs from tedm predict by what that rounds"
         )
     if contents.backbone_file:
         remarks.append("the backbone's checkpoint is in it as its authors wrote it: see that their terms let you pass it on")

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.extract import Backbone, available_cores, compute, on_this_machine
-from tedm.extract.noise import draw_noise
+from tedm.extract import Backbone, available_cores, compute, draw_noise, on_this_machine
 from tedm.heads import Segmenter
 from tedm.packages import package
 from tedm.store import FeatureSettings, Storage
