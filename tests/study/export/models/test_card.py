@@ -90,6 +90,15 @@ def test_specks_that_are_not_in_the_file_are_said(checkpoint, fitted):
     assert "components smaller than 0, 4 pixels by class" in card_of(head, contents)
 
 
+def test_a_card_for_volumes_says_how_slices_are_called(checkpoint, fitted):
+    head = load_head(fitted)
+    head = dataclasses.replace(head, settings=dataclasses.replace(head.settings, axis="axial"))
+    contents = Contents("blobs", chain=Chain(head, load_backbone(checkpoint)), agreement=Agreement(2, 1e-6, 1e-6, 1e-3, 0.0))
+    card = card_of(head, contents)
+    assert "of a slice, that of its volume and its index: NAME_007" in card
+    assert "Slices of volumes become squares in [0, 1] as `config.json` says" in card
+
+
 def test_a_head_that_looks_at_images_needs_no_checkpoint(fitted):
     head = dataclasses.replace(load_head(fitted), method=method_named("unet"))
     card = card_of(head, Contents("blobs"))

@@ -63,6 +63,19 @@ def test_the_onnx_file_makes_the_same_masks_in_a_process_without_tedm(exported, 
         np.testing.assert_array_equal(mask, np.array(head.classes)[ours.mask])
 
 
+def test_a_head_for_volumes_leaves_without_its_patients_and_segments_volumes(volume_study, checkpoint, tmp_path):
+    head, scan = volume_study / "tedm", volume_study / "images" / "four.nrrd"
+    invoke(export.main, head, tmp_path / "model", "--checkpoint", checkpoint, "--with-backbone")
+    for path in (tmp_path / "model").glob("*.[jm]*"):
+        assert re.search(r"\bp[1-4]\b|\bone\b_|two_\d", path.read_text()) is None, path.name
+    for folder in (head, tmp_path / "model"):
+        invoke(predict.main, scan, folder, tmp_path / f"{folder.name}-masks", "--checkpoint", checkpoint, "--device", "cpu")
+    ours, theirs = (tmp_path / f"{name}-masks" / "four.nrrd" for name in ("tedm", "model"))
+    assert ours.read_bytes() == theirs.read_bytes()
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "Images are slices of volumes" in card
+
+
 def test_no_image_and_no_patient_is_named_in_any_file(exported):
     for path in exported.rglob("*"):
         content = path.read_bytes()

@@ -198,22 +198,20 @@ def _with_onnx(head: Segmenter, contents: Contents) -> str:
         "All is float32, and "
         f"sizes are fixed: one image a call.\n\n| input or output | shape | what |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
     )
+    pictures = is_of_pictures(head)
     if settings.noise == "per-image":
+        named = (
+            "of a file, its name without the ending" if pictures else "of a slice, that of its volume and its index: NAME_007"
+        )
         text += (
-            "Noise is part of what the backbone sees. Other standard normal numbers give masks that differ a little; those "
-            f"of tedm come of noise that is drawn from the image's name (without ending), seed {settings.noise_seed}, "
-            f"by\n\n```python\n{noise_lines(head)}```\n\n"
+            "Noise is part of what the backbone sees. Other standard normal numbers give masks that differ a little; those of "
+            f"tedm come of noise that is drawn from the image's name ({named}) and the seed {settings.noise_seed}, by\n\n"
+            f"```python\n{noise_lines(head)}```\n\n"
         )
     elif settings.noise == "shared":
         text += f"The noise is the same for all images, and lies in `{NOISE}`.\n\n"
-    begins = (
-        ""
-        if is_of_pictures(head)
-        else (
-            " Slices of volumes become squares in [0, 1] as `config.json` says under `image`; the example begins with such "
-            "a square."
-        )
-    )
+    begins = " Slices of volumes become squares in [0, 1] as `config.json` says under `image`; the example begins with one."
+    begins = "" if pictures else begins
     text += f"With onnxruntime, NumPy, SciPy and Pillow:{begins}\n\n```python\n{example_lines(head)}```\n\n"
     specks = any(head.method.specks * each for each in head.smallest_parts)
     text += (
