@@ -8,7 +8,7 @@ import click
 
 from tedm.cli.shared import backbones, options
 from tedm.cli.shared.running import Command, plain_errors, progress, say
-from tedm.text import counted
+from tedm.text import counted, size
 
 
 @click.command(cls=Command)
@@ -63,8 +63,7 @@ def main(
         progress=progress,
         log=say,
     )
-    size = sum(done.files.values())
-    text = f"{folder}: {counted(len(done.files), 'file')}, {size / 1e6:.1f} MB"
+    text = f"{folder}: {counted(len(done.files), 'file')}, {size(sum(done.files.values()))}"
     if done.agreement is not None:
         text += f"; model.onnx and the head agree within {max(done.agreement.opinions, done.agreement.probabilities):.1g}"
     click.echo(text)

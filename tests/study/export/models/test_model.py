@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import re
 import resource
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +59,9 @@ def test_the_onnx_file_makes_the_same_masks_in_a_process_without_tedm(exported, 
         (ours,) = predictions(store, {"head": head}, [name])
         mask = run_example(exported, name, image=dataset.parent / "images" / f"{name}.png")
         assert np.ptp(mask) == 255
-        np.testing.assert_array_equal(mask, np.array(head.classes)[ours.mask])
+        sure = abs(ours.probabilities[..., 1] - 0.5) > 0.005  # the store has rounded activations to float16
+        assert sure.mean() > 0.9
+        np.testing.assert_array_equal(mask[sure], np.array(head.classes)[ours.mask][sure])
 
 
 def test_a_head_for_volumes_leaves_without_its_patients_and_segments_volumes(volume_study, checkpoint, tmp_path):
@@ -230,7 +231,10 @@ def test_a_file_that_does_not_do_what_the_head_does_is_not_put_in_place(dataset,
 
 @pytest.mark.slow
 def test_three_real_images_get_the_same_masks_without_tedm(shared, tmp_path):
-    """Chest X-rays of another size than the backbone's, by TEDM and by a majority of MLPs side by side."""
+    """Chest X-rays of another size than the backbone's, by TEDM with noise of each image, by LEDM with one noise for all.
+
+    The stores are of float32: what float16 rounds away decides a pixel in some thousands.
+    """
     pytest.importorskip("onnxscript", reason="needs the extra `onnx`")
     rows = list(csv.DictReader((shared / "data/shenzhen/manifest.csv").read_text().splitlines()))
     train, test = ([row for row in rows if row["split"] == split][:count] for split, count in (("train", 3), ("test", 3)))
@@ -241,12 +245,12 @@ def test_three_real_images_get_the_same_masks_without_tedm(shared, tmp_path):
             paths = [shared / "data/shenzhen" / row[what] for what in ("image", "mask")]
             writer.writerow([*paths, row["split"], row["patient"]])
     checkpoint = shared / "checkpoints/nih64.pt"
-    quick = ["--timesteps", "1,50,200", "--layout", "native", "--precision", "float32", "--device", "cpu"]
-    invoke(extract.main, tmp_path / "manifest.csv", tmp_path / "store", "--checkpoint", checkpoint, *quick)
-    store = FeatureStore.open(tmp_path / "store")
-    for method in (["--method", "tedm"], ["--method", "ledm", "--members", "3"]):
-        head, model = tmp_path / "head", tmp_path / "model"
-        invoke(fit.main, tmp_path / "store", head, *method, "--timesteps", "1,50,200", "--iterations", 200)
+    quick = ["--timesteps", "1,50,200", "--dtype", "float32", "--layout", "native", "--precision", "float32", "--device", "cpu"]
+    for noise, method in (("per-image", ["--method", "tedm"]), ("shared", ["--method", "ledm", "--members", "3"])):
+        place, head, model = (tmp_path / f"{what}-{noise}" for what in ("store", "head", "model"))
+        invoke(extract.main, tmp_path / "manifest.csv", place, "--checkpoint", checkpoint, "--noise", noise, *quick)
+        store = FeatureStore.open(place)
+        invoke(fit.main, place, head, *method, "--timesteps", "1,50,200", "--iterations", 200)
         invoke(export.main, head, model, "--checkpoint", checkpoint, "--onnx")
         fitted = load_head(head)
         for ours in predictions(store, {"head": fitted}, store.labels.select(split="test")):
@@ -254,8 +258,7 @@ def test_three_real_images_get_the_same_masks_without_tedm(shared, tmp_path):
             mask = run_example(model, ours.name, image=image)
             assert 0.05 < (mask == 255).mean() < 0.6
             np.testing.assert_array_equal(mask, np.array(fitted.classes)[ours.mask])
-        shutil.rmtree(head)
-        shutil.rmtree(model)
+        assert (model / "noise.npy").exists() == (noise == "shared")
 
 
 def test_features_in_another_arithmetic_than_the_files_are_said(fitted, checkpoint):
