@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITH_OPTIONS = ("design", "backbones", "annotating", "reports", "volumes", "study", "sharing")
 RUNS = re.compile(r"^<!-- runs -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
@@ -160,6 +161,23 @@ def test_the_way_round_in_the_documentation_runs(folder):
     assert len((folder / "next-2" / "ranking.csv").read_text().splitlines()) == 1 + 2
 
 
+def test_the_page_of_sharing_runs(folder):
+    """With the ONNX file where its packages are there; in a process without tedm it makes a mask of a picture."""
+    from travelling import run_example
+
+    first, second = (text for of, text in RUNS.findall((ROOT / "docs" / "sharing.md").read_text()) if of == "sh")
+    first = first.replace("--timesteps 1,50\ntedm-evaluate", "--timesteps 1,50 --iterations 40\ntedm-evaluate")
+    assert "--iterations" in first
+    assert "lung-masks: 4 files" in _call(first)
+    assert sorted(path.stem for path in Path("masks").glob("*.png")) == list("012345")
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="needs the extra `onnx`")
+    assert "model.onnx and the head agree within" in _call(second)
+    mask = run_example(folder / "lung-masks-onnx", "4", image=folder / "lungs" / "images" / "4.png")
+    assert mask.shape == (16, 16)
+    assert set(mask.ravel().tolist()) == {0, 255}
+
+
 def _call(commands: str) -> str:
     """Commands of a page, one a line, in this process: what they print."""
     scripts, printed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"], ""
@@ -255,7 +273,7 @@ def test_options_in_the_documentation_exist():
     known = set(OPTION.findall("".join(helps)))
     pages = [
         README,
-        *(ROOT / "docs" / f"{name}.md" for name in ("design", "backbones", "annotating", "reports", "volumes", "study")),
+        *(ROOT / "docs" / f"{name}.md" for name in WITH_OPTIONS),
     ]
     for page in pages:
         text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))

@@ -9,6 +9,7 @@ from .backbones.schedule import Schedule
 from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
+from .noise import draw_noise
 from .pipeline import ON_THE_WAY, Arriving, compute, noisy_image
 from .recompute import recompute_images
 from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
@@ -37,6 +38,7 @@ __all__ = [
     "compare",
     "compute",
     "differences",
+    "draw_noise",
     "estimate_costs",
     "extract",
     "extract_views",

@@ -5,6 +5,7 @@ from .arrays.result import Segmentation
 from .arrays.session import Session, segment
 from .environment import environment_here
 from .evaluate import Evaluated, evaluate_heads
+from .export.models.model import ExportedModel, export_model
 from .export.nnunet import Exported, export_nnunet
 from .fit import fit_folder
 from .inspect import describe, describe_backbone, description_lines
@@ -26,6 +27,7 @@ __all__ = [
     "Evaluated",
     "Evaluation",
     "Exported",
+    "ExportedModel",
     "ResultFolder",
     "Segmentation",
     "Session",
@@ -39,6 +41,7 @@ __all__ = [
     "differences_from_store",
     "environment_here",
     "evaluate_heads",
+    "export_model",
     "export_nnunet",
     "fit_folder",
     "fit_images",

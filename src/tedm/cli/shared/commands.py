@@ -22,11 +22,12 @@ COMMANDS: Mapping[str, str] = {
     "study": "Compare methods, training sizes and domains, from one file.",
     "inspect": "Say what a checkpoint, a store or a head is.",
     "verify": "Read a store again and name what is damaged.",
+    "export": "Write a head as a model that travels: for a hub, and as ONNX.",
     "export-nnunet": "Write a store as a raw data set of nnU-Net.",
     "demo": "See all of it on a brain template.",
 }
 # Of those that stand in a folder of their own, which.
-FOLDERS: Mapping[str, str] = {"export-nnunet": "exports"}
+FOLDERS: Mapping[str, str] = {"export": "exports", "export-nnunet": "exports"}
 
 
 def command_named(name: str) -> click.Command:

@@ -1,0 +1,1 @@
+"""A head as a model folder that travels: for the Hugging Face hub, and as one ONNX file."""
