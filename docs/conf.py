@@ -8,6 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
+import doors
+
 project = "tedm"
 author = "The engineers of tedm"
 version = release = version("tedm")
@@ -23,6 +25,8 @@ default_role = "code"  # `name` in a docstring
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True  # workers=HERE
+autodoc_type_aliases = doors.aliases()
 python_maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 napoleon_google_docstring = False
@@ -45,7 +49,8 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_nav_level": 1,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "which-tool": [], "methods": []},  # room for wide tables
 }
+html_context = {"default_mode": "auto"}
 html_sidebars = {"index": []}
 copyright = f"MIT licence. tedm {release}"

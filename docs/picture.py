@@ -61,7 +61,8 @@ def draw(path: Path) -> None:
         panel(0.447, bottom, 0.27, colour, "features, kept" if number == 0 else "")
     arrow(0.575, 0.61, 0.50)
     panel(0.616, 0.30, 0.40, _over(image, found.mask), "mask")
-    figure.text(0.804, 0.24, "ten classifiers, taught by\nsix labelled slices, vote", ha="center", va="top", linespacing=1.3, **(text | {"fontsize": 21}))
+    words = "ten classifiers, taught by\nsix labelled slices, vote"
+    figure.text(0.804, 0.24, words, ha="center", va="top", linespacing=1.3, **text)
     panel(0.812, 0.30, 0.40, np.asarray(found.entropy), "where unsure", cmap="magma", vmax=None)
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)

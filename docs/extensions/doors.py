@@ -1,7 +1,7 @@
 """The directive `door`: all that a package offers, from its docstrings.
 
 A package of tedm is used through its door, the names of its `__init__.pyi`. A name is shown with its full docstring where it is
-offered first; another door that offers it too links there. The shorter list, `__all__`, stands before further names.
+offered first; another door that offers it too links there. Of a door with more names than its `__all__`, these are `:further:`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-FIRST = "tedm"  # its names are offered by tedm.study, too
+DOORS = ("tedm", "tedm.extract", "tedm.store", "tedm.heads", "tedm.study", "tedm.show")
+FIRST = DOORS[0]  # its names are offered by tedm.study, too
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Know the directive."""
     app.add_directive("door", Door)
     app.connect("autodoc-skip-member", _skip)
+    app.connect("autodoc-process-signature", _named)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -33,14 +36,22 @@ def _skip(app: Sphinx, kind: str, name: str, *of: object) -> bool | None:
     return True if re.fullmatch(r"set_\w+_request", name) else None  # what scikit-learn adds to each estimator
 
 
+def _named(app: Sphinx, kind: str, name: str, of: object, options: object, *signature: str | None) -> tuple[str | None, ...]:
+    in_a_union, alone = r"TypeAliasForwardRef\('([\w.]+)'\)", r"(?<![~\w.])(tedm\.\w[\w.]+)"  # how an alias comes
+    parts = (part and re.sub(r"<[^>]+>", "...", re.sub(in_a_union, r"\1", part)) for part in signature)  # <factory>
+    return tuple(part and re.sub(alone, r"~\1", part) for part in parts)
+
+
 class Door(SphinxDirective):
     """`.. door:: tedm.heads`."""
 
     required_arguments = 1
+    option_spec: ClassVar = {"further": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Write what the door offers as text of its own, and have it read."""
-        return self.parse_text_to_nodes(text_of(self.arguments[0]), allow_section_headings=True)
+        listed, further = names_of(self.arguments[0])
+        return self.parse_text_to_nodes(text_of(self.arguments[0], further if "further" in self.options else listed))
 
 
 def names_of(door: str) -> tuple[list[str], list[str]]:
@@ -49,13 +60,18 @@ def names_of(door: str) -> tuple[list[str], list[str]]:
     return sorted(package.__all__, key=str.lower), sorted(set(dir(package)) - set(package.__all__), key=str.lower)
 
 
-def text_of(door: str) -> str:
-    """Return a door's reference as reStructuredText."""
-    listed, further = names_of(door)
-    parts = [_table(door, listed), *(_entry(door, name) for name in listed)]
-    if further:
-        parts += ["Further names\n-------------", _table(door, further), *(_entry(door, name) for name in further)]
-    return "\n\n".join(parts) + "\n"
+def aliases() -> dict[str, str]:
+    """Return where the doors' type aliases are: signatures name these instead of spelling them out."""
+    found = {}
+    for door in DOORS:
+        package = importlib.import_module(door)
+        found |= {name: f"{door}.{name}" for name in dir(package) if _is_alias(getattr(package, name))}
+    return found | {name: f"tedm.jsons.{name}" for name in ("JsonObject", "JsonValue")}  # without an end, spelled out
+
+
+def text_of(door: str, names: list[str]) -> str:
+    """Return the reference of some of a door's names as reStructuredText."""
+    return "\n\n".join([_table(door, names), *(_entry(door, name) for name in names)]) + "\n"
 
 
 def _offered_first(door: str, name: str) -> bool:
@@ -79,12 +95,13 @@ def _entry(door: str, name: str) -> str:
         return f".. autoclass:: {door}.{name}\n   :members:"
     if inspect.isroutine(value):
         return f".. autofunction:: {door}.{name}"
-    kind = "type alias" if "typing" in type(value).__module__ or "types" in type(value).__module__ else ""
-    words = _words_at(door, name)
-    return "\n".join(
-        [f".. py:data:: {door}.{name}", *([f"   :value: {_short(value)}"] if _short(value) else [])]
-        + ["", *([f"   A {kind}."] if kind else []), *([f"   {words}"] if words else [])]
-    )
+    words = ["A type alias."] * _is_alias(value) + [_words_at(door, name)]
+    shown = [f"   :value: {_short(value)}"] if _short(value) else []
+    return "\n".join([f".. py:data:: {door}.{name}", *shown, "", f"   {' '.join(words)}"])
+
+
+def _is_alias(value: object) -> bool:
+    return type(value).__module__ in ("typing", "types") and not inspect.isclass(value)
 
 
 def _short(value: object) -> str:

@@ -1,7 +1,7 @@
 """Pages as the site shows them: README.md and its like as pages, notebooks as text, links to where both are.
 
-Files keep their places and their links, which hold on a disk and in a repository's web pages. The site has `docs/` only: what lies
-beside it has a page there, and links to it lead to that page.
+Files keep their places and their links, which hold on a disk and in a repository's web pages. The site has `docs/` only: what
+lies beside it has a page there, and links to it lead to that page.
 """
 
 from __future__ import annotations
