@@ -276,7 +276,7 @@ def test_every_command_has_its_place_in_the_table_of_commands(command):
     assert f"| `{command}` |" in (ROOT / "docs" / "commands.md").read_text()
 
 
-# Options of other programs.
+# Options of other programs, and the beginning of one that a shell completes.
 OTHERS = {
     "nnUNetv2_plan_and_preprocess": "--verify_dataset_integrity",
     "dask worker": "--nthreads --nworkers --port",
@@ -285,15 +285,14 @@ OTHERS = {
     "pip": "--extra-index-url --no-index --find-links",
     "pytest": "--durations",
     "ruff format": "--check",
+    "Tab": "--no",
 }
 
 
 def test_options_in_the_documentation_exist():
     """On every page but the list of changes, which tells of those that are gone."""
     helps = [_call(f"{command} --help") for command in COMMANDS]
-    benchmarks = [
-        option for path in (ROOT / "benchmarks").glob("*.py") for option in re.findall(r'"(--[a-z-]+)"', path.read_text())
-    ]
+    benchmarks = [path.read_text() for path in (ROOT / "benchmarks").glob("*.py")]
     known = {option for text in [*helps, *OTHERS.values(), *benchmarks] for option in OPTION.findall(text)}
     for page in set(PAGES) - {ROOT / "CHANGELOG.md"}:
         text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))
@@ -363,6 +362,14 @@ def test_the_design_names_every_module():
     modules = [module.name for module in pkgutil.walk_packages(tedm.__path__, "tedm.")]
     names = {name.split(".")[-1] for name in modules if name.count(".") > 1 and not name.startswith("tedm.cli.")}
     assert {name for name in names if not re.search(rf"`(tedm\.\w+\.)?{name}/?`", text)} == set()
+
+
+def test_scores_that_the_page_of_tools_tells_are_those_of_the_results():
+    text = re.sub(r"\(https?:[^)]*\)|doi:\S+", "", (ROOT / "docs" / "which-tool.md").read_text())
+    told = set(re.findall(r"(?<![\d.])[5-9]\d\.\d(?![\d.])", text))
+    assert len(told) >= 7
+    results = "".join((ROOT / "docs" / "results" / f"{name}.md").read_text() for name in ("chest-xray", "brain-mri"))
+    assert {score for score in told if f"{score} ±" not in results} == set()
 
 
 def test_the_changelog_has_this_version():
