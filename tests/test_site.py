@@ -166,6 +166,7 @@ LOOKED_AT = [
     "reference/heads",
     "reference/generated/fit",
     "notebooks/05-volumes",
+    "genindex",
 ]
 
 
