@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
+from PIL import Image
 from site_blocks import blocks_of
 from site_pages import Page, fetched_from_elsewhere, links_to_nothing, pages_of
 
@@ -185,3 +187,15 @@ def test_pages_fit_a_desk_and_a_phone_and_ask_for_nothing_from_the_network(site,
             assert page.evaluate(BEYOND) == [], name
         browser.close()
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.slow
+def test_the_first_picture_is_what_its_script_draws(tmp_path):
+    """Up to the last bits of another processor."""
+    pytest.importorskip("nilearn", reason="needs the extra tedm[demo]")
+    script = ROOT / "docs" / "picture.py"
+    drawn_to = tmp_path / "picture.png"
+    subprocess.run([sys.executable, str(script), str(drawn_to)], check=True, capture_output=True)
+    drawn, kept = (np.asarray(Image.open(path).convert("L"), float) for path in (drawn_to, script.with_suffix(".png")))
+    assert drawn.shape == kept.shape
+    assert np.mean(np.abs(drawn - kept) > 8) < 0.01
