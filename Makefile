@@ -1,5 +1,5 @@
 # Every command sets itself up: .venv with the versions of constraints.txt, made anew when those or pyproject.toml change. The demo
-# installs what it needs and none of the developers' tools; the others install everything, the demo's packages too.
+# and the site install what they need and none of the developers' tools; the others install everything, the demo's packages too.
 PYTHON ?= python3
 JOBS ?= 2
 PYTEST_ARGS ?=
@@ -8,14 +8,20 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO_INSTALLED := .venv/.installed-demo
+DOCS_INSTALLED := .venv/.installed-docs
 # One process a core and one thread a process: small arrays gain nothing from threads, and two layers of them fight.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: demo test test-all notebooks gpu lint clean
+.PHONY: demo docs test test-all notebooks gpu lint clean
 
 demo: $(DEMO_INSTALLED)
 	rm -rf demo-out
 	$(BIN)/tedm-demo demo-out
+
+# The site, build/site/index.html. It fetches nothing, and a warning is an error.
+docs: $(DOCS_INSTALLED)
+	rm -rf build/site
+	$(THREADS) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env -d build/doctrees docs build/site
 
 test: $(INSTALLED)
 	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(PYTEST_ARGS)
@@ -47,7 +53,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv .venv-gpu gpu-out demo-out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-gpu gpu-out demo-out build docs/reference/generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("tedm needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -57,8 +63,12 @@ endef
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(call install,dev)
-	@touch $@ $(DEMO_INSTALLED)
+	@touch $@ $(DEMO_INSTALLED) $(DOCS_INSTALLED)
 
 $(DEMO_INSTALLED): pyproject.toml constraints.txt
 	$(call install,demo)
+	@touch $@
+
+$(DOCS_INSTALLED): pyproject.toml constraints.txt
+	$(call install,docs)
 	@touch $@

@@ -1,13 +1,16 @@
 """The documentation is true: its blocks run, its options, links and modules exist.
 
 A block after the comment `<!-- runs -->` is run in a folder that holds what README.md says a user has: images with masks in
-`lungs/`, and a checkpoint.
+`lungs/`, and a checkpoint. Of all other blocks the command lines are read as the commands would read them, imports are made,
+and what is data is parsed.
 """
 
 from __future__ import annotations
 
+import ast
 import csv
 import importlib
+import json
 import pkgutil
 import re
 import shlex
@@ -15,10 +18,12 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from site_blocks import blocks_of, command_lines
 
 import tedm
 from tedm.extract.backbones import random_backbone, save_backbone
@@ -27,13 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-WITH_OPTIONS = ("design", "backbones", "annotating", "reports", "volumes", "study", "sharing")
-RUNS = re.compile(r"^<!-- runs -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
-def blocks(language: str) -> list[str]:
-    return [text for of, text in RUNS.findall(README.read_text()) if of == language]
+def runs(page: str, language: str) -> list[str]:
+    """Return the blocks of a page that are to run."""
+    return [block.text for block in blocks_of(ROOT / page) if block.runs and block.language == language]
 
 
 @pytest.fixture
@@ -78,9 +82,34 @@ def brains(folder, rng) -> Path:
     return folder
 
 
-def test_the_readmes_python_runs(folder, capsys):
-    (block,) = blocks("python")
-    exec(compile(block, str(README), "exec"), {"__name__": "readme"})
+def test_the_readmes_two_commands_and_its_lines_of_python_run(folder, capsys):
+    (command,), (lines,) = runs("README.md", "sh"), runs("README.md", "python")
+    assert command == "tedm run lungs out --checkpoint ddpm.safetensors\n"
+    assert [block.text.split()[:2] for block in blocks_of(README) if "make demo" in block.text] == [["make", "demo"]]
+    assert "demo:" in (ROOT / "Makefile").read_text()
+    assert "clinic-b" in _call(f"{command.strip()} --method timestep:1")  # the default learns for 20 seconds
+    assert sorted(path.stem for path in (folder / "out" / "masks").glob("*.png")) == ["2", "3", "4", "5"]
+    assert (folder / "out" / "report.html").is_file()
+    assert len([line for line in lines.splitlines() if line]) == 5
+    exec(compile(lines, str(README), "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out.startswith("(22, 18) (22, 18, 2) 0.")
+
+
+def test_the_tutorials_images_and_network_are_what_it_goes_on_with(tmp_path, monkeypatch):
+    pytest.importorskip("nilearn", reason="needs the extra tedm[demo]")
+    from tedm.extract import load_backbone, read_manifest
+
+    monkeypatch.chdir(tmp_path)
+    (block,) = runs("docs/first-masks.md", "python")
+    exec(compile(block, "first-masks.md", "exec"), {"__name__": "first_masks"})
+    manifest = read_manifest(Path("lungs"))
+    assert sum(entry.split == "train" for entry in manifest.entries) == 6
+    manifest.require_intensity_range(None, channels=load_backbone(Path("ddpm.safetensors")).image_channels)
+
+
+def test_the_python_of_its_page_runs(folder, capsys):
+    (block,) = runs("docs/python.md", "python")
+    exec(compile(block, "python.md", "exec"), {"__name__": "python"})
     printed = capsys.readouterr().out
     assert "tedm" in printed
     assert "timestep:1" in printed
@@ -90,8 +119,7 @@ def test_the_readmes_python_runs(folder, capsys):
 def test_the_examples_of_heads_run(tmp_path, monkeypatch, capsys):
     """One of each head, on a store that the page makes."""
     page = ROOT / "docs" / "heads.md"
-    languages, blocks = zip(*RUNS.findall(page.read_text()), strict=True)
-    assert set(languages) == {"python"}
+    blocks = runs("docs/heads.md", "python")
     monkeypatch.chdir(tmp_path)
     made: dict = {"__name__": "heads"}
     exec(compile("\n".join(blocks), str(page), "exec"), made)
@@ -106,15 +134,15 @@ def test_the_example_of_probing_runs(folder, capsys):
     from tedm.extract import extract, load_backbone, read_manifest
 
     extract(read_manifest(Path("lungs")), Path("features"), load_backbone(Path("ddpm.safetensors")), timesteps=[1, 50])
-    ((_, block),) = RUNS.findall((ROOT / "docs" / "probing.md").read_text())
+    (block,) = runs("docs/probing.md", "python")
     exec(compile(block, "probing.md", "exec"), {"__name__": "probing"})
     assert "ridge logistic regressions: 2 probes on 3 subsets of n = 1, 2 training images" in capsys.readouterr().out
     with Image.open(folder / "timesteps.png") as picture:
         assert picture.size[0] > 300
 
 
-def test_the_readmes_commands_run(folder):
-    block, _ = blocks("sh")
+def test_the_tutorials_commands_run(folder):
+    (block,) = runs("docs/first-masks.md", "sh")
     assert "tedm-fit features head\n" in block
     block = block.replace("features head\n", "features head --iterations 40\n", 1)  # a user's 2000 would take the test a minute
     assert "clinic-b" in _call(block)
@@ -126,10 +154,7 @@ def test_the_readmes_commands_run(folder):
 
 
 def test_the_network_of_ones_own_in_the_documentation_runs(folder):
-    (module,), (commands,) = (
-        [text for of, text in RUNS.findall((ROOT / "docs" / "backbones.md").read_text()) if of == language]
-        for language in ("python", "sh")
-    )
+    (module,), (commands,) = runs("docs/backbones.md", "python"), runs("docs/backbones.md", "sh")
     assert len(module.strip().splitlines()) <= 18
     (folder / "my_networks.py").write_text(module)
     first, rest = commands.split("\n", 1)
@@ -145,7 +170,7 @@ def test_the_way_round_in_the_documentation_runs(folder):
     (folder / "lungs" / "masks").rename(folder / "drawn")
     (folder / "lungs" / "masks").mkdir()
     (folder / "drawn" / "0.png").rename(folder / "lungs" / "masks" / "0.png")
-    first, second = (text for of, text in RUNS.findall((ROOT / "docs" / "annotating.md").read_text()) if of == "sh")
+    first, second = runs("docs/annotating.md", "sh")
     _call(first)
     template = folder / "next" / "annotate-next.csv"
     rows = list(csv.DictReader(template.read_text().splitlines()))
@@ -165,7 +190,7 @@ def test_the_page_of_sharing_runs(folder):
     """With the ONNX file where its packages are there; in a process without tedm it makes a mask of a picture."""
     from travelling import run_example
 
-    first, second = (text for of, text in RUNS.findall((ROOT / "docs" / "sharing.md").read_text()) if of == "sh")
+    first, second = runs("docs/sharing.md", "sh")
     first = first.replace("--timesteps 1,50\ntedm-evaluate", "--timesteps 1,50 --iterations 40\ntedm-evaluate")
     assert "--iterations" in first
     assert "lung-masks: 4 files" in _call(first)
@@ -190,10 +215,10 @@ def _call(commands: str) -> str:
     return printed
 
 
-def test_the_readmes_commands_for_volumes_run(brains):
+def test_the_commands_for_volumes_run(brains):
     import nibabel
 
-    _, block = blocks("sh")
+    (block,) = runs("docs/volumes.md", "sh")
     assert "--groups 2\n" in block
     printed = _call(block.replace("--groups 2\n", "--groups 2 --iterations 10\n"))
     assert "thalamus" in printed
@@ -264,20 +289,82 @@ def test_what_the_page_of_volumes_says_of_bad_input_is_what_is_said(tmp_path, mo
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_its_place_in_the_readme(command):
-    assert f"| `{command}` |" in README.read_text()
+def test_every_command_has_its_place_in_the_table_of_commands(command):
+    assert f"| `{command}` |" in (ROOT / "docs" / "commands.md").read_text()
+
+
+# Options of other programs, and the beginning of one that a shell completes.
+OTHERS = {
+    "nnUNetv2_plan_and_preprocess": "--verify_dataset_integrity",
+    "dask worker": "--nthreads --nworkers --port",
+    "sbatch": "--array --cpus-per-task --mem --time --requeue",
+    "snakemake": "--cores",
+    "pip": "--extra-index-url --no-index --find-links",
+    "pytest": "--durations",
+    "ruff format": "--check",
+    "Tab": "--no",
+}
 
 
 def test_options_in_the_documentation_exist():
+    """On every page but the list of changes, which tells of those that are gone."""
     helps = [_call(f"{command} --help") for command in COMMANDS]
-    known = set(OPTION.findall("".join(helps)))
-    pages = [
-        README,
-        *(ROOT / "docs" / f"{name}.md" for name in WITH_OPTIONS),
-    ]
-    for page in pages:
+    benchmarks = [path.read_text() for path in (ROOT / "benchmarks").glob("*.py")]
+    known = {option for text in [*helps, *OTHERS.values(), *benchmarks] for option in OPTION.findall(text)}
+    for page in set(PAGES) - {ROOT / "CHANGELOG.md"}:
         text = "\n".join(line for line in page.read_text().splitlines() if not line.startswith("nnUNetv2_"))
         assert set(OPTION.findall(text)) - known == set(), page
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def test_every_block_says_what_it_is_and_pages_have_many():
+    assert {block.language for block in BLOCKS} <= {"sh", "python", "toml", "", "{toctree}", "{literalinclude} ../LICENSE"}
+    assert sum(block.runs for block in BLOCKS) >= 14
+    assert len(BLOCKS) > 60
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if command_lines(block)], ids=str)
+def test_every_command_line_is_one(block, tmp_path, monkeypatch):
+    """It is read to its end, options and their values too; nothing is run."""
+    monkeypatch.chdir(tmp_path)
+    for each in BLOCKS:  # the files of settings that lines name
+        if each.page == block.page and each.language == "toml":
+            (tmp_path / "run.toml").write_text(each.text)
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for line in command_lines(block):
+        name, *arguments = shlex.split(line)
+        module, _, function = scripts[name].partition(":")
+        command = getattr(importlib.import_module(module), function)
+        if not arguments:  # asked for its completion
+            continue
+        if name == "tedm" and not arguments[0].startswith("-"):
+            command, arguments = command.get_command(click.Context(command), arguments[0]), arguments[1:]
+            assert command is not None, line
+        try:
+            command.make_context(name, arguments)
+        except click.exceptions.Exit:
+            pass  # --help, --example
+        except click.ClickException as refusal:
+            pytest.fail(f"{line}: {refusal.format_message()}")
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in ("python", "toml")], ids=str)
+def test_every_block_of_python_imports_what_is_there_and_every_table_of_settings_is_one(block):
+    if block.language == "toml":
+        assert tomllib.loads(block.text)
+        return
+    for line in ast.walk(ast.parse(block.text)):
+        if isinstance(line, ast.ImportFrom) and (line.module or "").partition(".")[0] == "tedm":
+            for each in line.names:
+                assert hasattr(importlib.import_module(str(line.module)), each.name), each.name
+
+
+def test_every_file_of_settings_that_a_line_writes_is_json():
+    written = [text for block in BLOCKS for text in re.findall(r"^echo '(\{.*?\})' >", block.text, re.DOTALL | re.MULTILINE)]
+    assert len(written) >= 4
+    assert all(json.loads(text) for text in written)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -292,6 +379,14 @@ def test_the_design_names_every_module():
     modules = [module.name for module in pkgutil.walk_packages(tedm.__path__, "tedm.")]
     names = {name.split(".")[-1] for name in modules if name.count(".") > 1 and not name.startswith("tedm.cli.")}
     assert {name for name in names if not re.search(rf"`(tedm\.\w+\.)?{name}/?`", text)} == set()
+
+
+def test_scores_that_the_page_of_tools_tells_are_those_of_the_results():
+    text = re.sub(r"\(https?:[^)]*\)|doi:\S+", "", (ROOT / "docs" / "which-tool.md").read_text())
+    told = set(re.findall(r"(?<![\d.])[5-9]\d\.\d(?![\d.])", text))
+    assert len(told) >= 7
+    results = "".join((ROOT / "docs" / "results" / f"{name}.md").read_text() for name in ("chest-xray", "brain-mri"))
+    assert {score for score in told if f"{score} ±" not in results} == set()
 
 
 def test_the_changelog_has_this_version():

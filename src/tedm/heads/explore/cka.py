@@ -41,7 +41,7 @@ class Similarity:
     levels : tuple of str
         Names of the levels.
     norms : array of shape (views, levels, views, levels)
-        |X^T Y|^2 of the centred activations.
+        `|X^T Y|^2` of the centred activations.
     """
 
     timesteps: tuple[int, ...]

@@ -87,7 +87,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error in [0, 1]: the sum over bins of |right - sum of confidence|, divided by all pixels."""
+        """Expected calibration error in [0, 1]: the sum over bins of `|right - sum of confidence|`, divided by all pixels."""
         return float(np.abs(self.right - self.confidence).sum() / self.pixels.sum())
 
     @property

@@ -63,7 +63,7 @@ class Segmentation:
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
-        """Those of the classes at each pixel: shape (*mask.shape, classes)."""
+        """Those of the classes at each pixel: shape `(*mask.shape, classes)`."""
         return self._at_own_size(
             lambda of, size: from_square_probabilities(np.asarray(of.probabilities, np.float32), size, self.geometry)
         )
