@@ -43,7 +43,7 @@ html_copy_source = False
 html_theme_options = {
     "logo": {"text": "tedm"},
     "navbar_end": ["theme-switcher"],
-    "footer_start": ["copyright"],
+    "footer_start": [],
     "footer_end": [],
     "show_prev_next": True,
     "navigation_with_keys": False,
@@ -53,4 +53,3 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_sidebars = {"index": []}
-copyright = f"MIT licence. tedm {release}"
