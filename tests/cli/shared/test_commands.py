@@ -11,4 +11,5 @@ from tedm.cli.shared.commands import COMMANDS, command_named
 def test_a_command_is_found_by_its_name(name):
     callback = command_named(name).callback
     assert callback is not None
-    assert callback.__module__ == f"tedm.cli.{name.replace('-', '_')}"
+    folder = "exports." if name.startswith("export") else ""
+    assert callback.__module__ == f"tedm.cli.{folder}{name.replace('-', '_')}"
