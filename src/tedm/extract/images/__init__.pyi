@@ -10,7 +10,7 @@ from .slices.opened import open_volume, uncropped
 from .slices.options import NO_OPTIONS, VolumeOptions
 from .square import read_square
 from .stack import read_squares
-from .write import UNCERTAINTY, files_written, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
+from .write import UNCERTAINTY, files_written, mask_png, native_mask, pixels_of_a_cell, write_prediction, write_uncertainty
 
 __all__ = [
     "NO_OPTIONS",
@@ -30,6 +30,7 @@ __all__ = [
     "from_square",
     "from_square_probabilities",
     "grid_of",
+    "mask_png",
     "native_mask",
     "open_volume",
     "pixels_of_a_cell",
