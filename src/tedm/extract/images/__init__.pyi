@@ -1,6 +1,6 @@
 from .entry import ManifestEntry
-from .geometry import Rows, from_square, from_square_probabilities, to_square_image, to_square_mask
-from .listing.legend import Legend
+from .geometry import Rows, centres, from_square, from_square_probabilities, to_square_image, to_square_mask
+from .listing.legend import Legend, problem_of_name, read_legend
 from .listing.several import Sources, shown_sources
 from .manifest import Manifest, read_manifest
 from .read import READERS, read_image, read_mask
@@ -26,6 +26,7 @@ __all__ = [
     "Rows",
     "Sources",
     "VolumeOptions",
+    "centres",
     "files_written",
     "from_square",
     "from_square_probabilities",
@@ -34,7 +35,9 @@ __all__ = [
     "native_mask",
     "open_volume",
     "pixels_of_a_cell",
+    "problem_of_name",
     "read_image",
+    "read_legend",
     "read_manifest",
     "read_mask",
     "read_square",

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.extract.images import to_square_mask
-from tedm.extract.images.geometry import centres
+from tedm.extract.images import centres, to_square_mask
 from tedm.store import IGNORE
 from tedm.store.settings import Geometry
 

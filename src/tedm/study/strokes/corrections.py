@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.extract.images import mask_png, uncropped
-from tedm.extract.images.listing.legend import TABLE, read_legend
+from tedm.extract.images import mask_png, read_legend, uncropped
 from tedm.extract.volumes import require_writers, write_label_map
 from tedm.files import make_folder, write_table, write_whole
 from tedm.foreign import require_plain
 from tedm.names import file_of
 from tedm.store import IGNORE, Features, Location, Volume
+from tedm.study.masks.folder import CLASSES
 from tedm.study.strokes.cells import as_learned_from
 from tedm.study.strokes.painted import Classes
 from tedm.text import from_entry
@@ -124,7 +124,7 @@ def save_corrections(
             like="nifti",
         )
         rows[volume.name] = path
-    write_table(folder / TABLE, [["value", "name", "colour"], *table_of_classes], remedy=REMEDY)
+    write_table(folder / CLASSES, [["value", "name", "colour"], *table_of_classes], remedy=REMEDY)
     table = [[str((files or {}).get(name, name)), name, path.relative_to(folder).as_posix()] for name, path in rows.items()]
     write_table(folder / MANIFEST, [COLUMNS, *table], remedy=REMEDY)
     return Corrections(folder / MANIFEST, classes.unlabelled, len(table))
@@ -133,8 +133,8 @@ def save_corrections(
 def _classes_of(folder: Path, classes: Classes) -> list[tuple[int, str, str]]:
     """Return the rows of the table of classes: ours, and those that are in the folder already."""
     rows = dict(zip(classes.values, zip(classes.names, classes.colours, strict=True), strict=True))
-    if (folder / TABLE).is_file():
-        there = read_legend(folder / TABLE)
+    if (folder / CLASSES).is_file():
+        there = read_legend(folder / CLASSES)
         unlike = [name for value, name in there.names.items() if value in rows and rows[value][0] != name]
         if unlike or classes.unlabelled in there.names:
             what = f"a class called {unlike[0]}" if unlike else f"a class of value {classes.unlabelled}"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
-from tedm.extract.images.listing.legend import problem_of_name
+from tedm.extract.images import problem_of_name
 from tedm.store import IGNORE, Block, Features
 from tedm.study.strokes.cells import to_square_strokes
 from tedm.text import listed
@@ -86,8 +86,8 @@ class Painted:
         labels = features.labels
         if with_masks and classes.values[: len(labels.classes)] != labels.classes:
             raise TedmError(
-                f"the masks have the classes {listed(labels.classes)}, and the strokes {listed(classes.values)}; learn from the "
-                "strokes alone, or paint with the classes of the masks"
+                f"the masks have the classes {listed(labels.classes)}, and the strokes {listed(classes.values)}; learn from "
+                "the strokes alone, or paint with the classes of the masks"
             )
         self._masks: dict[str, NDArray[np.uint8]] = {}
         for name, painted in strokes.items():
