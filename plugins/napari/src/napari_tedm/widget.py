@@ -215,7 +215,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         """Show a picture or volume with its strokes, and with the mask of the head if there is one."""
         if self.painting is None or not self._done(self._keep_now):
             return
-        self._stop()
+        self.stop()
         try:
             numbers = self.painting.choose(title)
         except FOUND as error:
@@ -438,7 +438,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
             self._next = begin
             self._worker.quit()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Have nothing more come of what runs."""
         if self._worker is not None:
             self._next = self._next or (lambda: None)
