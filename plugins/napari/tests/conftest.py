@@ -68,7 +68,7 @@ def display() -> None:
 def viewer(
     request: pytest.FixtureRequest, display: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[SimpleNamespace]:
-    """A viewer with the widget, and `wait`, which lets it work until it is done; it is seen if the parameter says so."""
+    """A viewer with the widget, and `wait`, which lets it work until it is done; seen if the parameter says so."""
     monkeypatch.setenv("NAPARI_CONFIG", str(tmp_path / "settings.yaml"))
     import napari
     from napari_tedm.start import add_widget

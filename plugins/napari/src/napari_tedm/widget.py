@@ -34,7 +34,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tedm.gallery import Gallery, open_gallery
+from napari_tedm.gallery import Gallery, Scene, open_gallery
 from napari_tedm.painting import Painting, Round
 from tedm.errors import TedmError
 from tedm.heads import Segmenter
@@ -224,18 +224,8 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
             self.say(_sentence_of(_sentence(error)), wrong=True)
             return
         self.titles.setCurrentText(title)
-        self._clear()
         scene = self.painting.scene
-        self._picture = self.viewer.add_image(scene.picture, name=title, rgb=scene.picture.ndim == 3 and not scene.is_volume)
-        self.uncertainty = self.viewer.add_image(
-            np.zeros(scene.shape, np.float32),
-            name="uncertainty",
-            colormap="cyan",
-            blending="additive",
-            opacity=0.4,
-            contrast_limits=(0, 1),
-            visible=False,
-        )
+        self._show_picture(scene)
         self.mask = self.viewer.add_labels(np.zeros(scene.shape, np.uint8), name="mask", opacity=0.45)
         self.strokes = self.viewer.add_labels(numbers, name="strokes", opacity=0.9)
         self.strokes.brush_size = max(1, round(min(scene.shape[-2:]) / 64))
@@ -257,12 +247,37 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         if self.painting.head is not None:
             self._start(self._looking, self._seen, self.said.text())
 
-    def _clear(self) -> None:
-        """Remove our layers; strokes are kept before."""
+    def _show_picture(self, scene: Scene) -> None:
+        """Put a picture and nothing else into the viewer; its layers are those of the last one where they can be."""
+        rgb = scene.picture.ndim == 3 and not scene.is_volume
+        last, unsure = self._picture, self.uncertainty
+        fits = last is not None and last in self.viewer.layers and last.rgb == rgb and last.ndim == len(scene.shape)
+        if fits and last is not None and unsure is not None and unsure in self.viewer.layers:
+            self._clear(keep=(last, unsure))
+            last.data, last.name = scene.picture, scene.title
+            if not rgb:
+                last.reset_contrast_limits()
+            unsure.data, unsure.visible = np.zeros(scene.shape, np.float32), False
+            self._picture, self.uncertainty = last, unsure
+            return
+        self._clear()
+        self._picture = self.viewer.add_image(scene.picture, name=scene.title, rgb=rgb)
+        self.uncertainty = self.viewer.add_image(
+            np.zeros(scene.shape, np.float32),
+            name="uncertainty",
+            colormap="cyan",
+            blending="additive",
+            opacity=0.4,
+            contrast_limits=(0, 1),
+            visible=False,
+        )
+
+    def _clear(self, keep: Sequence[Layer] = ()) -> None:
+        """Remove our layers, but for some; strokes are kept before. Labels are never used again: they can be undone."""
         layers: list[Layer | None] = [self._picture, self.uncertainty, self.mask, self.strokes]
         self._picture = self.uncertainty = self.mask = self.strokes = None
         for layer in layers:
-            if layer is not None and layer in self.viewer.layers:
+            if layer is not None and layer in self.viewer.layers and layer not in keep:
                 self.viewer.layers.remove(layer)
 
     def _removed(self, event: Any) -> None:

@@ -108,7 +108,7 @@ def write_prediction(
     return path
 
 
-def mask_png(values: NDArray[np.integer[Any]], colours: Mapping[int, str], about: Mapping[str, str] = NO_TEXT) -> bytes:
+def mask_png(values: NDArray[Any], colours: Mapping[int, str], about: Mapping[str, str] = NO_TEXT) -> bytes:
     """Return the bytes of a PNG with these values.
 
     Parameters

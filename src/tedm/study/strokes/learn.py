@@ -20,7 +20,7 @@ from tedm.text import listed
 
 Learner = Literal["logistic", "mlp"]
 # Of an MLP: strokes are a few hundred pixels, of which a batch need not be the whole of it.
-ITERATIONS, PIXELS, RATE = 300, 64, 1e-3
+ITERATIONS, PIXELS, RATE = 200, 64, 1e-3
 
 
 def fit_strokes(
