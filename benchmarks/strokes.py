@@ -56,11 +56,8 @@ def main() -> int:
     failed = False
     for head in HEADS:
         took = rounds(features, truth, head)
-        print(
-            f"| {head} | {slowest:.2f} ({max(processors):.2f}) | {median:.2f} ({statistics.median(processors):.2f}) |",
-            flush=True,
-        )
-        failed |= slowest > MOST
+        print(f"| {head} | {max(took):.2f} | {statistics.median(took):.2f} |", flush=True)
+        failed |= max(took) > MOST
     return int(failed)
 
 
