@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -165,3 +166,27 @@ def test_nothing_to_save_is_said(store):
     painting = Painting(open_gallery(store))
     with pytest.raises(TedmError, match="there is no correction to save; paint a stroke first"):
         painting.save(painting.choose("scan 0"))
+
+
+def test_a_store_on_a_read_only_disk_is_painted_on_and_strokes_that_lay_beside_it_come_back(store, tmp_path, monkeypatch):
+    writable = Painting(open_gallery(store))
+    before = stroked(writable, "scan 0")
+    writable.keep(before)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "--bind", str(store.parent), str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        painting = Painting(open_gallery(disk / "features"))
+        assert painting.remarks[0].startswith(f"nothing can be written beside {disk / 'features'}; strokes are kept in")
+        assert np.array_equal(painting.choose("scan 0"), before)
+        numbers = stroked(painting, "scan 3")
+        painting.learn(painting.begin(numbers), device="cpu")
+        again = Painting(open_gallery(disk / "features"))
+        assert np.array_equal(again.choose("scan 3"), numbers)
+        assert np.array_equal(again.choose("scan 0"), before)
+        assert painting.save(numbers).manifest.is_relative_to(tmp_path / "home")
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)

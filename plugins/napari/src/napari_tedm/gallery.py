@@ -125,7 +125,8 @@ class Gallery:
         """Return where the files of pictures and volumes are that are in no store, by their names."""
         if self._live is None:
             return {}
-        labels, found = self.features.labels, {}
+        labels = self.features.labels
+        found: dict[str, Path] = {}
         for name in labels.names:
             volume = labels.volume_of(name)
             found.setdefault(name if volume is None else volume.name, self._live.files_of(name)[0].absolute())

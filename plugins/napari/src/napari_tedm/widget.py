@@ -135,6 +135,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         learned.addRow("Head", self.learner)
         learned.addRow(self.with_masks)
         self.slices = QLabel()
+        self.slices.hide()
         learned.addRow(self.fit_button)
         learned.addRow(self.slices)
         outer.addWidget(_boxed("3  Learn", learned))
@@ -382,7 +383,8 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
                     f"Learned from {learned} in {took[0]:.1f} s. Paint where the mask is wrong, or where the uncertainty is "
                     "bright, and fit again."
                 )
-            self.slices.setText(f"{len(took)} of {planes} slices are segmented" if painting.scene.is_volume else "")
+            self.slices.setText(f"{len(took)} of {planes} slices are segmented")
+            self.slices.setVisible(painting.scene.is_volume)
 
         self._start(work, seen, "Learning ...")
 
@@ -444,7 +446,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
             worker.finished.connect(lambda: self._finished(worker))
             self._worker = worker
             self.say(saying)
-            self.slices.clear()
+            self.slices.hide()
             worker.start()
 
         if self._worker is None:
