@@ -15,43 +15,28 @@ from napari.layers import Image, Labels, Layer
 from napari.qt.threading import create_worker
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import (
-    QApplication,
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QMenu,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication
 
+from napari_tedm.form import LEARNERS, Form, in_words, sentence_of
 from napari_tedm.gallery import Gallery, Scene, open_gallery
 from napari_tedm.painting import Painting, Round
 from tedm.errors import TedmError
 from tedm.heads import Segmenter
 from tedm.store.place import is_url
-from tedm.study.strokes.learn import Learner, Look
+from tedm.study.strokes.learn import Look
 from tedm.text import counted
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-LEARNERS: tuple[tuple[str, Learner], ...] = (("logistic regression", "logistic"), ("shared MLP", "mlp"))
 BACKGROUND = "#8ea3b8"  # strokes in black are not seen on a dark image
 SOON = 1500  # milliseconds after a stroke, until it is on the disk
 FOUND = (TedmError, OSError, MemoryError)
 
 
-class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
+class StrokesWidget(Form):
     """The dock widget.
 
     Parameters
@@ -70,95 +55,25 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         self._worker: Any = None
         self._next: Callable[[], None] | None = None
         self._mute = False
-        self._build()
+        self.open_button.clicked.connect(lambda: self.open())
+        self.titles.activated.connect(lambda _: self.choose(self.titles.currentText()))
+        self.classes.currentIndexChanged.connect(self._class_chosen)
+        self.new_class.returnPressed.connect(self.add_class)
+        self.add_button.clicked.connect(self.add_class)
+        self.fit_button.clicked.connect(lambda: self.fit())
+        self.save_button.clicked.connect(lambda: self.save())
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(SOON)
         self._soon.timeout.connect(self.keep)
         self.viewer.layers.events.removed.connect(self._removed)
+        self._enable()
+        self.say("Open a feature store, or an image with the checkpoint of its diffusion model.")
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.keep)
 
-    # What is seen
-
-    def _build(self) -> None:
-        outer = QVBoxLayout(self)
-        opened = QFormLayout()
-        self.setMinimumWidth(350)
-        self.source = _Place("store, image or volume", "A feature store; or a picture, a volume, a folder or a manifest")
-        self.head = _Place("none", "A saved head: its mask is seen first, and its classes are painted with", files=False)
-        self.checkpoint = _Place("of a store: none", "Of the diffusion model, for images that are in no store", folders=False)
-        self.images = _Place("none", "The folder or manifest of a store's images, to see them sharply")
-        self.folder = _Place("beside what is opened", "Where strokes and corrections are kept", files=False)
-        for title, place in (
-            ("Open", self.source),
-            ("Head", self.head),
-            ("Checkpoint", self.checkpoint),
-            ("Images", self.images),
-            ("Strokes", self.folder),
-        ):
-            opened.addRow(title, place)
-        self.open_button = QPushButton("Open")
-        self.open_button.clicked.connect(lambda: self.open())
-        self.titles = QComboBox()
-        self.titles.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.titles.setMinimumContentsLength(12)
-        self.titles.activated.connect(lambda _: self.choose(self.titles.currentText()))
-        opened.addRow(self.open_button)
-        opened.addRow("Image", self.titles)
-        outer.addWidget(_boxed("1  Open", opened))
-
-        painted = QFormLayout()
-        self.classes = QComboBox()
-        self.classes.setIconSize(QSize(14, 14))
-        self.classes.currentIndexChanged.connect(self._class_chosen)
-        self.new_class = QLineEdit()
-        self.new_class.setPlaceholderText("another class")
-        self.new_class.returnPressed.connect(self.add_class)
-        add = QToolButton()
-        add.setText("+")
-        add.clicked.connect(self.add_class)
-        line = QHBoxLayout()
-        line.addWidget(self.new_class)
-        line.addWidget(add)
-        painted.addRow("Class", self.classes)
-        painted.addRow("Add", line)
-        outer.addWidget(_boxed("2  Paint", painted))
-
-        learned = QFormLayout()
-        self.learner = QComboBox()
-        self.learner.addItems([title for title, _ in LEARNERS])
-        self.with_masks = QCheckBox("learn from the store's masks, too")
-        self.fit_button = QPushButton("Fit")
-        self.fit_button.clicked.connect(lambda: self.fit())
-        learned.addRow("Head", self.learner)
-        learned.addRow(self.with_masks)
-        self.slices = QLabel()
-        self.slices.hide()
-        learned.addRow(self.fit_button)
-        learned.addRow(self.slices)
-        outer.addWidget(_boxed("3  Learn", learned))
-
-        saved = QHBoxLayout()
-        self.what = QComboBox()
-        self.what.addItems(["the strokes", "the corrected mask"])
-        self.save_button = QPushButton("Save corrections")
-        self.save_button.clicked.connect(lambda: self.save())
-        saved.addWidget(self.what)
-        saved.addWidget(self.save_button)
-        outer.addWidget(_boxed("4  Save for tedm label", saved))
-
-        self.said = QLabel()
-        self.said.setWordWrap(True)
-        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.said.setTextFormat(Qt.TextFormat.PlainText)
-        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.said.setMinimumHeight(96)
-        outer.addWidget(self.said)
-        outer.addStretch(1)
-        self._enable()
-        self.say("Open a feature store, or an image with the checkpoint of its diffusion model.")
+    # What can be pressed
 
     def _enable(self) -> None:
         there = self.strokes is not None
@@ -168,17 +83,12 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         in_store = self.painting is not None and self.painting.gallery.store is not None
         self.with_masks.setEnabled(there and masks and in_store)
 
-    def say(self, text: str, *, wrong: bool = False) -> None:
-        """Show a sentence below the buttons; one on something wrong in another colour."""
-        self.said.setStyleSheet("color: #e5735c" if wrong else "")
-        self.said.setText(text)
-
     def _done(self, what: Callable[[], None]) -> bool:
         """Do something, or say why it cannot be done."""
         try:
             what()
         except FOUND as error:
-            self.say(_sentence_of(_sentence(error)), wrong=True)
+            self.say(sentence_of(in_words(error)), wrong=True)
             return False
         return True
 
@@ -222,7 +132,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
         except FOUND as error:
             self._clear()
             self._enable()
-            self.say(_sentence_of(_sentence(error)), wrong=True)
+            self.say(sentence_of(in_words(error)), wrong=True)
             return
         self.titles.setCurrentText(title)
         scene = self.painting.scene
@@ -244,7 +154,7 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
             *scene.remarks,
             f"Paint a stroke of each class, then fit. Strokes are kept in {self.painting.folder}.",
         ]
-        self.say("\n".join(_sentence_of(each) for each in said))
+        self.say("\n".join(sentence_of(each) for each in said))
         if self.painting.head is not None:
             self._start(self._looking, self._seen, self.said.text())
 
@@ -472,82 +382,12 @@ class StrokesWidget(QWidget):  # type: ignore[misc]  # Qt has no types here
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, FOUND):
             raise error
-        self.say(_sentence_of(_sentence(error)), wrong=True)
+        self.say(sentence_of(in_words(error)), wrong=True)
 
     @property
     def busy(self) -> bool:
         """Whether something runs in a thread."""
         return self._worker is not None
-
-
-class _Place(QWidget):  # type: ignore[misc]
-    """A line for a path, and a button to choose one."""
-
-    def __init__(self, hint: str, about: str, *, files: bool = True, folders: bool = True) -> None:
-        super().__init__()
-        self.line = QLineEdit()
-        self.line.setPlaceholderText(hint)
-        self.setToolTip(about)
-        button = QToolButton()
-        button.setText("...")
-        if files and folders:
-            menu = QMenu(button)
-            menu.addAction("A file", self._file)
-            menu.addAction("A folder", self._folder)
-            button.setMenu(menu)
-            button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        else:
-            button.clicked.connect(self._file if files else self._folder)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.line)
-        layout.addWidget(button)
-
-    def text(self) -> str:
-        """What stands in the line."""
-        return str(self.line.text()).strip()
-
-    def path(self) -> Path | None:
-        """The same as a path; None if nothing does."""
-        return Path(self.text()).expanduser() if self.text() else None
-
-    def set(self, place: Path | str | None) -> None:
-        """Write a path into the line."""
-        self.line.setText("" if place is None else str(place))
-
-    def _file(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Choose a file")
-        if chosen:
-            self.set(chosen)
-
-    def _folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder")
-        if chosen:
-            self.set(chosen)
-
-
-def _boxed(title: str, layout: Any) -> QGroupBox:
-    box = QGroupBox(title)
-    layout.setContentsMargins(8, 6, 8, 6)
-    if isinstance(layout, QFormLayout):
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    box.setLayout(layout)
-    return box
-
-
-def _sentence_of(text: str) -> str:
-    """Return a remark with a capital letter in front and a full stop behind, where a word begins and ends it."""
-    first = text[:1].upper() if "/" not in text.split(" ", 1)[0] and "." not in text.split(" ", 1)[0] else text[:1]
-    return f"{first}{text[1:]}" + ("" if text.endswith((".", ":", ")")) else ".")
-
-
-def _sentence(error: BaseException) -> str:
-    """Return what is wrong in words."""
-    if isinstance(error, MemoryError):
-        return "out of memory; the strokes are safe. Open a smaller image, or close other programs"
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror or error}" if error.filename else str(error.strerror or error)
-    return str(error)
 
 
 def void(_: object) -> None:
