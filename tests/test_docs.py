@@ -31,7 +31,13 @@ from tedm.extract.backbones import random_backbone, save_backbone
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 COMMANDS = list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "plugins/napari/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 

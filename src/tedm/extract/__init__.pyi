@@ -1,5 +1,5 @@
 from .arithmetic import arithmetic_differences, available_cores, choose_arithmetic, on_this_machine, running
-from .arrays.labelled import labelled_pictures, store_of
+from .arrays.labelled import labelled_pictures, settings_of, store_of
 from .arrays.live import LiveArrays
 from .arrays.pictures import Picture, pictures_of, require_intensities
 from .backbones.backbone import Backbone
@@ -58,6 +58,7 @@ __all__ = [
     "require_intensities",
     "running",
     "save_backbone",
+    "settings_of",
     "settled",
     "square_image",
     "store_of",

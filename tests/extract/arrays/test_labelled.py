@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from tedm.extract import labelled_pictures, store_of
+from tedm.errors import TedmError
+from tedm.extract import labelled_pictures, settings_of, store_of
 from tedm.extract.backbones import random_backbone
 from tedm.store import IGNORE
 
@@ -28,3 +30,13 @@ def test_a_store_of_arrays_is_whole(tmp_path: Path) -> None:
     assert store.missing() == []
     assert (store.labels.splits, store.labels.groups) == (("train", "val"), ("p", "q"))
     assert store.labels.original_sizes == ((15, 20),) * 2
+
+
+def test_the_settings_of_a_backbone_are_those_of_its_store(tmp_path: Path) -> None:
+    image, backbone = np.eye(9, dtype=np.uint8) * 99, random_backbone()
+    made = labelled_pictures([image], [image > 0])
+    assert store_of(tmp_path / "store", made, backbone, timesteps=(1,), device="cpu").settings == settings_of(
+        backbone, timesteps=[1]
+    )
+    with pytest.raises(TedmError, match="1000"):
+        settings_of(backbone, timesteps=[1000])

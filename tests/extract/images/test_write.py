@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +11,7 @@ from PIL import Image
 from tedm.errors import TedmError
 from tedm.extract.images.geometry import from_square_probabilities
 from tedm.extract.images.read import read_labels
-from tedm.extract.images.write import write_prediction, write_uncertainty
+from tedm.extract.images.write import mask_png, write_prediction, write_uncertainty
 
 
 @pytest.fixture
@@ -97,3 +99,12 @@ def test_uncertainty_is_a_grey_picture_of_each_kind(tmp_path, rng):
 def test_a_folder_that_is_not_there_is_said(tmp_path, probabilities):
     with pytest.raises(TedmError, match=r"cannot write .*a\.png: No such file or directory; make room"):
         write_prediction(tmp_path / "absent", "a", probabilities, original_size=(8, 8), geometry="pad", classes=(0, 1, 2))
+
+
+def test_a_mask_says_of_itself_what_it_is_told(rng):
+    values = rng.integers(0, 3, (5, 7)).astype(np.uint8)
+    with Image.open(io.BytesIO(mask_png(values, {1: "#ff8000"}, {"classes": "grün"}))) as picture:
+        assert picture.text == {"classes": "grün"}
+        assert np.array_equal(np.asarray(picture), values)
+        assert (np.asarray(picture.convert("RGB"))[values == 1] == (255, 128, 0)).all()
+    assert mask_png(values, {1: "#ff8000"}, {}) == mask_png(values, {1: "#ff8000"})

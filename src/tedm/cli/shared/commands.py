@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "fit": "Learn a head from the labelled images of a store.",
     "evaluate": "Score heads on labelled images.",
     "predict": "Write masks with a head.",
+    "view": "Paint strokes in napari and learn from them.",
     "probe": "See which timesteps and levels are worth what.",
     "report": "Show evaluations and probes as one HTML file.",
     "rank": "Say which image to annotate next.",

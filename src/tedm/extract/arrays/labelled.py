@@ -140,22 +140,9 @@ def store_of(
     TedmError
         As `extract` does.
     """
-    low, high = backbone.training_range
-    settings = FeatureSettings(
-        checkpoint_sha256=backbone.sha256,
-        levels=backbone.levels,
-        image_size=backbone.image_size,
-        image_channels=backbone.image_channels,
-        geometry=geometry,
-        input_range=(float(low), float(high)),
-        intensity_range=intensity_range,
-        upsampling="nearest",
-        noise="per-image",
-        noise_seed=noise_seed,
-        timesteps=tuple(timesteps),
-        draws=1,
+    settings = settings_of(
+        backbone, timesteps=timesteps, geometry=geometry, intensity_range=intensity_range, noise_seed=noise_seed
     )
-    backbone.schedule.require(settings.timesteps)
     storage, arithmetic = Storage("native", "float16"), choose_arithmetic(device=device)
     by_name = {each.picture.name: each.picture for each in images.pictures}
     require_room(path, None, settings, storage, by_name)
@@ -170,6 +157,39 @@ def store_of(
     )
     fill(store, by_name, lambda name: by_name[name].square(settings), backbone, arithmetic, None)
     return store
+
+
+def settings_of(
+    backbone: Backbone,
+    *,
+    timesteps: Sequence[int],
+    geometry: Geometry = "pad",
+    intensity_range: tuple[float, float] | None = None,
+    noise_seed: int = 0,
+) -> FeatureSettings:
+    """Return what features of a backbone are by default: all of its levels, in the range that it was trained on.
+
+    Raises
+    ------
+    TedmError
+        If the backbone has no such timestep.
+    """
+    backbone.schedule.require(tuple(timesteps))
+    low, high = backbone.training_range
+    return FeatureSettings(
+        checkpoint_sha256=backbone.sha256,
+        levels=backbone.levels,
+        image_size=backbone.image_size,
+        image_channels=backbone.image_channels,
+        geometry=geometry,
+        input_range=(float(low), float(high)),
+        intensity_range=intensity_range,
+        upsampling="nearest",
+        noise="per-image",
+        noise_seed=noise_seed,
+        timesteps=tuple(timesteps),
+        draws=1,
+    )
 
 
 def _square(mask: NDArray[np.uint8], settings: FeatureSettings) -> NDArray[np.uint8]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tedm.files import write_whole
 from tedm.names import file_of
@@ -24,6 +26,7 @@ from .geometry import from_square_probabilities, probability_bands, square_bands
 MASK, PROBABILITIES = ".png", ".npy"
 UNCERTAINTY = "uncertainty"  # the folder of its maps
 REMEDY = "make room; what was written before is whole"
+NO_TEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class Cleaner(Protocol):
@@ -96,18 +99,36 @@ def write_prediction(
     mask = native_mask(decisive, original_size, geometry)
     if cleaning is not None:
         mask = cleaning.enlarged(pixels_of_a_cell(original_size, len(probabilities), geometry))(mask)
-    image = Image.fromarray(np.array(classes, dtype)[mask])
-    if colours and dtype is np.uint8:
-        image.putpalette(_palette(dict(zip(classes, colours, strict=True))))
-    picture = io.BytesIO()
-    image.save(picture, format="PNG", bits=8)  # of an index, however few there are
     path = file_of(folder, name, MASK)
-    write_whole(path, picture.getvalue(), remedy=REMEDY)
+    write_whole(path, mask_png(np.array(classes, dtype)[mask], dict(zip(classes, colours, strict=False))), remedy=REMEDY)
     if keep_probabilities:
         array = io.BytesIO()
         np.save(array, from_square_probabilities(np.asarray(probabilities, np.float32), original_size, geometry))
         write_whole(file_of(folder, name, PROBABILITIES), array.getvalue(), remedy=REMEDY)
     return path
+
+
+def mask_png(values: NDArray[Any], colours: Mapping[int, str], about: Mapping[str, str] = NO_TEXT) -> bytes:
+    """Return the bytes of a PNG with these values.
+
+    Parameters
+    ----------
+    values : array of shape (height, width)
+        Unsigned, of 8 or 16 bits.
+    colours : mapping of int to str
+        As "#rrggbb", in which values of 8 bits are seen; without any, or of 16 bits, they are grey.
+    about : mapping of str to str
+        What the file says of itself.
+    """
+    image = Image.fromarray(values)
+    if colours and values.dtype == np.uint8:
+        image.putpalette(_palette(colours))
+    text = PngInfo()
+    for key, words in about.items():
+        text.add_itxt(key, words)
+    picture = io.BytesIO()
+    image.save(picture, format="PNG", bits=8, pnginfo=text)  # of an index, however few there are
+    return picture.getvalue()
 
 
 def _palette(colours: Mapping[int, str]) -> bytes:
