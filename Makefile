@@ -12,7 +12,7 @@ DOCS_INSTALLED := .venv/.installed-docs
 # One process a core and one thread a process: small arrays gain nothing from threads, and two layers of them fight.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=agg
 
-.PHONY: demo docs test test-all notebooks gpu lint clean
+.PHONY: demo docs test test-all test-napari notebooks gpu lint clean
 
 demo: $(DEMO_INSTALLED)
 	rm -rf demo-out
@@ -28,6 +28,11 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(THREADS) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
+
+# The viewer's plugin with a real napari: 411 MB more. Without a display of your own: xvfb-run -a make test-napari
+test-napari: $(INSTALLED)
+	$(BIN)/python -m pip install $(PIP_ARGS) --disable-pip-version-check --constraint constraints.txt --constraint plugins/napari/constraints.txt --editable '.[dev]' --editable './plugins/napari[qt]'
+	$(THREADS) $(BIN)/python -m pytest plugins/napari/tests -n $(JOBS) --dist worksteal $(PYTEST_ARGS)
 
 # Run again and written with what they show.
 notebooks: $(INSTALLED)
