@@ -28,5 +28,5 @@ def exported(fitted: Path, checkpoint: Path, scored: Path, tmp_path_factory: pyt
     folder = tmp_path_factory.mktemp("exported") / "blobs"
     options = ["--checkpoint", checkpoint, "--with-backbone", "--onnx", "--scores", scored, "--licence", "cc-by-4.0"]
     printed = invoke(export.main, fitted, folder, *options)
-    assert "blobs: 6 files" in printed
+    assert "blobs: 11 files" in printed
     return folder

@@ -242,6 +242,7 @@ def _files(head: Segmenter, contents: Contents) -> str:
         rows.append((contents.backbone_config, "settings of the backbone that its checkpoint does not tell"))
     if contents.chain is not None:
         rows.append((ONNX, "backbone, classifier and vote for onnxruntime"))
+        rows.append(("rdf.yaml, test-*.npy", "the same for the BioImage Model Zoo: its axes, and examples to test it by"))
         rows += [(NOISE, "the noise, the same for all images")] if head.settings.noise == "shared" else []
     return "| file | what |\n|---|---|\n" + "\n".join(f"| {name} | {what} |" for name, what in rows) + "\n"
 

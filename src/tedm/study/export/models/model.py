@@ -19,11 +19,12 @@ from tedm.errors import TedmError
 from tedm.extract import Backbone
 from tedm.files import free_space, new_folder, reserved
 from tedm.heads import Segmenter, save_head
+from tedm.study.export.models.bioimage import write_bioimage
 from tedm.study.export.models.card import CARD, card_of
 from tedm.study.export.models.chain import Chain, require_tensors
 from tedm.study.export.models.described import NOISE, ONNX, Contents, config_of
 from tedm.study.export.models.onnx_file import require_packages, write_onnx
-from tedm.study.export.models.parity import Agreement, noise_for, require_agreement
+from tedm.study.export.models.parity import Agreement, examples, noise_for, require_agreement
 from tedm.study.export.models.scored import scores_of
 from tedm.study.export.models.withheld import without_names
 from tedm.study.stages import Log, Stages, mute, silent
@@ -160,6 +161,8 @@ def export_model(
                 scores=told,
                 names=with_names,
             )
+            if chain is not None:
+                write_bioimage(head, contents, examples(head, aside / ONNX), aside)
             config = json.dumps(config_of(known, contents), indent=1, ensure_ascii=False)
             (aside / CONFIG).write_text(config + "\n", encoding="utf-8")
             (aside / CARD).write_text(card_of(known, contents), encoding="utf-8")

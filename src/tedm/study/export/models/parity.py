@@ -14,6 +14,7 @@ from tedm.heads import Segmenter
 from tedm.packages import package
 from tedm.store import FeatureSettings, Storage
 from tedm.store.layout import upsample
+from tedm.study.export.models.onnx_file import OUTPUTS
 
 TOLERANCE = 1e-4
 IMAGES = 2
@@ -117,6 +118,25 @@ def require_agreement(head: Segmenter, backbone: Backbone, file: Path, *, tolera
     return Agreement(
         len(apart), float(by_voter.max()), float(after_vote.max()), float(as_predicted.max()), float(pixels.mean())
     )
+
+
+def examples(head: Segmenter, file: Path) -> dict[str, NDArray[np.float32]]:
+    """Return what an ONNX file takes and gives, by the names of its inputs and outputs, for the first of `check_images`.
+
+    Parameters
+    ----------
+    head : Segmenter
+    file : Path
+        One that `require_agreement` let pass.
+    """
+    session = package("onnxruntime", "onnx", "--onnx").InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    settings = head.settings
+    given = {
+        "image": check_images(settings)[0].transpose(2, 0, 1)[None],
+        "noise": noise_for(settings, head.vote().timesteps, "check 0"),
+    }
+    inputs = {each.name: given[each.name] for each in session.get_inputs()}
+    return {**inputs, **dict(zip(OUTPUTS, session.run(list(OUTPUTS), inputs), strict=True))}
 
 
 def check_images(settings: FeatureSettings) -> list[NDArray[np.float32]]:
