@@ -181,7 +181,7 @@ def test_after_a_volume_changed_all_its_slices_are_computed_anew(tmp_path):
     stored(read_manifest(source), path)
     assert again(source, path).computed == 0
     add(source, "p1", 200, where=np.s_[:4])
-    with pytest.raises(TedmError, match=r"4 images changed since .*; --update computes them anew"):
+    with pytest.raises(TedmError, match=r"4 images changed since .*; tedm-extract --update computes them anew"):
         again(source, path)
     done = again(source, path, update=True)
     assert (done.computed, done.reused) == (4, 6)  # the first slice is black in both

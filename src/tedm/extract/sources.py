@@ -84,15 +84,16 @@ class Comparison:
         raise_listed(f"images of {store.path} whose files changed cannot be read; nothing was written", self.unreadable)
         if not update:
             raise_listed(
-                f"{counted(len(self.changed), 'image')} changed since {store.path} read them; --update computes them anew. "
-                "Another data set with the same file names needs another store, or names of its own in a column `name`",
+                f"{counted(len(self.changed), 'image')} changed since {store.path} read them; tedm-extract --update computes "
+                "them anew. Another data set with the same file names needs another store, or names of its own in a column "
+                "`name`",
                 [f"{name}: {what}" for name, what in self.changed.items()],
             )
 
     def remarks(self, store: FeatureStore, *, update: bool) -> list[str]:
         """Return in sentences what a user should know beside that."""
         here = store.path
-        fate = "taken" if update else f"not taken; tedm-label {here} MANIFEST takes them, or --update"
+        fate = "taken" if update else f"not taken; tedm-label {here} MANIFEST takes them, or tedm-extract --update"
         labels = [f"{name} ({what})" for name, what in self.labels.items()]
         changed = list(self.changed) if update else []
         sentences = [

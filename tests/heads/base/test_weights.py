@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from tedm.heads.base.weights import length_of, read_weights, require_finite
+from tedm.heads.base.weights import length_of, read_weights, require_finite, write_weights
 
 SHAPES = {"coef": (1, 3), "intercept": (1,)}
 
@@ -55,3 +55,10 @@ def test_values_that_are_no_numbers_are_refused():
     for value in (np.nan, np.inf):
         with pytest.raises(ValueError, match="a in w holds values that are no finite numbers"):
             require_finite({"a": np.array([1.0, value])}, where="w")
+
+
+def test_a_file_of_weights_may_be_read_by_whoever_may_read_its_neighbours(tmp_path):
+    (tmp_path / "neighbour").touch()
+    write_weights(tmp_path / "weights", {"a": np.arange(6.0).reshape(2, 3).T})
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "neighbour").stat().st_mode
+    np.testing.assert_array_equal(read_weights(tmp_path / "weights", {"a": (3, 2)})["a"], np.arange(6.0).reshape(2, 3).T)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 from trees import tree
 
+from tedm.cli import label
 from tedm.errors import TedmError
 from tedm.extract import load_backbone
 from tedm.heads import load_head, method_named, read_records
@@ -148,7 +150,7 @@ def test_images_that_came_since_are_added_and_a_new_head_makes_scores_and_masks_
     shutil.rmtree(tmp_path / "out" / "head")
     fit_folder(tmp_path / "out" / "head", FeatureStore.open(tmp_path / "out" / "features"), METHOD, name="mine")
     run(tmp_path / "out", log=said.append)
-    assert "note: the scores that were there are of another head or other images; they are made anew" in said
+    assert "note: the scores that were there are of another head, other images or other masks; they are made anew" in said
     assert "note: the masks that were there are of another head or other images; they are made anew" in said
     with (tmp_path / "out" / "scores" / "records.csv").open() as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"mine"}
@@ -189,3 +191,26 @@ def test_test_volumes_are_scored_whole_too_and_only_once(run, volume_study, tmp_
     assert tree(out) == before
     assert any("volumes.csv is there, of 3 volumes" in line for line in said)
     assert run(tmp_path / "slices", manifest).volumes is None
+
+
+def test_masks_that_were_corrected_are_scored_anew_and_said_of_those_that_were_learned_from(run, images, tmp_path):
+    out, said = tmp_path / "out", []
+    run(out)
+    before = summary_of(out)
+    rows = list(csv.DictReader(images.read_text().splitlines()))
+    for split, note in (("test", "other masks; they are made anew"), ("train", "masks of training images have changed since")):
+        row = next(row for row in rows if row["split"] == split)
+        mask = images.parent / row["mask"]
+        Image.fromarray(np.asarray(Image.open(mask))[::-1].copy()).save(mask)
+        result = CliRunner().invoke(label.main, [str(out / "features"), str(images)])
+        assert result.exit_code == 0, result.output
+        run(out, log=said.append)
+        assert any(note in line for line in said), said
+    assert summary_of(out) != before
+    said.clear()
+    run(out, log=said.append)
+    assert not any("anew" in line and "scores" in line for line in said)
+
+
+def summary_of(out: Path) -> str:
+    return (out / "scores" / "records.csv").read_text()

@@ -8,6 +8,8 @@ import click
 
 from tedm.cli.shared import backbones, options
 from tedm.cli.shared.running import Command, plain_errors, progress, say
+from tedm.errors import TedmError
+from tedm.files import place_of
 from tedm.text import counted, size
 
 
@@ -47,6 +49,8 @@ def main(
     from tedm.heads import load_head
     from tedm.study import export_model
 
+    if place_of(head) in place_of(folder).parents:
+        raise TedmError(f"{folder} is inside of {head}; name a folder beside it")
     fitted = load_head(head)
     done = export_model(
         fitted,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
+from safetensors.numpy import save
 
 from tedm.foreign import require_plain
 
@@ -16,6 +17,17 @@ from tedm.foreign import require_plain
 NUMBERS, FLAGS = ("F32", "F64"), ("BOOL",)
 Shape = Sequence[int]
 MOST_NAMED = 20
+
+
+def write_weights(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write the arrays of a head. Whoever may read other files may read it; safetensors' own writer keeps it to its owner.
+
+    Parameters
+    ----------
+    path : Path
+    arrays : mapping of str to array
+    """
+    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read_weights(

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
-from tedm.heads.base.weights import length_of, read_weights, require_finite
+from tedm.heads.base.weights import length_of, read_weights, require_finite, write_weights
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.design import ArrayDesign, BlockDesign, Design
 from tedm.heads.data.rows import RowLayout
@@ -187,8 +186,7 @@ class LogisticHead(Classifier):
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
-        arrays = {"coef": np.ascontiguousarray(self.coef_), "intercept": np.ascontiguousarray(self.intercept_)}
-        save_file(arrays, folder / WEIGHTS)
+        write_weights(folder / WEIGHTS, {"coef": self.coef_, "intercept": self.intercept_})
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the weights."""

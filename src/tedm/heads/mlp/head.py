@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from tedm.errors import TedmError
@@ -23,7 +22,7 @@ from tedm.heads.base.checkpoint import Checkpoint, FitState
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.base.loop import Loop, adam, rate_of_step
-from tedm.heads.base.weights import read_weights, require_finite
+from tedm.heads.base.weights import read_weights, require_finite, write_weights
 from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
 from tedm.heads.data.sampling import ClassWeight, class_weights, draw
@@ -269,7 +268,7 @@ class MLPHead(Classifier):
     def save(self, folder: Path) -> None:
         """Write the weights."""
         state = self.network_.state_dict()
-        save_file({name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in state.items()}, folder / WEIGHTS)
+        write_weights(folder / WEIGHTS, {name: tensor.cpu().numpy() for name, tensor in state.items()})
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the weights."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from tedm.errors import TedmError
@@ -21,7 +20,7 @@ from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors, tensor
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.base.loop import Loop, adam
-from tedm.heads.base.weights import read_weights, require_finite
+from tedm.heads.base.weights import read_weights, require_finite, write_weights
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
@@ -317,9 +316,7 @@ class UNetHead(Classifier):
     def save(self, folder: Path) -> None:
         """Write the weights."""
         tensors = tensors_of(self.network_)
-        save_file(
-            {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in tensors.items()}, folder / WEIGHTS
-        )
+        write_weights(folder / WEIGHTS, {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()})
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the weights."""

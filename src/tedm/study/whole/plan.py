@@ -203,5 +203,6 @@ def _require_same_images(there: Labels, asked: Labels, images: Path, places: Pla
     if before != now:
         raise TedmError(
             f"{places.out} learns from other images than are asked for now ({listed(sorted(before ^ now), most=MOST)} differ); "
-            "repeat --train and the manifest's splits and masks as they were, or name another folder"
+            f"tedm-label {places.features} {images} takes masks and splits that came since, and the same command goes on "
+            "then; or repeat --train as it was, or name another folder"
         )

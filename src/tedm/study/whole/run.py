@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -193,7 +194,10 @@ def _head(
     if _is_head(places.head):
         head = load_head(places.head, device=where)
         head.require(store, what=str(places.features))
-        new = set(labelled_images(store.labels, split="train", domain=None)) - set(head.provenance.images)
+        learned = labelled_images(store.labels, split="train", domain=None)
+        new = set(learned) - set(head.provenance.images)
+        if not new and _recorded(places).get("learned", now := _of_masks(store, learned)) != now:
+            log(f"note: masks of training images have changed since the head was fitted; delete {places.head} to fit anew")
         if new:
             log(f"note: {counted(len(new), 'labelled image')} came after the head was fitted; delete {places.head} to fit anew")
         log(f"head: {places.head} is there, {fit_summary(head)}")
@@ -203,6 +207,7 @@ def _head(
         log(remark)
     with progress("fitting") as show:
         head = fit_folder(places.head, store, method, device=where, memory=memory, progress=show)
+    _record(places, "learned", _of_masks(store, labelled_images(store.labels, split="train", domain=None)))
     for remark in fit_remarks(head):
         log(remark)
     log(f"head: {fit_summary(head)}")
@@ -240,12 +245,13 @@ def _scores(
     if not tested:
         log("scores: none, since no labelled image is of the split test")
         return None
+    made_by = f"{made_by} {_of_masks(store, tested)}"
     if places.scores.exists():
         records = read_records(places.scores / "records.csv")
         if _recorded(places).get("scores") == made_by and {record.image for record in records} == set(tested):
             log(f"scores: {places.scores} is there, of {counted(len(tested), 'image')}")
             return summarise(records)
-        log("note: the scores that were there are of another head or other images; they are made anew")
+        log("note: the scores that were there are of another head, other images or other masks; they are made anew")
         discard(places.scores)
     discard(places.report)
     _record(places, "scores", made_by)  # before they are there: what has no record is not ours
@@ -283,13 +289,14 @@ def _volume_scores(
     }
     if not tested or truth is None:
         return None
+    made_by = f"{made_by} {_of_masks(store, labelled_images(store.labels, split='test', domain=None))}"
     file = places.volume_scores
     if file.exists():
         records = read_records(file)
         if _recorded(places).get("volumes") == made_by and {record.image for record in records} == tested:
             log(f"scores of whole volumes: {file} is there, of {counted(len(tested), 'volume')}")
             return summarise(records)
-        log("note: the scores of whole volumes that were there are of another head or other volumes; they are made anew")
+        log("note: the scores of whole volumes that were there are of another head, volumes or masks; they are made anew")
         discard(file)
     _record(places, "volumes", made_by)
     evaluated = evaluate_heads(
@@ -346,6 +353,15 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _of_masks(store: FeatureStore, names: Sequence[str]) -> str:
+    """Return the SHA-256 of the masks of some images."""
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(f"{name}\0".encode())
+        digest.update(store.mask(name).tobytes())
     return digest.hexdigest()
 
 
