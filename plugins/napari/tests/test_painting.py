@@ -162,6 +162,42 @@ def test_a_disk_that_fills_up_keeps_the_strokes_that_were_there(store, tmp_path)
     assert (tmp_path / "away" / "scan 0.png").is_file()
 
 
+def test_where_nothing_more_can_be_written_strokes_move_to_the_folder_that_is_chosen_then(store, tmp_path):
+    painting = Painting(open_gallery(store), tmp_path / "full")
+    numbers = stroked(painting, "scan 0")
+    painting.keep(numbers)
+    shutil.rmtree(tmp_path / "full")
+    (tmp_path / "full").write_text("")
+    numbers[30] = 1
+    with pytest.raises(TedmError, match="choose another folder for the strokes"):
+        painting.keep(numbers)
+    painting.move(tmp_path / "roomy")
+    painting.keep(numbers)
+    np.testing.assert_array_equal(Painting(open_gallery(store), tmp_path / "roomy").choose("scan 0"), numbers)
+
+
+def test_strokes_beside_a_store_go_home_where_its_disk_has_become_full(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    painting = Painting(open_gallery(store))
+    painting.keep(stroked(painting, "scan 0"))
+    shutil.rmtree(painting.folder)
+    painting.folder.write_text("")
+    numbers = stroked(painting, "scan 1")
+    painting.keep(numbers)
+    assert painting.folder.is_relative_to(tmp_path / "home")
+    assert sorted(path.stem for path in (painting.folder / "strokes").glob("*.png")) == ["scan 0", "scan 1"]
+
+
+def test_strokes_of_no_class_are_said_after_the_others_are_written(store):
+    painting = Painting(open_gallery(store))
+    numbers = stroked(painting, "scan 0")
+    wrong = numbers.copy()
+    wrong[30:32] = 9
+    with pytest.raises(TedmError, match="there are strokes of label 9, and 2 classes"):
+        painting.begin(wrong)
+    np.testing.assert_array_equal(Painting(open_gallery(store)).choose("scan 0"), np.where(wrong == 9, 0, wrong))
+
+
 def test_nothing_to_save_is_said(store):
     painting = Painting(open_gallery(store))
     with pytest.raises(TedmError, match="there is no correction to save; paint a stroke first"):

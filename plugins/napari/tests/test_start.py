@@ -28,6 +28,15 @@ def test_a_display_that_is_not_there_is_the_same_sentence(monkeypatch):
         require_display()
 
 
+def test_a_platform_that_cannot_draw_is_the_same_sentence(monkeypatch):
+    """Qt opens a window there that nobody sees, and napari finds no OpenGL."""
+    pytest.importorskip("napari", reason="needs napari", exc_type=ImportError)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    with pytest.raises(TedmError, match="no window can be opened"):
+        require_display()
+
+
 def test_a_qt_that_is_not_there_is_a_sentence(monkeypatch):
     pytest.importorskip("napari", reason="needs napari", exc_type=ImportError)
     monkeypatch.setenv("QT_QPA_PLATFORM", "nonsense")

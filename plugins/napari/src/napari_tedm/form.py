@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,9 @@ class Form(QWidget):  # type: ignore[misc]  # Qt has no types here
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         """Show a sentence below the buttons; one on something wrong in another colour."""
-        self.said.setStyleSheet("color: #e5735c" if wrong else "")
-        self.said.setText(text)
+        with contextlib.suppress(RuntimeError):  # Qt has deleted it: the window was closed while something computed
+            self.said.setStyleSheet("color: #e5735c" if wrong else "")
+            self.said.setText(text)
 
 
 class Place(QWidget):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from tedm.show.colours import class_colours
 from tedm.store import IGNORE
 from tedm.study.predict import Device
 from tedm.study.strokes.corrections import Corrections, save_corrections
-from tedm.study.strokes.folder import STROKES, folder_beside, folder_for, read_strokes, save_strokes
+from tedm.study.strokes.folder import STROKES, folder_beside, folder_elsewhere, folder_for, read_strokes, save_strokes
 from tedm.study.strokes.learn import Learner, Look, fit_strokes, look
 from tedm.study.strokes.painted import Classes
 from tedm.text import counted
@@ -76,6 +76,7 @@ class Painting:
     def __init__(self, gallery: Gallery, folder: Path | None = None) -> None:
         self.gallery, self.classes, self.head = gallery, gallery.classes, gallery.head
         self.folder, remark = folder_for(gallery.source, folder)
+        self.chosen = folder
         self.remarks = [remark] if remark else []
         self._kept: dict[str, NDArray[np.uint8]] = {}
         self._places = [self.folder]
@@ -144,13 +145,38 @@ class Painting:
         TedmError
             If it cannot be written, or there is a number of no class; the viewer still has it.
         """
-        painted = self._planes(numbers)
+        known = np.where((numbers < 0) | (numbers > len(self.classes.values)), 0, numbers)
+        painted = self._planes(known)  # what is of a class is safe, whatever else is painted
         changed = {name: plane for name, plane in painted.items() if (plane != IGNORE).any() or name in self._kept}
-        save_strokes(self.folder, changed, self.classes)
+        try:
+            save_strokes(self.folder, changed, self.classes)
+        except TedmError:
+            elsewhere = folder_elsewhere(self.gallery.source)
+            if self.chosen is not None or elsewhere == self.folder:
+                raise
+            save_strokes(elsewhere, {**self._kept, **changed}, self.classes)
+            self.folder = elsewhere
         for name, plane in changed.items():
             self._kept[name] = plane
             if not (plane != IGNORE).any():
                 del self._kept[name]
+        self._planes(numbers)  # says what is of no class
+
+    def move(self, folder: Path) -> None:
+        """Keep strokes in another folder from now on, those so far too.
+
+        Parameters
+        ----------
+        folder : Path
+
+        Raises
+        ------
+        TedmError
+            If nothing can be written there; they stay where they are then.
+        """
+        folder_for(self.gallery.source, folder)
+        save_strokes(folder, self._kept, self.classes)
+        self.folder = self.chosen = folder
 
     def begin(self, numbers: NDArray[np.integer]) -> Round:
         """Write the strokes to their folder, and return what a fit is to learn from."""

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from napari_tedm.widget import StrokesWidget
 
 # Qt ends the process where it finds no display, so another process tries it.
-TRY = "from qtpy.QtWidgets import QApplication; QApplication([])"
+# napari draws with OpenGL, which a platform without a display ("offscreen") has not.
+TRY = (
+    "from qtpy.QtWidgets import QApplication; from qtpy.QtGui import QOpenGLContext; application = QApplication([]); "
+    "assert QOpenGLContext().create()"
+)
 QT = "pip install 'napari-tedm[qt]'"
 
 

@@ -260,6 +260,9 @@ class StrokesWidget(Form):
     def _keep_now(self) -> None:
         self._soon.stop()
         if self.painting is not None and self.strokes is not None:
+            chosen = self.folder.path()
+            if chosen is not None and chosen != self.painting.folder:  # where the one before is full, say
+                self.painting.move(chosen)
             self.painting.keep(self.strokes.data)
 
     # Learning
@@ -270,7 +273,7 @@ class StrokesWidget(Form):
         if painting is None or strokes is None:
             return
         begun: list[Round] = []
-        if not self._done(lambda: begun.append(painting.begin(strokes.data))):
+        if not self._done(self._keep_now) or not self._done(lambda: begun.append(painting.begin(strokes.data))):
             return
         learner, with_masks = (
             LEARNERS[self.learner.currentIndex()][1],
@@ -329,6 +332,7 @@ class StrokesWidget(Form):
             return
 
         def write() -> None:
+            self._keep_now()
             whole = self.what.currentIndex() == 1
             if whole and (self.mask is None or not self.mask.data.any()):
                 raise TedmError("there is no mask to correct yet; fit first, or save the strokes")
