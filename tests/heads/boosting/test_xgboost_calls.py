@@ -10,7 +10,7 @@ import xgboost
 
 from tedm.errors import TedmError
 from tedm.heads.boosting.head import XGBoostHead
-from tedm.heads.boosting.xgboost_calls import WorkerLostError, give_back, interruptible, speaking
+from tedm.heads.boosting.xgboost_calls import WorkerLostError, interruptible, speaking
 from tedm.heads.data.dataset import TrainingData
 
 
@@ -73,7 +73,3 @@ def test_an_interrupt_reaches_the_caller_while_the_work_goes_on_elsewhere():
     assert threads != [threading.current_thread()]
     assert not threads[0].is_alive()
     assert interruptible(lambda: 3, stop.set) == 3
-
-
-def test_memory_is_given_back_without_harm():
-    give_back()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tedm.devices import freed_memory_kept
 from tedm.errors import TedmError, raise_listed
 from tedm.files import require_writable
 from tedm.signals import Pending, deferred_signals
@@ -28,6 +29,7 @@ from .state import Format, numbered_path, read_state, state_path, write_checkpoi
 EMA_DECAY = 0.9995
 
 
+@freed_memory_kept()
 def train(
     learner: Learner,
     images: NDArray[np.float32],

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tedm.devices import freed_memory_kept
 from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors
 from tedm.heads.base.head import Progress
@@ -47,6 +48,7 @@ class Loop:
     validation_loss: Callable[[], float] | None
     device: str
 
+    @freed_memory_kept()
     def run(
         self,
         learn: Callable[[FitState], Generator[Tensor]],

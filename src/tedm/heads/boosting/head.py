@@ -18,6 +18,7 @@ import torch
 import xgboost
 from numpy.typing import NDArray
 
+from tedm.devices import give_back
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
@@ -26,7 +27,7 @@ from tedm.heads.boosting.cluster import train_on_cluster
 from tedm.heads.boosting.external_memory import Pages, plan_pages, positions_of, require_disk, some_rows
 from tedm.heads.boosting.importance import feature_importance
 from tedm.heads.boosting.model import read_trees
-from tedm.heads.boosting.xgboost_calls import give_back, interruptible, speaking
+from tedm.heads.boosting.xgboost_calls import interruptible, speaking
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights

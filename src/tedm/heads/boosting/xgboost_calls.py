@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -76,11 +74,3 @@ def interruptible(work: Callable[[], T], give_up: Callable[[], None]) -> T:
             raise
         finally:
             started.set()
-
-
-def give_back() -> None:
-    """Return freed memory to the system: glibc keeps a sketch's many small parts for itself."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
