@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.option(
     "--method",
     default=None,
-    help="jury (ten MLPs, views, small classes more often, no specks), tedm, ledm, ledme, timestep:T, or a baseline that looks "
-    "at images: unet, ddpm-finetune, global-cl, global-local-cl. Other options override it. Default: jury; tedm where other "
-    "options say what the head is.",
+    help="jury (ten MLPs, views, small classes more often, no specks), jury-fast (the same at timesteps 1 and 50), tedm, ledm, "
+    "ledme, timestep:T, or a baseline that looks at images: unet, ddpm-finetune, global-cl, global-local-cl. Other options "
+    "override it. Default: jury; tedm where other options say what the head is.",
 )
 @click.option(
     "--checkpoint",

@@ -119,6 +119,7 @@ from .segmenter.identity import identity_of as identity_of
 from .segmenter.identity import names_in_records as names_in_records
 from .segmenter.identity import names_of as names_of
 from .segmenter.methods import DEFAULT as DEFAULT
+from .segmenter.methods import JURIES as JURIES
 from .segmenter.methods import METHODS as METHODS
 from .segmenter.methods import Method as Method
 from .segmenter.methods import committee_of as committee_of

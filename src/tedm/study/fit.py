@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tedm.files import beside, discard, reserved
 from tedm.heads import (
-    DEFAULT,
     HERE,
+    JURIES,
     MANY,
     METHODS,
     VAL_IMAGES,
@@ -137,7 +137,7 @@ def fit_summary(head: Segmenter) -> str:
 
 
 def with_views_there(features: Features, method: Method, *, split: str | None = "train", domain: str | None = None) -> Method:
-    """Return the default method with the views that there are, at most as many as it would learn from.
+    """Return the default method, or its fast variant, with the views that there are, at most as many as it would learn from.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ def with_views_there(features: Features, method: Method, *, split: str | None = 
     Method
         The same, with fewer views where images have fewer; any other method keeps the number that it asks for.
     """
-    if not method.views or method.name != DEFAULT:
+    if not method.views or method.name not in JURIES:
         return method
     there = views_of_each(features, images_to_learn_from(features.labels, split=split, domain=domain))
     return replace(method, views=min(method.views, there))
 
 
 def method_remarks(method: Method, *, named: bool) -> list[str]:
-    """Return what whoever fits the default method should know before the fit: what it is, and whether views are missing.
+    """Return what whoever fits one of `JURIES` should know before the fit: what it is, and whether views are missing.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def method_remarks(method: Method, *, named: bool) -> list[str]:
     named : bool
         Whether the user named it.
     """
-    if method.name != DEFAULT:
+    if method.name not in JURIES:
         return []
     usual = METHODS[method.name].views
     learns = f" and {counted(method.views, 'view')} of each" if method.views else ""

@@ -12,13 +12,14 @@ from tedm.heads import committee_of, fit, load_head, method_named, names_in_reco
 from tedm.heads.base.head import HeadOptions
 from tedm.heads.segmenter import by_number as rule
 from tedm.heads.segmenter.by_number import MANY, PIXELS, as_asked, by_number, for_many_images
-from tedm.heads.segmenter.methods import DEFAULT
+from tedm.heads.segmenter.methods import DEFAULT, JURIES, METHODS
 
 JUST = HeadOptions()
 
 
-def test_the_default_is_a_committee_from_so_many_images_on_and_called_the_same():
-    few = method_named(DEFAULT)
+@pytest.mark.parametrize("name", JURIES)
+def test_the_default_and_its_fast_variant_are_committees_from_so_many_images_on_and_called_the_same(name):
+    few = method_named(name)
     assert by_number(few, MANY - 1, JUST, None) == few
     many = by_number(few, MANY, JUST, None)
     assert (many.name, many.head, many.timesteps, many.sampling, many.specks) == (
@@ -28,6 +29,17 @@ def test_the_default_is_a_committee_from_so_many_images_on_and_called_the_same()
     assert (networks["head"], networks["members"], networks["pixels_per_batch"]) == ("mlp", 3, 512)
     assert (probe["head"], probe["timesteps"], probe["pixels_per_image"]) == ("logistic", [50], PIXELS)
     assert as_asked(many) == as_asked(few) == few
+
+
+def test_the_fast_variant_is_the_default_at_two_timesteps_and_a_name_of_its_own():
+    usual, fast = METHODS[DEFAULT], METHODS["jury-fast"]
+    assert replace(fast, name=DEFAULT, timesteps=usual.timesteps) == usual
+    assert fast.timesteps == (1, 50)
+
+
+def test_the_fast_variant_with_another_head_has_settings_of_its_own_and_not_the_defaults(store, tmp_path):
+    head = fit(store, method_named("jury-fast", head="logistic", timesteps=(1, 50), views=0), images=2)
+    assert names_in_records({"head": head}) == {"head": "jury-fast-logistic"}
 
 
 def test_views_and_shapes_that_are_asked_for_stay_as_they_are():

@@ -17,6 +17,7 @@ from trees import tree
 from tedm.cli import label
 from tedm.errors import TedmError
 from tedm.extract import load_backbone
+from tedm.files import discard
 from tedm.heads import load_head, method_named, read_records
 from tedm.store import FeatureStore
 from tedm.study.evaluate import evaluate_heads
@@ -116,6 +117,16 @@ def test_another_method_than_the_heads_is_refused_before_any_work_and_no_views_a
     with pytest.raises(TedmError, match="is a head of timestep:1, and jury is asked for; leave out --method"):
         run(tmp_path / "out", method=method_named("jury", timesteps=(1,)), progress=_no_stage)
     run(tmp_path / "out", method=method_named("jury", timesteps=(1,)), any_method=True)
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("any_method", [False, True])
+def test_features_without_the_timesteps_of_the_method_are_refused_before_any_work(run, tmp_path, any_method):
+    run(tmp_path / "out")
+    discard(tmp_path / "out" / "head")
+    before = tree(tmp_path / "out")
+    with pytest.raises(TedmError, match="features has timesteps 1, and jury-fast reads 50 too; ask with --method for the"):
+        run(tmp_path / "out", method=method_named("jury-fast"), any_method=any_method, progress=_no_stage)
     assert tree(tmp_path / "out") == before
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from tedm.heads.base.head import HeadOptions
-from tedm.heads.segmenter.methods import DEFAULT, METHODS, Method, committee_of, method_named
+from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, method_named
 from tedm.jsons import JsonValue
 
 MANY = 200  # training images
@@ -21,12 +21,12 @@ TAKEN = ("iterations", "class_weight")
 
 
 def for_many_images(method: Method) -> Method:
-    """Return what the default method is from `MANY` training images on.
+    """Return what the default method, or its fast variant, is from `MANY` training images on.
 
     Parameters
     ----------
     method : Method
-        The default; views, smoothing and specks may be others.
+        One of `JURIES`; views, smoothing and specks may be others.
 
     Returns
     -------
@@ -53,30 +53,32 @@ def by_number(method: Method, images: int, options: HeadOptions, params: Mapping
     Returns
     -------
     Method
-        The same, unless it is the default and the images are many.
+        The same, unless it is one of `JURIES` and the images are many.
 
     Examples
     --------
-    >>> usual = METHODS[DEFAULT]
+    >>> usual = METHODS["jury"]
     >>> by_number(usual, 12, HeadOptions(), None) == usual
     True
     >>> by_number(usual, 500, HeadOptions(), None).head
     'committee'
     """
     asked = {each.name for each in fields(options) if getattr(options, each.name) is not None}
-    if images < MANY or params or not asked <= set(TAKEN) or not is_default(method):
+    if images < MANY or params or not asked <= set(TAKEN) or not is_jury(method):
         return method
     return for_many_images(method)
 
 
-def is_default(method: Method) -> bool:
-    """Whether a method is the default; views, smoothing and specks may be others.
+def is_jury(method: Method) -> bool:
+    """Whether a method is the default or its fast variant; views, smoothing and specks may be others.
 
     Parameters
     ----------
     method : Method
     """
-    usual = METHODS[DEFAULT]
+    usual = METHODS.get(method.name)
+    if usual is None or method.name not in JURIES:
+        return False
     return replace(method, views=usual.views, smoothing=usual.smoothing, specks=usual.specks) == usual
 
 
@@ -90,7 +92,9 @@ def as_asked(method: Method) -> Method:
     Returns
     -------
     Method
-        The default, where this is what it is for many images; any other as it is.
+        One of `JURIES`, where this is what it is for many images; any other as it is.
     """
-    asked = replace(METHODS[DEFAULT], views=method.views, smoothing=method.smoothing, specks=method.specks)
-    return asked if method.name == DEFAULT and method != asked and method == for_many_images(asked) else method
+    if method.name not in JURIES:
+        return method
+    asked = replace(METHODS[method.name], views=method.views, smoothing=method.smoothing, specks=method.specks)
+    return asked if method != asked and method == for_many_images(asked) else method

@@ -287,7 +287,7 @@ def _require_one_each(names: Mapping[Identity, str]) -> None:
 def _published(method: Method) -> Method | None:
     """Return the method of that name as it was published, with the same kind of head; None for a name of the user's own."""
     try:
-        known = method.name if method.name in METHODS else method.name.partition("-")[0]
+        known = method.name if method.name in METHODS else method.name.rpartition("-")[0]
         published = method_named(known, head=method.head, published=method.published)
     except TedmError:
         return None

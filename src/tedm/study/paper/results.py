@@ -20,7 +20,7 @@ from tedm.text import listed, natural, shown
 Role = Literal["unet", "ledm", "ledme", "tedm"]
 ROLES: tuple[Role, ...] = get_args(Role)
 # The order of rows in the paper's tables; what it has not comes behind.
-ORDER = ("unet", "global-cl", "global-local-cl", "ddpm-finetune", "ledm", "ledme", "tedm", "jury")
+ORDER = ("unet", "global-cl", "global-local-cl", "ddpm-finetune", "ledm", "ledme", "tedm", "jury", "jury-fast")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from tedm.study.predict import predict_folder
 from tedm.study.report.report import write_report
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.whole.plan import Places, rest_of
-from tedm.text import counted
+from tedm.text import counted, listed
 from tedm.threads import torch_threads
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -219,10 +219,16 @@ def _is_head(folder: Path) -> bool:
 
 
 def _require_method(places: Places, method: Method, any_method: bool) -> None:
-    """Refuse a folder whose head is of another method than the one that is asked for, before anything is computed."""
-    if any_method or not _is_head(places.head):
+    """Refuse a folder whose head, or features, are for another method than the one that is asked for, before any work."""
+    if not _is_head(places.head):
+        has = FeatureStore.open(places.features).settings.timesteps if FeatureStore.is_store(places.features) else None
+        if absent := [] if has is None else [each for each in method.timesteps if each not in has]:
+            raise TedmError(
+                f"{places.features} has timesteps {listed(has or ())}, and {method.name} reads {listed(absent)} too; ask with "
+                "--method for the method that it was extracted for, or name another folder"
+            )
         return
-    there = load_head(places.head).method.name
+    there = method.name if any_method else load_head(places.head).method.name
     if there != method.name:
         raise TedmError(
             f"{places.head} is a head of {there}, and {method.name} is asked for; leave out --method, or name another folder"
