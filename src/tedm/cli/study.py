@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from tedm.cli.shared import options
+from tedm.cli.shared import options, places
 from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.text import counted
 
@@ -63,6 +63,7 @@ def main(
     from tedm.heads import connect
     from tedm.study.trial import estimate_study, read_study, run_study
 
+    places.require_order("study", study, out, is_read=Path.is_file)
     asked = read_study(study)
     if dry_run:
         click.echo("\n".join(estimate_study(asked, out, shard=shard, only=only, log=say).lines))

@@ -54,6 +54,9 @@ def test_readers_are_put_in_order(extracted, fitted, tmp_path):
         ("verify HEAD", "HEAD is a head and stands where STORE belongs; tedm-verify takes STORE"),
         ("rank STORE STORE", "STORE is a feature store and stands where HEAD belongs; tedm-rank takes STORE HEAD"),
         ("evaluate HEAD HEAD", "HEAD is a head and stands where STORE belongs; tedm-evaluate takes STORE HEAD..."),
+        ("export NEW HEAD", "HEAD is what is to be read, and stands second; write tedm-export HEAD NEW"),
+        ("study NEW CSV", "CSV is what is to be read, and stands second; write tedm-study CSV NEW"),
+        ("study IMAGES CSV", "CSV is what is to be read, and stands second; write tedm-study CSV IMAGES"),
     ],
 )
 def test_what_would_be_written_to_is_not_guessed_but_said(extracted, fitted, dataset, tmp_path, typed, said):

@@ -79,6 +79,11 @@ def test_images_that_are_not_whole_are_refused(make_store: Callable[..., Feature
     assert list(dataset(store, ["four", "one"])["image"].values) == ["four", "one"]
 
 
+def test_a_misspelt_word_is_told_which_was_meant(make_store: Any) -> None:
+    with pytest.raises(TedmError, match=r"dataset\(\) knows no 'nmes' \(did you mean names\?\)"):
+        dataset(make_store(), nmes=["a"])  # type: ignore[call-arg]
+
+
 def test_without_xarray_it_is_said_what_to_install(make_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(TedmError, match=r"a labelled data set needs a package .* \(xarray\): pip install 'tedm\[notebooks\]'"):

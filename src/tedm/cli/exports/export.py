@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tedm.cli.shared import backbones, options
+from tedm.cli.shared import backbones, options, places
 from tedm.cli.shared.running import Command, plain_errors, progress, say
 from tedm.errors import TedmError
 from tedm.files import place_of
@@ -49,6 +49,7 @@ def main(
     from tedm.heads import load_head
     from tedm.study import export_model
 
+    places.require_order("export", head, folder, is_read=lambda place: places.what_is(place) == "head")
     if place_of(head) in place_of(folder).parents:
         raise TedmError(f"{folder} is inside of {head}; name a folder beside it")
     fitted = load_head(head)

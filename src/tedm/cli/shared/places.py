@@ -6,7 +6,7 @@ A head has a file head.json, a store the attributes of one: where both are there
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,26 @@ def straighten(command: str, params: MutableMapping[str, object]) -> None:
         f"{place} is {CALLED[what_is(place)]} and stands where {order[word][0].strip('.')} belongs; "
         + (f"tedm-{command} takes {usage}" if line is None else f"write {_typed(command, line)}")
     )
+
+
+def require_order(command: str, read: Path, written: Path, *, is_read: Callable[[Path], bool]) -> None:
+    """Refuse two places that are the wrong way round, of a command that writes what may look like what it reads.
+
+    Parameters
+    ----------
+    command : str
+    read, written : Path
+        What stands first and second.
+    is_read : callable
+        Says whether a place is certainly something that the command reads.
+
+    Raises
+    ------
+    TedmError
+        If the second is, and the first is not.
+    """
+    if is_read(written) and not is_read(read):
+        raise TedmError(f"{written} is what is to be read, and stands second; write {_typed(command, [written, read])}")
 
 
 def _in_order(command: str, places: list[object]) -> list[object] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tedm.keywords import plain_keywords
 from tedm.packages import package
 from tedm.store import FeatureStore, Location
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@plain_keywords
 def dataset(store: FeatureStore | Location, names: Sequence[str] | None = None) -> xarray.Dataset:
     """Return a store as a data set of xarray.
 
