@@ -63,7 +63,7 @@ def draw(path: Path) -> None:
     panel(0.616, 0.30, 0.40, _over(image, found.mask), "mask")
     words = "ten classifiers, taught by\nsix labelled slices, vote"
     figure.text(0.804, 0.24, words, ha="center", va="top", linespacing=1.3, **text)
-    panel(0.812, 0.30, 0.40, np.asarray(found.entropy), "where unsure", cmap="magma", vmax=None)
+    panel(0.812, 0.30, 0.40, np.asarray(found.entropy), "where unsure", cmap="magma", vmax=np.log(2))  # half of the votes
     figure.savefig(path, metadata={"Software": None})
     plt.close(figure)
 
