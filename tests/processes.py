@@ -20,6 +20,7 @@ from pathlib import Path
 
 IMPORTED = [
     "distributed",
+    "zarr",
     "tedm.cli.extract",
     "tedm.cli.pretrain",
     "tedm.extract.backbones.tedm",

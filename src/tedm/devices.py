@@ -36,15 +36,15 @@ def choose_device(device: str) -> Literal["cpu", "cuda"]:
     TedmError
         If CUDA is asked for where there is none: nothing falls back in silence.
     """
-    import torch  # here, so that modules which only pass the name on stay light
-
     if device not in ("auto", "cpu", "cuda"):
         raise TedmError(f"there is no device {device!r}; choose auto, cpu or cuda")
+    if device == "cpu":
+        return "cpu"
+    import torch  # here, so that what computes without it stays light
+
     if device == "cuda" and not torch.cuda.is_available():
         raise TedmError("there is no CUDA device here (torch sees none); choose --device cpu, or run on a GPU node")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return "cuda" if device == "cuda" else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,13 @@ ALWAYS = ("classes.csv", "prediction.json")
 def files_in(folder: Path) -> set[str]:
     """The files of a folder and of those in it."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_masks_of_images_need_nothing_that_only_stores_and_overlays_need() -> None:
+    heavy = "{'zarr', 'numcodecs', 'dask', 'scipy.ndimage', 'scipy.optimize', 'sklearn', 'matplotlib'}"
+    asked = "from tedm.heads import load_head; from tedm.extract import load_backbone; from tedm.study import predict_folder"
+    code = f"import sys; {asked}; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_features_on_the_fly_are_those_of_the_store(extracted: Path, fitted: Path, dataset: Path, checkpoint: Path) -> None:

@@ -130,14 +130,16 @@ def main(
     from tedm.study import evaluate_heads
     from tedm.study.report.calibration import calibration_lines
 
-    where, features = choose_device(device), FeatureStore.open(store)
+    if device != "auto":
+        choose_device(device)  # refused before anything is read
+    features = FeatureStore.open(store)
     if originals is not None and folder is None:
         raise TedmError("--originals is of the pictures in a folder: add --folder FOLDER, or leave it out")
     files = None if originals is None else _files(originals, features)
     with connect(scheduler) as workers:
         evaluated = evaluate_heads(
             features,
-            {str(path): load_head(path, device=where) for path in heads},
+            {str(path): load_head(path, device=device) for path in heads},
             split=split,
             domain=domain,
             by_domain=by == "domain",

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
-
-import zarr
+from typing import TYPE_CHECKING, Any, Self
 
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
@@ -17,6 +15,9 @@ from tedm.store.place import PARTIAL, Location, Place, cause, is_remote, plain_e
 from tedm.store.settings import Arithmetic, FeatureSettings
 from tedm.store.skeleton import ROOT
 from tedm.text import shown
+
+if TYPE_CHECKING:
+    import zarr
 
 FORMAT = 1
 # What two processes that share a store need not agree on: classes come with the images, and the origin is the first one's.
@@ -105,6 +106,8 @@ def open_group(where: Place) -> zarr.Group:
     TedmError
         If its metadata are not those of a group.
     """
+    import zarr
+
     try:
         return zarr.open_group(where.zarr(), mode="r+", zarr_format=3, use_consolidated=False)
     except Exception as error:  # Zarr raises this and that on documents that are not its own

@@ -7,15 +7,11 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import default_buffer_prototype
-from zarr.core.sync import sync
 
-from tedm.decoding import bounded
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
 from tedm.store.checks import require_arrays
@@ -24,6 +20,9 @@ from tedm.store.place import Location, Place, cause, is_remote, write_again
 from tedm.store.settings import FeatureSettings
 from tedm.store.skeleton import LABELS_PER_CHUNK, ROOT, shard_key
 from tedm.text import gigabytes, shown
+
+if TYPE_CHECKING:
+    import zarr
 
 # Zstandard makes at most 128 kB of 4 bytes.
 MOST_RATIO, SMALL = 2**15, 2**26
@@ -168,7 +167,7 @@ class Arrays:
         stored = self._arrays[array]
         try:
             key = self.key(array, index)
-            if not sync(stored.store.exists(key)):
+            if not _awaited(stored.store.exists(key)):
                 return None
             self._require_bytes(array, key)
             if timesteps is None or list(timesteps) == list(range(stored.shape[1])):
@@ -202,7 +201,7 @@ class Arrays:
         chunks = range(-(-(room if count is None else count) // LABELS_PER_CHUNK))
         parts: list[NDArray[Any]] = []
         for chunk in chunks:
-            if not sync(array.store.exists(self.key(column, chunk))):
+            if not _awaited(array.store.exists(self.key(column, chunk))):
                 if count is None:
                     break  # an array may have more room than there are entries, by a lot if it is not to be believed
                 raise self.lost(column)
@@ -225,7 +224,7 @@ class Arrays:
         """Refuse a file that is too small for what its array would make of it: nothing compresses that well."""
         stored = self._arrays[array]
         room = math.prod(stored.shape[1:]) * stored.dtype.itemsize
-        if room > SMALL and room > MOST_RATIO * (size := sync(stored.store.getsize(key))):
+        if room > SMALL and room > MOST_RATIO * (size := _awaited(stored.store.getsize(key))):
             raise ValueError(f"its file has {size} bytes, too few for the {gigabytes(room)} of an entry")
 
     def damaged(self, array: str, image: str, what: str) -> DamagedError:
@@ -256,8 +255,19 @@ def coordinates(where: Place, group: zarr.Group, settings: FeatureSettings, stor
         return None
 
 
+def _awaited(coroutine: Any) -> Any:
+    """Wait for what Zarr's stores answer."""
+    from zarr.core.sync import sync  # the whole of Zarr, which those who only import a head do not need
+
+    return sync(coroutine)
+
+
 def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any]:
     """Return an array that writes chunks of nothing but the fill value too: an absent one would read as missing."""
+    import zarr
+
+    from tedm.decoding import bounded
+
     try:
         array: Any = group[name]
         if not isinstance(array, zarr.Array):
@@ -274,6 +284,8 @@ def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any
 
 def _document(array: zarr.Array[Any]) -> bytes:
     """Return an array's metadata as they are written."""
+    from zarr.core.buffer import default_buffer_prototype
+
     return array.metadata.to_buffer_dict(default_buffer_prototype())[ROOT].to_bytes()
 
 

@@ -15,13 +15,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from zarr.abc.store import Store
-from zarr.storage import LocalStore, ObjectStore
-
 from tedm.errors import TedmError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 # Files are written aside under a name with this ending and renamed when they are whole; zarr does the same.
 PARTIAL = ".partial"
@@ -115,6 +115,8 @@ class Folder:
 
     def zarr(self) -> Store:
         """See `Place`."""
+        from zarr.storage import LocalStore  # a fifth of a second to import, and an image alone needs no store
+
         return LocalStore(self._path)
 
     def sizes(self, under: str = "") -> dict[str, int]:
@@ -202,6 +204,8 @@ class Bucket:
 
     def zarr(self) -> Store:
         """See `Place`."""
+        from zarr.storage import ObjectStore
+
         return ObjectStore(self._store)
 
     def sizes(self, under: str = "") -> dict[str, int]:

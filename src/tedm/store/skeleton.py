@@ -6,19 +6,19 @@ file needs to be written by one of them only.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore
 
 from tedm.jsons import JsonObject
 from tedm.store.features import Storage
 from tedm.store.labels import IGNORE
 from tedm.store.settings import FeatureSettings, Upsampling
 from tedm.store.volumes.columns import SLICES, VOLUMES
+
+if TYPE_CHECKING:  # a fifth of a second to import, and heads that read one image need no store
+    import zarr
+    from zarr.core.buffer import Buffer
 
 ROOT = "zarr.json"
 # A chunk is what is decoded at once: small enough to stream, large enough to compress well.
@@ -66,6 +66,9 @@ def skeleton(settings: FeatureSettings, storage: Storage, about: JsonObject) -> 
     dict from str to bytes
         Keys and contents. The group's own metadata come last: where they are, the rest is too.
     """
+    import zarr
+    from zarr.storage import MemoryStore
+
     contents: dict[str, Buffer] = {}
     group = zarr.open_group(MemoryStore(contents), mode="w", zarr_format=3, attributes={"tedm": about})
     _create_arrays(group, settings, storage)
@@ -78,6 +81,8 @@ def compressors(storage: Storage, upsampling: Upsampling) -> list[Any]:
 
     A store that is there keeps what its metadata say, so another choice here changes new stores only.
     """
+    from zarr.codecs import BloscCodec, ZstdCodec
+
     if storage.layout == "native" and storage.dtype == "float16":
         return []  # zstd takes 8 % off and is twenty times slower to read
     if storage.dtype == "float32" and (storage.layout == "native" or upsampling == "bilinear"):
@@ -131,6 +136,8 @@ def _create(
     packed: list[Any] | None = None,
 ) -> zarr.Array[Any]:
     """Create an array; `chunks` of None means one file an image, which is a shard if its chunks are `packed` on their own."""
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
     whole = (1, *shape[1:])
     inner = chunks or whole
     if packed is not None:

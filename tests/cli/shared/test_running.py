@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import signal
@@ -14,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tedm.cli.shared import options
-from tedm.cli.shared.running import AGAIN, command_line, say
+from tedm.cli.shared.running import AGAIN, Command, command_line, say
 
 
 @click.command()
@@ -32,6 +33,21 @@ def test_a_command_line_is_what_was_typed_without_defaults() -> None:
     printed = CliRunner().invoke(main, typed).output
     assert shlex.split(printed) == ["tedm-some", *typed]
     assert CliRunner().invoke(main, []).output.strip() == "tedm-some"
+
+
+def test_a_command_searches_its_imports_for_garbage_seldom_and_leaves_python_as_it_was() -> None:
+    before, within = gc.get_threshold(), []
+    CliRunner().invoke(Command("some", callback=lambda **_: within.append(gc.get_threshold())), [], catch_exceptions=False)
+    assert within == [(*before[:2], 1000)]
+    assert gc.get_threshold() == before
+
+
+def test_what_a_command_imported_is_not_searched_when_its_process_ends() -> None:
+    code = """import atexit, gc
+from tedm.cli.shared.running import Command
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))  # runs after what is registered later
+Command("some", callback=lambda **_: None).main([])"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 # A command that shows progress, says something, makes a file, prints a result, and says in a file what it came to.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tedm.errors import TedmError
+from tedm.heads import evaluate, fit, method_named, save_head
 from tedm.heads.base.head import HeadOptions
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import dense_rows
@@ -153,3 +156,27 @@ def test_class_weights_are_scikit_learns(make_store, rows, dense):
         data = TrainingData(store, store.labels.names, rows=rows)
         head = LogisticHead(RIDGE, standardize=False, dtype="float64", class_weight=weight, tol=1e-9).fit_blocks(data)
         np.testing.assert_allclose(head.coef_, expected.coef_, atol=1e-5 * np.abs(expected.coef_).max())
+
+
+# A head that was saved scores a store; with a number, so many activations are converted before torch is imported.
+SCORES = """import sys
+from pathlib import Path
+from tedm.heads import evaluate, load_head
+from tedm.heads.data import design
+from tedm.store import FeatureStore
+if len(sys.argv) > 3:
+    design._convert = design._Converter(int(sys.argv[3]))
+records = evaluate(FeatureStore.open(sys.argv[1]), {"head": load_head(Path(sys.argv[2]), device="auto")})
+print([record.dice for record in records], "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("more", "torch"), [([], False), (["0"], True), (["100"], True)])
+def test_scores_are_the_same_without_torch_which_few_images_do_not_need(make_split_store, tmp_path, more, torch):
+    store = make_split_store(dtype="float16")
+    head = fit(store, method_named("tedm", timesteps=(1, 50, 400), head="logistic"), iterations=20)
+    save_head(head, tmp_path / "head")
+    command = [sys.executable, "-c", SCORES, str(store.path), str(tmp_path / "head"), *more]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    dice = [record.dice for record in evaluate(store, {"head": head})]
+    assert printed == f"{dice} {torch}\n"

@@ -16,6 +16,7 @@ from typing import Any, cast, get_type_hints
 
 import msgspec
 
+from tedm.devices import choose_device
 from tedm.errors import TedmError
 from tedm.heads.base.head import Capabilities, Head, HeadOptions
 from tedm.jsons import JsonValue
@@ -134,7 +135,7 @@ def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], 
     arguments : mapping
         What `Head.constructor` gave.
     device : str
-        Where it is to compute, if it can choose.
+        Where it is to compute, if it can choose; "auto" is CUDA where there is one.
 
     Raises
     ------
@@ -150,8 +151,9 @@ def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], 
             cls = registered[name].load()
             if registered[name].package is None:
                 _require_types(cls, arguments)
-            where = {"device": device} if cls.capabilities.takes_device else {}
-            return cls(**{**arguments, **where})
+            if not cls.capabilities.takes_device:
+                return cls(**arguments)
+            return cls(**{**arguments, "device": choose_device(device) if device == "auto" else device})
     raise TedmError(f"there is no head of kind {class_name!r} here; install the package that it is from, or a newer tedm")
 
 

@@ -7,11 +7,11 @@ levels' own resolution, exact to rounding. This is all that linear models, stand
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from tedm.heads.data.rows import RowLayout
 from tedm.store import Block, Features
@@ -19,6 +19,8 @@ from tedm.store.layout import Floats, bilinear_matrix, pool, upsample
 
 # Bytes of converted cells that are in flight at once, where that leaves one timestep at least: more fall out of the caches.
 PART_BYTES = 2**23
+# Numbers that NumPy converts in about the time that an import of torch takes.
+WITHOUT_TORCH = 2**29
 # Bytes for each row and output of a part: products, what is upsampled of them, logits, exponentials, residuals and their like.
 BYTES_PER_OUTPUT = 64
 
@@ -108,9 +110,34 @@ class Scratch:
             room, whose = np.empty(cells.size, dtype), None
         here: Floats = room[: cells.size].reshape(cells.shape)
         if whose != of:
-            torch.from_numpy(here).copy_(torch.from_numpy(cells))  # several times faster than NumPy from float16
+            _convert(cells, here)
             self._rooms[key] = (room, of)
         return here
+
+
+class _Converter:
+    """Writes numbers in another type: by torch where it is there, whose conversion from float16 is many times as fast.
+
+    Parameters
+    ----------
+    without_torch : int
+        Where it is not, so many numbers are converted by NumPy before it is imported for the rest.
+    """
+
+    def __init__(self, without_torch: int) -> None:
+        self._left = without_torch
+
+    def __call__(self, cells: Floats, here: Floats) -> None:
+        if "torch" not in sys.modules and self._left > 0:
+            self._left -= cells.size
+            np.copyto(here, cells)
+            return
+        import torch
+
+        torch.from_numpy(here).copy_(torch.from_numpy(cells))
+
+
+_convert = _Converter(WITHOUT_TORCH)
 
 
 class BlockDesign:

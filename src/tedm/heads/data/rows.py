@@ -13,9 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.store import Block, Features
@@ -25,6 +23,7 @@ from tedm.text import listed
 
 if TYPE_CHECKING:
     import dask.array as da
+    from torch import Tensor
 
 RowLayout = Literal["share", "concatenate"]
 
@@ -83,6 +82,8 @@ def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[
     array of shape (pixels x timesteps x draws, channels) if shared; (pixels x draws, timesteps x channels) if not
         Float32. A pixel's rows are neighbours, unlike those of `dense_rows`.
     """
+    import torch  # a second to import, and linear heads need no row
+
     cells = [torch.from_numpy(level)[None] for level in block.cells]
     at = torch.from_numpy(np.asarray(pixels))
     where = (torch.zeros_like(at), at // block.size, at % block.size)
@@ -97,6 +98,8 @@ def row_labels(mask: NDArray[np.uint8], timesteps: int, draws: int, rows: RowLay
 
 def as_tensor(array: NDArray[Any]) -> Tensor:
     """Return the array's own memory where it can be written to, else a copy: torch has no read-only tensors."""
+    import torch
+
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
@@ -117,6 +120,8 @@ def gather_rows(
     tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
         A pixel's rows are neighbours.
     """
+    import torch
+
     image, y, x = where
     _, timesteps, draws = cells[0].shape[:3]
     channels = sum(level.shape[-1] for level in cells)
@@ -152,6 +157,8 @@ def empty_by_place(images: int, level: Tensor, device: str) -> Tensor:
     -------
     tensor of shape (images, timesteps, draws, side, side, channels)
     """
+    import torch
+
     timesteps, draws, side, _, channels = level.shape
     room = torch.empty(images, side, side, timesteps, draws, channels, dtype=level.dtype, device=device)
     return room.permute(0, 3, 4, 1, 2, 5)

@@ -22,7 +22,6 @@ from tedm.heads.data.design import ArrayDesign, BlockDesign, Design
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight
 from tedm.heads.linear.selection import DEFAULT_RIDGE, FOLDS, Job, require_strengths
-from tedm.heads.linear.solver import Solver, solve
 from tedm.heads.linear.source import ArrayRows, Source
 from tedm.jsons import JsonValue
 from tedm.store import Block
@@ -204,6 +203,8 @@ class LogisticHead(Classifier):
     # -- solving -----------------------------------------------------------------------------------------------------
 
     def _solve(self, source: Source, held_out: Source | None, n_features: int, progress: Progress | None = None) -> Self:
+        from tedm.heads.linear.solver import Solver, solve  # with torch, which prediction does without
+
         solver = Solver(self.classes_, n_features, self.class_weight, self.standardize, self.max_iter, self.tol, self.dtype)
         (solution,) = solve(source, [self._job(source, held_out)], solver, held_out=held_out, progress=progress)
         self.coef_, self.intercept_ = solution.coef, solution.intercept

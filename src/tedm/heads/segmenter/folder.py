@@ -67,7 +67,7 @@ def load_head(folder: Path, *, device: str = "cpu") -> Segmenter:
     ----------
     folder : Path
     device : str
-        Where it is to compute, if it can choose.
+        Where it is to compute, if it can choose; "auto" is CUDA where there is one.
 
     Raises
     ------

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 FILL = 0.25  # how much of a pixel's colour is the class's
 LINES = 350  # an outline is one pixel wide for each so many pixels of the shorter side
@@ -42,6 +41,8 @@ def overlay(image: NDArray[np.uint8], mask: NDArray[np.uint8], colours: Sequence
     >>> overlay(np.full((3, 3), 100, np.uint8), np.eye(3, dtype=np.uint8), ["#000000", "#ff8000"])[0, :2].tolist()
     [[255, 128, 0], [100, 100, 100]]
     """
+    from scipy import ndimage  # a quarter of a second to import, and few masks are drawn
+
     if image.shape[:2] != mask.shape:
         raise ValueError(f"an image of {image.shape[:2]} and a mask of {mask.shape} pixels")
     drawn = np.array(image) if image.ndim == 3 else np.repeat(image[..., np.newaxis], 3, axis=2)
