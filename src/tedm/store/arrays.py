@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
-from tedm.decoding import bounded
+from tedm.chunks.decoding import bounded
+from tedm.chunks.encoding import Parts, Shard
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject
 from tedm.store.checks import require_arrays
@@ -73,6 +74,7 @@ class Arrays:
         self._place = where
         there = [*names, *(name for name in optional if where.read(f"{name}/{ROOT}") is not None)]
         self._arrays = {name: _writable(group, name, where.address) for name in there}
+        self._shards: dict[str, Shard | None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +130,18 @@ class Arrays:
             self._arrays[array][index] = values
 
         write_again(put)
+
+    def put_activations(self, array: str, index: int, values: Parts) -> None:
+        """Write one image's shard, whose chunks are asked for one after the other; else as `put`."""
+        stored = self._arrays[array]
+        if array not in self._shards:
+            self._shards[array] = Shard.of(stored)
+        shard = self._shards[array]
+        if shard is None:
+            return self.put(array, index, values[(slice(None),) * len(values.shape)])
+        self._require_own(array)
+        pieces = shard.packed(values)
+        write_again(lambda: self._place.put(self.key(array, index), pieces))
 
     def put_column(self, column: str, start: int, values: Sequence[object]) -> None:
         """Write labels of images that lie next to each other, from `start` on."""

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tedm.decoding import KNOWN
+from tedm.chunks.decoding import KNOWN
 from tedm.errors import TedmError
 from tedm.jsons import JsonObject, JsonValue
 from tedm.names import problem_of, quoted
