@@ -66,13 +66,13 @@ class StandIn(Backbone):
         """Wait until the batch before is done, begin this one, and return it."""
         time.sleep(max(0.0, self.free_at[0] - time.perf_counter()))
         self.free_at[0] = max(self.free_at[0], time.perf_counter()) + len(x_t) / self.entries_a_second
-        return [level[torch.arange(len(x_t), device=level.device) % len(level)] for level in self.ready]
+        return [level[: len(x_t)] for level in self.ready]
 
     def prepare(self, device: str = "cpu", **how: Any) -> StandIn:
         """Move what lies ready."""
         of = {"precision": how["precision"], "channels_last": how["channels_last"]}
         ready = [level.to(device, DTYPES[of["precision"]]) for level in self.ready]
-        # a batch of another length is gathered once; batches of one are views
+        # as many as a batch has, so that what is returned is a view
         whole = [
             level.repeat(-(-BATCH // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready
         ]
@@ -145,8 +145,9 @@ def through(backbone: Backbone, store: FeatureStore, arithmetic: Arithmetic, *, 
         if write:
             store.write(computed.name, computed.image, computed.cells)
 
+    images, dtype = ((name, image) for name in names), store.storage.type_of_cells(store.settings)
     with Behind(done, threads=writers, waiting=1, waited=waited) as disk:
-        for computed in compute(backbone, store.settings, arithmetic, ((name, image) for name in names), waited=waited):
+        for computed in compute(backbone, store.settings, arithmetic, images, waited=waited, dtype=dtype):
             disk.put(computed)
             del computed
     seconds, used = time.perf_counter() - since, time.process_time() - cores
