@@ -318,7 +318,7 @@ def rate(size: int, layout: Any) -> Callable[[Machine], str]:
         around = parts(backbone, path, storage, arithmetic, images=4)
         share = bare * images / passed.seconds
         of = {"network": bare, "noise and conversion": around["noise and conversion"]}
-        of["layout and writing"] = (around["rounding and layout"] + around["packing and writing"]) / writers(arithmetic)
+        of["layout and writing"] = (around["layout and packing"] + around["writing"]) / writers(arithmetic)
         limit = max(of, key=lambda what: of[what])
         inside = ", ".join(f"{what} {1e3 * seconds:.0f}" for what, seconds in {"network": bare, **around}.items())
         return (

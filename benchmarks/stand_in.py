@@ -23,9 +23,11 @@ from unittest import mock
 
 import numpy as np
 import torch
+import zarr
 from synthetic import machine
 from torch import Tensor
 
+from tedm.chunks.encoding import Shard
 from tedm.extract import (
     ON_THE_WAY,
     TEDM_TIMESTEPS,
@@ -38,7 +40,6 @@ from tedm.extract import (
 )
 from tedm.extract.backbones import DTYPES, random_backbone
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Registration, Storage
-from tedm.store.layout import require_finite, stored
 
 BATCH = 64
 AS_FAST = 0.95  # of the network's rate: what is left is not worth a name
@@ -66,13 +67,15 @@ class StandIn(Backbone):
         """Wait until the batch before is done, begin this one, and return it."""
         time.sleep(max(0.0, self.free_at[0] - time.perf_counter()))
         self.free_at[0] = max(self.free_at[0], time.perf_counter()) + len(x_t) / self.entries_a_second
-        return [level[torch.arange(len(x_t), device=level.device) % len(level)] for level in self.ready]
+        return [level[: len(x_t)] for level in self.ready]
 
     def prepare(self, device: str = "cpu", **how: Any) -> StandIn:
         """Move what lies ready."""
         of = {"precision": how["precision"], "channels_last": how["channels_last"]}
+        if len(self.ready[0]) >= BATCH:
+            return self  # it is done already, outside of what is measured
         ready = [level.to(device, DTYPES[of["precision"]]) for level in self.ready]
-        # a batch of another length is gathered once; batches of one are views
+        # as many as a batch has, so that what is returned is a view
         whole = [
             level.repeat(-(-BATCH // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready
         ]
@@ -139,14 +142,16 @@ def through(backbone: Backbone, store: FeatureStore, arithmetic: Arithmetic, *, 
     size, channels = store.settings.image_size, store.settings.image_channels
     image = np.random.default_rng(0).random((size, size, channels), dtype=np.float32)
     names, waited = store.labels.names, Waited()
+    backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
     since, cores = time.perf_counter(), time.process_time()
 
     def done(computed: Any) -> None:
         if write:
             store.write(computed.name, computed.image, computed.cells)
 
+    images, dtype = ((name, image) for name in names), store.storage.type_of_cells(store.settings)
     with Behind(done, threads=writers, waiting=1, waited=waited) as disk:
-        for computed in compute(backbone, store.settings, arithmetic, ((name, image) for name in names), waited=waited):
+        for computed in compute(backbone, store.settings, arithmetic, images, waited=waited, dtype=dtype):
             disk.put(computed)
             del computed
     seconds, used = time.perf_counter() - since, time.process_time() - cores
@@ -154,27 +159,28 @@ def through(backbone: Backbone, store: FeatureStore, arithmetic: Arithmetic, *, 
 
 
 def parts(backbone: Backbone, folder: Path, storage: Storage, arithmetic: Arithmetic, images: int = 8) -> dict[str, float]:
-    """Return core-seconds an image of what surrounds the network: noise and conversion, rounding and layout, writing."""
+    """Return core-seconds an image of what surrounds the network: noise and conversion, layout and packing, writing."""
     fast = stand_in(backbone, float("inf"))
     store = empty_store(folder, backbone, storage, arithmetic, images)
+    settings = store.settings
     through(fast, store, arithmetic, writers=1, write=False)
     before = through(fast, store, arithmetic, writers=1, write=False).cores / images
-    image = np.zeros((store.settings.image_size, store.settings.image_size, store.settings.image_channels), np.float32)
-    (computed,) = compute(fast, store.settings, arithmetic, [("00000", image)])
-    cells, room = computed.cells, None
+    image = np.zeros((settings.image_size, settings.image_size, settings.image_channels), np.float32)
+    dtype = storage.type_of_cells(settings)
+    (computed,) = compute(fast, settings, arithmetic, [("00000", image)], dtype=dtype)
+    group = zarr.open_group(folder, mode="r")
+    shards = [Shard.of(group[name]) for name in store.feature_arrays()]
 
-    def laid_out() -> Any:
-        rounded = [stored(level, storage.dtype) for level in cells]
-        require_finite("00000", cells, rounded, store.settings, storage.dtype)
-        return storage.arrays(rounded, store.settings, room)
+    def packed() -> None:
+        for shard, values in zip(shards, storage.parts(computed.cells, settings), strict=True):
+            shard.packed(values)
 
-    arrays = laid_out()
-    room = arrays[0] if storage.layout == "upsampled" else None
-    layout = _cores(lambda: [laid_out() for _ in range(images)]) / images
-    store.write("00000", image, cells)
-    writing = _cores(lambda: [store.write(name, image, cells) for name in store.labels.names]) / images
+    packed()
+    packing = _cores(lambda: [packed() for _ in range(images)]) / images
+    store.write("00000", image, computed.cells)
+    writing = _cores(lambda: [store.write(name, image, computed.cells) for name in store.labels.names]) / images
     shutil.rmtree(folder)
-    return {"noise and conversion": before, "rounding and layout": layout, "packing and writing": max(0.0, writing - layout)}
+    return {"noise and conversion": before, "layout and packing": packing, "writing": max(0.0, writing - packing)}
 
 
 def _cores(work: Any) -> float:

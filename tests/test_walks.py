@@ -27,10 +27,11 @@ DESIGN = Path(__file__).parents[1] / "docs" / "design.md"
 BEFORE = Path(__file__).parent / "data" / "before" / "unreleased.zip"
 
 # The lowest layer is called from everywhere, and what runs a command shows its progress as well: no stops of a walk.
-LOWEST = ("errors", "files", "locks", "names", "foreign", "decoding", "jsons", "text", "threads", "signals", "devices")
+LOWEST = ("errors", "files", "locks", "names", "foreign", "jsons", "text", "threads", "signals", "devices")
+CHUNKS = ("chunks.decoding", "chunks.encoding")
 # Around every command: how loud it is, what it logs, where its settings are from.
 AROUND = [f"cli.shared.{name}" for name in ("running", "bars", "commands", "common", "log_file", "places", "settings", "voice")]
-GROUND = {f"tedm.{name}" for name in (*LOWEST, *AROUND, "keywords")}
+GROUND = {f"tedm.{name}" for name in (*LOWEST, *CHUNKS, *AROUND, "keywords")}
 # These call functions that they are handed, over images, iterations or threads, and know nothing of what these do: to whoever
 # hands it over, calling it is the next step.
 HANDED = {

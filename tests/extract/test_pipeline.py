@@ -10,7 +10,7 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import choose_arithmetic
-from tedm.extract.backbones import random_backbone
+from tedm.extract.backbones import Backbone, random_backbone
 from tedm.extract.noise import draw_noise
 from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once, noisy_image
 from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
@@ -45,6 +45,35 @@ def test_batches_on_their_way_to_the_host_change_no_bit(monkeypatch):
     expected = cells()
     monkeypatch.setitem(ON_THE_WAY, "cpu", 2)  # as on a GPU
     assert cells() == expected
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_cells_in_float16_are_those_in_float32_rounded(precision):
+    arithmetic = choose_arithmetic(device="cpu", precision=precision, threads=1, batch_size=4)
+    backbone = random_backbone()
+    ways = (compute(backbone, SETTINGS, arithmetic, squares(3), dtype=dtype) for dtype in ("float16", "float32"))
+    for half, whole in zip(*ways, strict=True):
+        for ours, theirs in zip(half.cells, whole.cells, strict=True):
+            assert ours.dtype == np.float16
+            assert np.array_equal(ours, theirs.astype(np.float16))
+
+
+@pytest.mark.parametrize(("value", "said"), [(7e4, r"an activation of 7e\+04 does not fit float16"), (np.inf, "not finite")])
+def test_what_does_not_fit_float16_is_named_as_it_was_computed(monkeypatch, value, said):
+    """With its timestep among those that are asked for, and only by those who ask for float16."""
+    passes = Backbone.activations
+
+    def large(self, x_t, timesteps):
+        levels = passes(self, x_t, timesteps)
+        levels[1][timesteps == 800, 0, 0, 0] = value
+        return levels
+
+    monkeypatch.setattr(Backbone, "activations", large)
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=1, batch_size=4)
+    assert len(list(compute(BACKBONE, SETTINGS, arithmetic, squares(2), (1, 800)))) == 2
+    assert len(list(compute(BACKBONE, SETTINGS, arithmetic, squares(2), (1, 50), dtype="float16"))) == 2
+    with pytest.raises(TedmError, match=f"image image 0, level {BACKBONE.levels[1].name}, timestep 800: .*{said}"):
+        list(compute(BACKBONE, SETTINGS, arithmetic, squares(2), (1, 800), dtype="float16"))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 6, 16])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.heads import evaluate, fit, load_head, method_named, read_records, save_head, summarise
@@ -28,6 +29,8 @@ JOBS: dict[str, Any] = runpy.run_path(str(DATA / "write.py"))["JOBS"]
 VERSIONS["unreleased"] = list(JOBS)
 # Fits of MLPs on random pixels, whose steps add up in another order since: their bits are those that the script wrote then.
 REORDERED: tuple[str, ...] = runpy.run_path(str(DATA / "write_revision.py"))["REORDERED"]
+# Fits whose sums are NumPy's, and its kernels on the processor that wrote them: those for AVX-512 add up in another order.
+SOLVED_BY_NUMPY, THEN = ("timestep", "chosen"), ("Haswell", "Zen")
 HEADS = [(version, head) for version, heads in VERSIONS.items() for head in heads]
 
 
@@ -46,6 +49,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def _numpys_products() -> str:
+    """Return the kernels that NumPy multiplies with: processors of one name have different ones."""
+    return next((str(each["architecture"]) for each in threadpool_info() if "numpy.libs" in each["filepath"]), "others")
 
 
 def assert_as_then(found: Any, file: Path, head: str, *, same_order: bool = True) -> None:
@@ -99,7 +107,8 @@ def test_a_fit_on_the_same_features_ends_in_the_bits_of_then(unpacked, head):
     fitted = fit(store, method_named(*method, **changes), **options)
     (block,) = store.blocks(["e"])
     found = fitted.probabilities(block)
-    assert_as_then(found, folder / "expected.npz", head, same_order=head not in REORDERED)
+    same_order = head not in REORDERED and (head not in SOLVED_BY_NUMPY or _numpys_products() in THEN)
+    assert_as_then(found, folder / "expected.npz", head, same_order=same_order)
     if head in REORDERED:
         assert_as_then(found, DATA / f"revision-{REVISION}.npz", head)
 

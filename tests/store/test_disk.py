@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from zarr.codecs import ZstdCodec
 
 from tedm.errors import TedmError
@@ -243,6 +244,38 @@ def test_large_chunks_are_packed_into_the_same_bytes_every_time(tmp_path, rng, l
         store.write("large", rng.random((128, 128, 1), dtype=np.float32), cells)
     array = store.feature_arrays()[0]
     assert tree(tmp_path / "a" / array) == tree(tmp_path / "b" / array) == tree(tmp_path / "c" / array)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_the_files_of_activations_are_those_that_zarr_writes(tmp_path, monkeypatch, layout, dtype, upsampling):
+    """Chunks of two rows, so that those of an upsampled store end within the cells of the coarser level."""
+    monkeypatch.setattr("tedm.store.skeleton.CHUNK_BYTES", 2 * SIZE * 5 * 2)
+    ours = filled(tmp_path / "ours", layout, upsampling, dtype)
+    filled(tmp_path / "zarr's", layout, upsampling, dtype, names=[])
+    theirs = FeatureStore.open(tmp_path / "zarr's")
+    theirs.register(registrations(), (0, 255))
+    group = zarr.open_group(tmp_path / "zarr's", mode="r+")
+    for name in NAMES:
+        index = theirs.labels.index(name)
+        values = [image_of(name), *theirs.storage.arrays(cells_of(name), theirs.settings)]
+        for array, whole in zip(["image", *theirs.feature_arrays()], values, strict=True):
+            group[array].with_config({"write_empty_chunks": True})[index] = whole
+    assert tree(tmp_path / "ours") == tree(tmp_path / "zarr's")
+    assert verify(ours) == []
+
+
+@pytest.mark.parametrize("layout", ["native", "upsampled"])
+def test_cells_that_are_rounded_already_make_the_same_store(tmp_path, layout):
+    filled(tmp_path / "whole", layout)
+    store = filled(tmp_path / "s", layout, names=[])
+    store.register(registrations(), (0, 255))
+    assert store.storage.type_of_cells(store.settings) == "float16"
+    assert Storage("upsampled", "float16").type_of_cells(settings(upsampling="bilinear")) == "float32"
+    for name in NAMES:
+        store.write(name, image_of(name), [level.astype(np.float16) for level in cells_of(name)])
+    assert tree(tmp_path / "s") == tree(tmp_path / "whole")
 
 
 def test_an_empty_store_of_other_settings_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tedm.store.layout import bilinear_matrix, finite, native_cells, pool, upsample, upsampled_array
+from tedm.store.layout import Pixels, bilinear_matrix, finite, native_cells, pool, stored, upsample, upsampled_array
 
 UPSAMPLINGS = ["nearest", "bilinear"]
 
@@ -63,3 +63,35 @@ def test_a_number_that_is_not_finite_is_found_wherever_it_is(bad, place, dtype):
 def test_finite_is_what_numpy_says(values, step):
     for view in (values, values[..., ::step], values.T):
         assert finite(view) == bool(np.isfinite(view).all())
+
+
+@pytest.mark.parametrize(("size", "sides"), [(8, (2, 4, 8)), (12, (3, 12)), (6, (2, 1))])
+def test_pixels_that_are_made_part_by_part_are_those_of_the_whole(rng, size, sides):
+    """Rows that begin and end within a cell too."""
+    cells = [rng.normal(size=(3, 2, side, side, 2 + side)).astype(np.float16) for side in sides]
+    pixels = Pixels(cells, size)
+    whole = np.concatenate([upsample(level, size, "nearest") for level in cells], axis=-1)
+    assert pixels.shape == whole.shape
+    for first in range(size):
+        for last in range(first + 1, size + 1):
+            at = (slice(1, 3), slice(1, 2), slice(first, last))
+            assert np.array_equal(pixels[at], whole[at])
+            assert pixels[at].dtype == np.float16
+    assert np.array_equal(pixels[(slice(None),) * 5], whole)
+
+
+def test_rounding_is_numpys_to_the_bit():
+    """At every number of float16, halfway to the next, and one float32 beside either; beyond the largest; many of them."""
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = np.sort(halves[np.isfinite(halves)]).astype(np.float32)
+    points = np.concatenate([halves, (halves[1:] + halves[:-1]) / 2, np.float32([65519.996, 65520.0, 1e9, 1e-45, np.inf])])
+    values = np.concatenate(
+        [side * np.nextafter(points, to) for to in (points, np.float32(1e38), np.float32(-1e38)) for side in (1, -1)]
+    )
+    with np.errstate(over="ignore"):
+        expected = values.astype(np.float16)
+    assert len(values) > 2**19
+    assert np.array_equal(stored(values, "float16").view(np.uint16), expected.view(np.uint16))
+    backwards = values.reshape(2, -1)[:, ::-1]
+    assert np.array_equal(stored(backwards, "float16"), expected.reshape(2, -1)[:, ::-1])
+    assert np.isnan(stored(np.float32([np.nan]), "float16")).all()

@@ -165,6 +165,26 @@ def test_files_are_put_once_wherever_they_lie(bucket, tmp_path):
         assert where.read("a folder/key.json") is None
 
 
+def test_a_file_of_pieces_takes_the_place_of_one_that_is_there(bucket, tmp_path):
+    for where in (place(bucket), place(tmp_path)):
+        for pieces in ([b"first"], [b"sec", memoryview(b"ond"), b""]):
+            where.put("a folder/key", pieces)
+        assert where.read("a folder/key") == b"second"
+        assert where.sizes() == {"a folder/key": 6}
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(tmp_path):
+    place(tmp_path).put("a folder/key", [b"old"])
+
+    def pieces():
+        yield b"half"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        place(tmp_path).put("a folder/key", pieces())
+    assert tree(tmp_path) == {"a folder/key": b"old"}
+
+
 def test_an_image_of_many_megabytes_goes_to_a_bucket_and_back(bucket, rng):
     """In parts, as obstore uploads what is larger than 5 MB."""
     large = SMALL["settings"](image_size=128, levels=[{"name": "level0", "channels": 256, "stride": 1}])

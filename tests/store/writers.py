@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch  # noqa: F401  # a store rounds with it: imported once, before any fork
 
 from tedm.store import FeatureStore, Registration, Storage
 from tedm.store.place import is_url

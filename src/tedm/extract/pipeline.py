@@ -26,7 +26,8 @@ from tedm.extract.images.geometry import to_range
 from tedm.extract.noise import draw_noise
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
-from tedm.store.layout import Floats
+from tedm.store.layout import Floats, finite, require_fitting
+from tedm.store.settings import StorageType
 
 READ_AHEAD = 2  # images that wait for the backbone
 # Batches whose activations may be on their way to the host while the next one is computed. A CPU has them where they are.
@@ -44,7 +45,7 @@ class Computed:
     image : array of shape (size, size, channels)
         The square that the backbone saw, in [0, 1].
     cells : list of arrays of shape (timesteps, draws, side, side, channels)
-        One for each level, float32.
+        One for each level, in the type that was asked for.
     """
 
     name: str
@@ -59,6 +60,7 @@ def compute(
     images: Iterable[tuple[str, NDArray[np.float32]]],
     timesteps: Sequence[int] | None = None,
     waited: Waited | None = None,
+    dtype: StorageType = "float32",
 ) -> Iterator[Computed]:
     """Run the backbone once for each image, timestep and draw.
 
@@ -78,6 +80,8 @@ def compute(
         Some of the settings' timesteps; None takes all.
     waited : Waited or None
         Counts the seconds in which the device waited for images.
+    dtype : {"float32", "float16"}
+        Type of the cells. float16 takes half of the memory, and is for those who would round them anyway.
 
     Yields
     ------
@@ -87,7 +91,8 @@ def compute(
     Raises
     ------
     TedmError
-        If the device runs out of memory; the message names a batch size (on a CPU a number of threads) that would do.
+        If the device runs out of memory; the message names a batch size (on a CPU a number of threads) that would do. If an
+        activation that is asked for in float16 is not finite, or too large for it.
     """
     timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
@@ -108,8 +113,12 @@ def compute(
         while len(on_the_way) > most:
             entries, arriving = on_the_way.popleft()
             for level, output in enumerate(arriving.arrived()):
-                for entry, (name, t, draw) in enumerate(entries):  # to float32 on the way: one pass over the numbers
-                    torch.from_numpy(open_images[name][0].cells[level][t, draw]).copy_(output[entry])
+                for entry, (name, t, draw) in enumerate(entries):  # to their type on the way: one pass over the numbers
+                    kept = open_images[name][0].cells[level][t, draw]
+                    torch.from_numpy(kept).copy_(output[entry])
+                    if dtype == "float16" and not finite(kept):
+                        of_level = settings.levels[level].name
+                        require_fitting(name, of_level, timesteps[t], output[entry].float().numpy(), dtype)
             for name, _, _ in entries:
                 left = open_images[name][1]
                 left[0] -= 1
@@ -119,7 +128,7 @@ def compute(
     noised = _noised(backbone, settings, images, [(timesteps[t], draw) for t, draw in slots])
     with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
         for name, image, x_t in ready:
-            cells = [_empty(len(timesteps), settings, position) for position in range(len(settings.levels))]
+            cells = [_empty(len(timesteps), settings, position, dtype) for position in range(len(settings.levels))]
             open_images[name] = Computed(name, image, cells), [len(slots)]
             for (t, draw), entry in zip(slots, x_t, strict=True):
                 batch.append((name, t, draw))
@@ -202,10 +211,10 @@ def _x_t(
     return schedule.x_t(*both, torch.tensor([timestep]))[0]
 
 
-def _empty(timesteps: int, settings: FeatureSettings, position: int) -> Floats:
+def _empty(timesteps: int, settings: FeatureSettings, position: int, dtype: StorageType) -> Floats:
     level = settings.levels[position]
     side = settings.side(level)
-    return np.empty((timesteps, settings.draws, side, side, level.channels), np.float32)
+    return np.empty((timesteps, settings.draws, side, side, level.channels), dtype)
 
 
 def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]) -> list[Tensor]:

@@ -323,7 +323,8 @@ def fill(
                 progress(reused + written, len(names), pace(written, left, time.perf_counter() - started, waited))
 
     with Behind(write, threads=writers(arithmetic), waiting=WAITING, waited=waited) as disk:
-        for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited):
+        dtype = store.storage.type_of_cells(store.settings)
+        for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited, dtype=dtype):
             disk.put(computed)
             del computed  # it is the disk's now
     require_store(store, [name for name in missing if name not in failed])

@@ -24,6 +24,8 @@ from tedm.text import gigabytes, shown
 if TYPE_CHECKING:
     import zarr
 
+    from tedm.chunks.encoding import Parts, Shard
+
 # Zstandard makes at most 128 kB of 4 bytes.
 MOST_RATIO, SMALL = 2**15, 2**26
 
@@ -72,6 +74,7 @@ class Arrays:
         self._place = where
         there = [*names, *(name for name in optional if where.read(f"{name}/{ROOT}") is not None)]
         self._arrays = {name: _writable(group, name, where.address) for name in there}
+        self._shards: dict[str, Shard | None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,6 +130,20 @@ class Arrays:
             self._arrays[array][index] = values
 
         write_again(put)
+
+    def put_activations(self, array: str, index: int, values: Parts) -> None:
+        """Write one image's shard, whose chunks are asked for one after the other; else as `put`."""
+        from tedm.chunks.encoding import Shard  # with Zarr, which heads alone do not need
+
+        stored = self._arrays[array]
+        if array not in self._shards:
+            self._shards[array] = Shard.of(stored)
+        shard = self._shards[array]
+        if shard is None:
+            return self.put(array, index, values[(slice(None),) * len(values.shape)])
+        self._require_own(array)
+        pieces = shard.packed(values)
+        write_again(lambda: self._place.put(self.key(array, index), pieces))
 
     def put_column(self, column: str, start: int, values: Sequence[object]) -> None:
         """Write labels of images that lie next to each other, from `start` on."""
@@ -266,7 +283,7 @@ def _writable(group: zarr.Group, name: str, address: Location) -> zarr.Array[Any
     """Return an array that writes chunks of nothing but the fill value too: an absent one would read as missing."""
     import zarr
 
-    from tedm.decoding import bounded
+    from tedm.chunks.decoding import bounded
 
     try:
         array: Any = group[name]

@@ -175,7 +175,7 @@ def require_arrays(documents: Mapping[str, Any], settings: FeatureSettings, stor
     TedmError
         One that names each contradiction.
     """
-    from tedm.decoding import KNOWN  # with Zarr, which a head alone does not need
+    from tedm.chunks.decoding import KNOWN  # with Zarr, which a head alone does not need
 
     expected = _documents(settings, storage)
     problems = []

@@ -9,7 +9,6 @@ may do it at the same time as others: every file is written whole, aside, and tw
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -49,13 +48,14 @@ from tedm.store.sources import COLUMN, Source, read_sources, write_sources
 from tedm.store.volumes.columns import VOLUMES
 from tedm.views import VIEWS, ViewKind
 
+IMAGE = "image"  # the array of the squares that the backbone saw: of an image, the first that is written
+
 
 class FeatureStore:
     """Features on disk, made by `create` or `open`; see `tedm.store.Features` for the reading side."""
 
     def __init__(self, where: Place) -> None:
         self._place = where
-        self._room = threading.local()
         self._open()
 
     @classmethod
@@ -219,26 +219,25 @@ class FeatureStore:
         image : array of shape (size, size, channels)
             The backbone's square, in [0, 1].
         cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
-            Native levels in the order of the settings, float32.
+            Native levels in the order of the settings, float32; or as `Storage.type_of_cells` says.
 
         Raises
         ------
         TedmError
-            If a value does not fit the store's type, or the disk refuses.
+            If a value is not finite or does not fit the store's type, or the disk refuses.
         """
         index = self.labels.index(name)
         # upsampling makes no value larger: what fits at a level's own resolution fits
         fitting = [stored(level, self.storage.dtype) for level in cells]
         require_finite(name, cells, fitting, self.settings, self.storage.dtype)
-        copied = self.storage.layout == "native" or self.settings.upsampling == "nearest"
-        rounded = self.storage.arrays(fitting if copied else cells, self.settings, getattr(self._room, "pixels", None))
-        if self.storage.layout == "upsampled" and copied:
-            self._room.pixels = rounded[0]  # for this thread's next image
+        rounded_first = self.storage.type_of_cells(self.settings) == self.storage.dtype
+        parts = self.storage.parts(fitting if rounded_first else cells, self.settings)
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run the same command again"
         ):
-            for array_name, values in zip(self._written(), (image, *rounded), strict=True):
-                self._arrays.put(array_name, index, values)
+            self._arrays.put(IMAGE, index, image)
+            for array_name, values in zip(self.feature_arrays(), parts, strict=True):
+                self._arrays.put_activations(array_name, index, values)
 
     def sources(self) -> dict[str, Source]:
         """Return the files of each image as they were when they were read; see `tedm.store.sources`."""
@@ -367,7 +366,7 @@ class FeatureStore:
 
     def _written(self) -> list[str]:
         """Return the arrays that `write` fills, in its order."""
-        return ["image", *self.feature_arrays()]
+        return [IMAGE, *self.feature_arrays()]
 
     def _read_labels(self) -> None:
         self.labels = read_labels(self._arrays, about_group(self._group, self.path))

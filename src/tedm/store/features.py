@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.jsons import JsonValue
 from tedm.store.labels import Labels
-from tedm.store.layout import Floats, native_cells, stored, upsampled_array
+from tedm.store.layout import Floats, Pixels, native_cells, stored, upsampled_array
 from tedm.store.place import Location, is_url
 from tedm.store.settings import Arithmetic, FeatureSettings, Layout, StorageType, Upsampling
 from tedm.text import counted, listed, shown
 from tedm.text import size as bytes_in_words
 from tedm.views import ViewKind
+
+if TYPE_CHECKING:
+    from tedm.chunks.encoding import Parts
 
 
 @dataclass(frozen=True)
@@ -220,25 +223,30 @@ class Storage:
         """Plain JSON values."""
         return {"layout": self.layout, "dtype": self.dtype}
 
-    def arrays(self, cells: Sequence[Floats], settings: FeatureSettings, out: Floats | None = None) -> list[Floats]:
+    def arrays(self, cells: Sequence[Floats], settings: FeatureSettings) -> list[Floats]:
         """Return what a store of this kind keeps of freshly computed cells: one array a level, or one at image resolution.
-
-        Nearest neighbours are rounded before they are copied: the same bits, and a fraction of the memory.
 
         Parameters
         ----------
         cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
             Native levels, float32; for nearest neighbours and the native layout, rounded ones will do.
-        out : array or None
-            Where an array at image resolution may be put; see `upsampled_array`.
         """
-        if self.layout == "native":
-            return [stored(level, self.dtype) for level in cells]
-        size, nearest = settings.image_size, settings.upsampling == "nearest"
-        if nearest:
-            rounded = [stored(level, self.dtype) for level in cells]
-            return [upsampled_array(rounded, size, "nearest", rounded[0].dtype, out)]
-        return [stored(upsampled_array(list(cells), size, settings.upsampling, np.float32), self.dtype)]
+        return [parts[(slice(None),) * len(parts.shape)] for parts in self.parts(cells, settings)]
+
+    def type_of_cells(self, settings: FeatureSettings) -> StorageType:
+        """Return the type in which cells may be computed for a store of this kind: its own where rounding comes first."""
+        return "float32" if self.layout == "upsampled" and settings.upsampling == "bilinear" else self.dtype
+
+    def parts(self, cells: Sequence[Floats], settings: FeatureSettings) -> Sequence[Parts]:
+        """Return the same, made chunk by chunk where that can be.
+
+        Nearest neighbours are rounded before they are copied: the same bits, and a fraction of the memory.
+        """
+        if self.layout == "upsampled" and settings.upsampling == "bilinear":
+            pixels = upsampled_array(list(cells), settings.image_size, settings.upsampling, np.float32)
+            return [stored(pixels, self.dtype)]
+        rounded = [stored(level, self.dtype) for level in cells]
+        return rounded if self.layout == "native" else [Pixels(rounded, settings.image_size)]
 
     def block(self, name: str, timesteps: Sequence[int], cells: Sequence[Floats], settings: FeatureSettings) -> Block:
         """Return the block that a store of this kind would give back for freshly computed cells, without the disk.

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,8 @@ from tedm.errors import TedmError
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+
+    from tedm.chunks.encoding import Piece
 
 # Files are written aside under a name with this ending and renamed when they are whole; zarr does the same.
 PARTIAL = ".partial"
@@ -56,6 +58,9 @@ class Place(Protocol):
 
     def put_new(self, key: str, content: bytes) -> None:
         """Write a file unless there is one: of several processes the first one wins, whole."""
+
+    def put(self, key: str, pieces: Sequence[Piece]) -> None:
+        """Write a file of these pieces, whole, in place of one that may be there."""
 
     def delete(self, key: str) -> None:
         """Remove a file; nothing happens if there is none."""
@@ -166,6 +171,19 @@ class Folder:
         finally:
             aside.unlink(missing_ok=True)
 
+    def put(self, key: str, pieces: Sequence[Piece]) -> None:
+        """See `Place`."""
+        path = self._path / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+        try:
+            with aside.open("wb") as file:
+                file.writelines(pieces)
+            aside.replace(path)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
     def delete(self, key: str) -> None:
         """See `Place`."""
         (self._path / key).unlink(missing_ok=True)
@@ -226,6 +244,10 @@ class Bucket:
         """See `Place`."""
         with contextlib.suppress(self._obstore.exceptions.AlreadyExistsError):
             self._obstore.put(self._store, key, content, mode="create")
+
+    def put(self, key: str, pieces: Sequence[Piece]) -> None:
+        """See `Place`."""
+        self._obstore.put(self._store, key, b"".join(pieces))
 
     def delete(self, key: str) -> None:
         """See `Place`."""

@@ -13,7 +13,7 @@ import zarr
 from numcodecs.vlen import VLenUTF8
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from tedm.decoding import bounded, zstd_size
+from tedm.chunks.decoding import bounded, zstd_size
 
 BOMB = bytes(200_000_000)
 

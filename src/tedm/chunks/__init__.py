@@ -1,0 +1,1 @@
+"""Chunks of Zarr arrays: packed without copies, and unpacked within bounds."""
