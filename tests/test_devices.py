@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tedm.devices import choose_device
+from tedm import devices
+from tedm.devices import choose_device, choose_precision
 from tedm.errors import TedmError
 
 
@@ -23,3 +24,26 @@ def test_cuda_that_is_not_there_is_refused():
 def test_an_unknown_device_is_refused():
     with pytest.raises(TedmError, match="there is no device 'tpu'; choose auto, cpu or cuda"):
         choose_device("tpu")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "convolutions", "products"),
+    [
+        ("GenuineIntel", "avx512f", "float32", "float32"),
+        ("GenuineIntel", "avx512_bf16", "float32", "float32"),
+        ("GenuineIntel", "avx512_bf16 amx_bf16", "bfloat16", "bfloat16"),
+        ("AuthenticAMD", "avx512f", "float32", "float32"),
+        ("AuthenticAMD", "avx512_bf16", "float32", "bfloat16"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_is_faster_in_it(monkeypatch, vendor, flags, convolutions, products):
+    monkeypatch.setattr(devices, "cpuinfo", {"vendor_id": vendor, "flags": flags}.__getitem__)
+    assert choose_precision("auto", "cpu", "convolutions") == convolutions
+    assert choose_precision("auto", "cpu", "products") == products
+    assert choose_precision("float32", "cpu", "products") == "float32"
+    assert choose_precision("bfloat16", "cpu", "convolutions") == "bfloat16"
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(TedmError, match="there is no precision 'half'; choose auto, float32 or bfloat16"):
+        choose_precision("half", "cpu", "products")

@@ -101,7 +101,12 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
 
 
 def gather_rows(
-    cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
+    cells: Sequence[Tensor],
+    where: tuple[Tensor, Tensor, Tensor],
+    size: int,
+    upsampling: Upsampling,
+    rows: RowLayout,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Return rows of some pixels, without upsampling the others.
 
@@ -111,20 +116,26 @@ def gather_rows(
         One for each level. Those that `empty_by_place` made room for are read fastest.
     where : three tensors of shape (pixels,)
         Image, y and x of each pixel.
+    size : int
+        Side of the image in pixels.
+    upsampling, rows
+        How cells become pixels, and these rows.
+    dtype : torch.dtype
+        Of the rows.
 
     Returns
     -------
-    tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
+    tensor of shape (pixels x timesteps x draws, channels) if shared; (pixels x draws, timesteps x channels) if not
         A pixel's rows are neighbours.
     """
     image, y, x = where
     _, timesteps, draws = cells[0].shape[:3]
     channels = sum(level.shape[-1] for level in cells)
     if rows == "share":
-        out = torch.empty(len(image), timesteps, draws, channels, device=image.device)
+        out = torch.empty(len(image), timesteps, draws, channels, dtype=dtype, device=image.device)
         parts = out
     else:
-        out = torch.empty(len(image), draws, timesteps, channels, device=image.device)
+        out = torch.empty(len(image), draws, timesteps, channels, dtype=dtype, device=image.device)
         parts = out.transpose(1, 2)
     start = 0
     for level in cells:
