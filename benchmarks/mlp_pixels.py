@@ -1,6 +1,6 @@
 """Claim: a step on random pixels takes at most 0.6 of the CPU time of plain PyTorch's, one thread each.
 
-    python benchmarks/mlp_pixels.py FOLDER [--threads 1] [--rounds 5] [--images 6]
+    python benchmarks/mlp_pixels.py FOLDER [--threads 1] [--rounds 5] [--images 6] [--precision auto]
 
 Three shapes on activations of a backbone for 64 x 64 pixels (224 channels at three sides): TEDM (512 pixels, each a row at
 eight timesteps, one member), LEDMe and LEDM (64 pixels for each of ten members, eight or three timesteps side by side). The
@@ -8,7 +8,7 @@ other side has all rows in memory as float32, upsampled, a pixel's side by side,
 `nn.Sequential` with `BatchNorm1d` and fused Adam, one for each member. Ours has the cells of the images in memory (whatever the
 layout on the disk), and gathers and converts them in the measured time. A step's time is what a longer fit takes beyond a
 shorter one, in CPU seconds of the process; rounds alternate, and ratios are those of medians. What the first layer's two
-products alone take is printed beside them: in float32 no step is faster.
+products alone take in float32 is printed beside them: in float32 no step is faster.
 FOLDER keeps the store.
 """
 
@@ -26,6 +26,7 @@ import torch
 from synthetic import machine, make_store
 from torch import Tensor, nn
 
+from tedm.devices import choose_precision
 from tedm.heads import MLPHead, RowLayout, TrainingData, hidden_sizes
 from tedm.store import FeatureStore
 
@@ -58,10 +59,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=6, help="that pixels are drawn from")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="of our first layer's")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(__doc__.splitlines()[0])
-    print(machine(options.threads))
+    print(f"{machine(options.threads)}; the first layer in {choose_precision(options.precision, 'cpu', 'products')}")
     store = make_store(options.folder / f"xray-{options.images}", "xray", options.images + 2)
     failed = [name for name, shape in METHODS.items() if _ratio(name, shape, store, options) > MOST]
     print("the claim holds" if not failed else f"the claim FAILS for {', '.join(failed)}")
@@ -72,18 +74,18 @@ def _ratio(name: str, shape: Shape, store: FeatureStore, options: argparse.Names
     """Time of a step of ours over that of one of the other side's."""
     data = TrainingData(store, store.labels.names[: options.images], rows=shape.rows, timesteps=shape.timesteps)
     plain = _plain(shape, data)
-    plain(5), _ours(shape, data, 5)
+    plain(5), _ours(shape, data, 5, options.precision)
     took: dict[str, list[float]] = {"ours": [], "plain": [], "products": []}
     for _ in range(options.rounds):
-        took["ours"].append(_ours(shape, data, LONG) - _ours(shape, data, SHORT))
+        took["ours"].append(_ours(shape, data, LONG, options.precision) - _ours(shape, data, SHORT, options.precision))
         took["plain"].append(plain(LONG - SHORT))
         took["products"].append(_products(shape, data, LONG - SHORT))
     each = {side: np.median(seconds) / (LONG - SHORT) * 1e3 for side, seconds in took.items()}
     ratio = float(each["ours"] / each["plain"])
     print(
         f"{name}: {shape.members} x {shape.pixels} pixels, rows of {data.n_features}: a step in {each['ours']:.1f} ms of CPU, "
-        f"plain PyTorch {each['plain']:.1f} ms: {ratio:.2f} (the first layer's products alone {each['products']:.1f} ms, "
-        f"{each['products'] / each['plain']:.2f})"
+        f"plain PyTorch {each['plain']:.1f} ms: {ratio:.2f} (the first layer's products alone, in float32, "
+        f"{each['products']:.1f} ms, {each['products'] / each['plain']:.2f})"
     )
     return ratio
 
@@ -94,8 +96,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def _ours(shape: Shape, data: TrainingData, iterations: int) -> float:
-    head = MLPHead(shape.members, pixels_per_batch=shape.pixels, iterations=iterations)
+def _ours(shape: Shape, data: TrainingData, iterations: int, precision: str) -> float:
+    head = MLPHead(shape.members, pixels_per_batch=shape.pixels, iterations=iterations, precision=precision)
     return _seconds(lambda: head.fit_blocks(data))
 
 

@@ -1,15 +1,12 @@
-"""Where torch computes: nothing falls back in silence. Freed memory is kept where that was asked for, and given back."""
+"""Where torch computes: nothing falls back in silence."""
 
 from __future__ import annotations
-
-import platform
-import subprocess
-import sys
 
 import pytest
 import torch
 
-from tedm.devices import choose_device
+from tedm import devices
+from tedm.devices import choose_device, choose_precision
 from tedm.errors import TedmError
 
 
@@ -29,46 +26,24 @@ def test_an_unknown_device_is_refused():
         choose_device("tpu")
 
 
-STEPS = """
-import contextlib, resource, sys, threading
-import numpy as np
-from tedm.devices import freed_memory_kept
-
-def faults(steps):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(steps):  # several blocks, so that what is freed last is not simply taken again
-        blocks = [np.ones(6 << 17) for _ in range(8)]
-        del blocks
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-def resident():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
-
-def in_a_thread():
-    with freed_memory_kept():
-        faults(2)
-
-before = resident()
-with freed_memory_kept():
-    faults(2)
-    thread = threading.Thread(target=in_a_thread)
-    thread.start()
-    thread.join()
-    kept = faults(10)  # the other context's end has not ended this one
-    held = resident() - before
-    with contextlib.suppress(ValueError), freed_memory_kept():
-        raise ValueError
-after = resident() - before
-print(kept, held, after, faults(10))
-"""
+@pytest.mark.parametrize(
+    ("vendor", "flags", "convolutions", "products"),
+    [
+        ("GenuineIntel", "avx512f", "float32", "float32"),
+        ("GenuineIntel", "avx512_bf16", "float32", "float32"),
+        ("GenuineIntel", "avx512_bf16 amx_bf16", "bfloat16", "bfloat16"),
+        ("AuthenticAMD", "avx512f", "float32", "float32"),
+        ("AuthenticAMD", "avx512_bf16", "float32", "bfloat16"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_is_faster_in_it(monkeypatch, vendor, flags, convolutions, products):
+    monkeypatch.setattr(devices, "cpuinfo", {"vendor_id": vendor, "flags": flags}.__getitem__)
+    assert choose_precision("auto", "cpu", "convolutions") == convolutions
+    assert choose_precision("auto", "cpu", "products") == products
+    assert choose_precision("float32", "cpu", "products") == "float32"
+    assert choose_precision("bfloat16", "cpu", "convolutions") == "bfloat16"
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc: nothing is changed there")
-def test_freed_memory_is_kept_until_the_last_context_ends():
-    ran = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
-    kept, held, after, outside = map(int, ran.stdout.split())
-    a_step = 8 * (6 << 20) // 4096  # pages
-    assert kept < a_step / 2  # ten steps made less than half of one's pages
-    assert held > 40_000  # kB: the step's 48 MB are there still
-    assert after < 8_000
-    assert outside > 4 * kept
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(TedmError, match="there is no precision 'half'; choose auto, float32 or bfloat16"):
+        choose_precision("half", "cpu", "products")

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from tedm import devices
 from tedm.errors import TedmError
 from tedm.extract import arithmetic as arithmetic_module
 from tedm.extract.arithmetic import choose_arithmetic, on_this_machine, running
@@ -14,7 +15,7 @@ from tedm.extract.arithmetic import choose_arithmetic, on_this_machine, running
 
 @pytest.mark.parametrize(("flags", "precision"), [("avx512f avx512_bf16", "float32"), ("avx512_bf16 amx_bf16", "bfloat16")])
 def test_bfloat16_follows_from_the_processors_features(monkeypatch, flags, precision):
-    monkeypatch.setattr(arithmetic_module, "_cpuinfo", lambda field: flags if field == "flags" else "a processor")
+    monkeypatch.setattr(devices, "cpuinfo", lambda field: flags if field == "flags" else "a processor")
     chosen = choose_arithmetic(device="cpu")
     assert (chosen.precision, chosen.channels_last) == (precision, True)
 

@@ -127,6 +127,13 @@ if TYPE_CHECKING:
     "--calibrate", is_flag=True, help="Make probabilities as sure as they are right: fit a temperature on the val split."
 )
 @click.option("--params", type=options.Json(), default=None, help="More arguments of the classifier, by their own names.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default=None,
+    help="Of an MLP's first layer while it learns from random pixels; auto is bfloat16 on CPUs with AMX, and on AMD's with "
+    "AVX512-BF16. Default: float32.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the training images, the weights and the batches.")
 @options.MEMORY
 @options.SCHEDULER
@@ -166,6 +173,7 @@ def main(
     patience: int | None,
     calibrate: bool,
     params: JsonObject | None,
+    precision: Literal["auto", "float32", "bfloat16"] | None,
     seed: int,
     memory: int | None,
     scheduler: str | None,
@@ -192,6 +200,7 @@ def main(
         select=select,
         patience=patience,
         class_weight=class_weight,
+        precision=precision,
     )
     chosen = method_named(
         method or default_method(asked, kind, rows, members, vote, params, as_published),

@@ -11,12 +11,11 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import torch
 
-from tedm.devices import choose_device
+from tedm.devices import choose_device, choose_precision, cpuinfo
 from tedm.errors import TedmError
 from tedm.store import Arithmetic
 from tedm.store.settings import differences
@@ -64,14 +63,13 @@ def choose_arithmetic(
     Raises
     ------
     TedmError
-        If there is no such device, or a number is not positive.
+        If there is no such device or precision, or a number is not positive.
     """
     for what, number in (("--batch-size", batch_size), ("threads", threads)):
         if number is not None and number < 1:
             raise TedmError(f"{what} is {number}; it must be at least 1")
     kind = choose_device(device)
-    if precision == "auto":
-        precision = "bfloat16" if _fast_bfloat16(kind) else "float32"
+    precision = choose_precision(precision, kind, "convolutions")
     threads = threads or available_cores()
     default_batch = BATCH_ON_CUDA if kind == "cuda" else -(-BATCH_ON_CPU // threads) * threads
     return Arithmetic(
@@ -140,28 +138,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 pays: where whole tiles of it are multiplied in hardware, on recent GPUs and on CPUs with AMX.
-
-    A CPU that only has the instructions of AVX512-BF16 runs TEDM's convolutions at 80 Gflop/s in bfloat16 and at 140 in
-    float32 (one core of an Emerald Rapids Xeon without AMX): there float32 is both faster and more exact.
-    """
-    if device == "cuda":
-        return torch.cuda.get_device_capability()[0] >= 8
-    return "amx_bf16" in _cpuinfo("flags").split()
-
-
 def _processor(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def _cpuinfo(field: str) -> str:
-    """Return a field of the first processor in Linux's table, empty where there is none."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith(field):
-                return " ".join(line.split(":", 1)[1].split())
-    return ""
+    return cpuinfo("model name") or platform.processor() or platform.machine()

@@ -105,6 +105,7 @@ def fit_folder(
             select=options.select,
             patience=options.patience,
             class_weight=options.class_weight,
+            precision=options.precision,
             params=params,
             start=start,
             calibrate=calibrate,

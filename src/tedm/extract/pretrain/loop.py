@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tedm.devices import freed_memory_kept
+from tedm.allocator import freed_memory_kept
 from tedm.errors import TedmError, raise_listed
 from tedm.files import require_writable
 from tedm.signals import Pending, deferred_signals

@@ -44,6 +44,8 @@ class HeadOptions:
     patience : int or None
         Stop early by the val split.
     class_weight : {"balanced"}, mapping of class to weight, or None
+    precision : {"auto", "float32", "bfloat16"} or None
+        Of what a fit multiplies most.
     """
 
     iterations: int | None = None
@@ -55,6 +57,7 @@ class HeadOptions:
     select: Literal["cv", "val"] | None = None
     patience: int | None = None
     class_weight: ClassWeight = None
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tedm.devices import freed_memory_kept
+from tedm.allocator import freed_memory_kept
 from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors
 from tedm.heads.base.head import Progress

@@ -18,7 +18,7 @@ import torch
 import xgboost
 from numpy.typing import NDArray
 
-from tedm.devices import give_back
+from tedm.allocator import give_back
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,8 @@ class CommitteeHead(Classifier):
         Of each part that counts iterations, whatever its settings say; None leaves it to the parts.
     class_weight : {"balanced"}, mapping of class to weight, or None
         Of each part that takes such, whatever its settings say.
+    precision : {"auto", "float32", "bfloat16"} or None
+        Of each part that can choose, whatever its settings say.
     seed : int
         Of every part: parts of equal heads differ in what they read.
     device : {"cpu", "cuda"}
@@ -65,7 +67,7 @@ class CommitteeHead(Classifier):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        options={"iterations": "iterations", "class_weight": "class_weight"},
+        options={"iterations": "iterations", "class_weight": "class_weight", "precision": "precision"},
         from_method=frozenset({"members"}),
         takes_seed=True,
         takes_device=True,
@@ -81,6 +83,7 @@ class CommitteeHead(Classifier):
         members: int | None = None,
         iterations: int | None = None,
         class_weight: ClassWeight = None,
+        precision: Literal["auto", "float32", "bfloat16"] | None = None,
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
@@ -88,6 +91,7 @@ class CommitteeHead(Classifier):
         self.members = members
         self.iterations = iterations
         self.class_weight = class_weight
+        self.precision = precision
         self.seed = seed
         self.device = device
 

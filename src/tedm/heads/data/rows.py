@@ -23,6 +23,7 @@ from tedm.text import listed
 
 if TYPE_CHECKING:
     import dask.array as da
+    import torch
     from torch import Tensor
 
 RowLayout = Literal["share", "concatenate"]
@@ -104,7 +105,12 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
 
 
 def gather_rows(
-    cells: Sequence[Tensor], where: tuple[Tensor, Tensor, Tensor], size: int, upsampling: Upsampling, rows: RowLayout
+    cells: Sequence[Tensor],
+    where: tuple[Tensor, Tensor, Tensor],
+    size: int,
+    upsampling: Upsampling,
+    rows: RowLayout,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Return rows of some pixels, without upsampling the others.
 
@@ -114,10 +120,16 @@ def gather_rows(
         One for each level. Those that `empty_by_place` made room for are read fastest.
     where : three tensors of shape (pixels,)
         Image, y and x of each pixel.
+    size : int
+        Side of the image in pixels.
+    upsampling, rows
+        How cells become pixels, and these rows.
+    dtype : torch.dtype or None
+        Of the rows; None is float32.
 
     Returns
     -------
-    tensor of shape (pixels x timesteps x draws, channels), float32, if shared; (pixels x draws, timesteps x channels) if not
+    tensor of shape (pixels x timesteps x draws, channels) if shared; (pixels x draws, timesteps x channels) if not
         A pixel's rows are neighbours.
     """
     import torch
@@ -126,10 +138,10 @@ def gather_rows(
     _, timesteps, draws = cells[0].shape[:3]
     channels = sum(level.shape[-1] for level in cells)
     if rows == "share":
-        out = torch.empty(len(image), timesteps, draws, channels, device=image.device)
+        out = torch.empty(len(image), timesteps, draws, channels, dtype=dtype, device=image.device)
         parts = out
     else:
-        out = torch.empty(len(image), draws, timesteps, channels, device=image.device)
+        out = torch.empty(len(image), draws, timesteps, channels, dtype=dtype, device=image.device)
         parts = out.transpose(1, 2)
     start = 0
     for level in cells:

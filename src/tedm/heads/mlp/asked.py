@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from tedm.devices import choose_precision
 from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
 from tedm.jsons import JsonValue
@@ -18,6 +19,27 @@ REVISION = 1
 def revision(batch: str) -> int:
     """Return the revision of the arithmetic of steps on batches of "pixels" or "images"."""
     return REVISION if batch == "pixels" else 0
+
+
+def precision_of(asked: Mapping[str, Any], *, arrays: bool = False) -> Literal["float32", "bfloat16"]:
+    """Return the precision of the first layer's products in a fit.
+
+    Parameters
+    ----------
+    asked : mapping of str to values
+        All arguments of the `MLPHead`.
+    arrays : bool
+        Whether rows are arrays of whoever calls, not activations: "auto" is float32 then, for of numbers whose differences are
+        small beside them rounding would leave nothing.
+
+    Raises
+    ------
+    TedmError
+        If there is no such precision.
+    """
+    if asked["precision"] == "auto" and (arrays or asked["batch"] == "images"):
+        return "float32"
+    return choose_precision(asked["precision"], "cuda" if str(asked["device"]).startswith("cuda") else "cpu", "products")
 
 
 def require_settings(asked: Mapping[str, Any]) -> None:
@@ -47,6 +69,9 @@ def require_settings(asked: Mapping[str, Any]) -> None:
             raise TedmError(f"{what} is {asked[what]}; it must be from 0 to below 1")
     if asked["dropout"] and asked["batch"] == "images":
         raise TedmError("dropout is for batches of pixels; leave it out, or batch of images")
+    if asked["precision"] == "bfloat16" and asked["batch"] == "images":
+        raise TedmError("bfloat16 is for batches of pixels; leave it out, or batch of images")
+    precision_of(asked)
 
 
 def identity(
@@ -65,7 +90,7 @@ def identity(
         What decides when to stop, with `patience`; of no matter without.
     """
     decides = None if asked["patience"] is None else validation
-    parameters = {name: value for name, value in asked.items() if name not in ("device", "vote")}
+    parameters = {name: value for name, value in asked.items() if name not in ("device", "vote", "precision")}
     return {
         **{name.replace("_", " "): value for name, value in parameters.items()},
         "features": [data.features.settings.to_json(), data.features.storage.to_json()],
@@ -79,6 +104,7 @@ def identity(
         "validation masks": _crc(decides, decides.names) if decides is not None else 0,
         # A fit goes on with the arithmetic that it began with, or not at all.
         **({"revision of the arithmetic": now} if (now := revision(asked["batch"])) else {}),
+        **({"precision": used} if (used := precision_of(asked)) != "float32" else {}),  # the others are as before
     }
 
 

@@ -50,7 +50,16 @@ class Batches:
         chosen = [names[index] for index in order[batch * at_once : (batch + 1) * at_once]]
         return sorted(chosen, key=data.features.labels.index)
 
-    def windows(self, data: TrainingData, names: Sequence[str], *, images: int, start: int, device: str) -> Generator[Window]:
+    def windows(
+        self,
+        data: TrainingData,
+        names: Sequence[str],
+        *,
+        images: int,
+        start: int,
+        device: str,
+        dtype: torch.dtype | None = None,
+    ) -> Generator[Window]:
         """Yield the window of each iteration from `start` on: the same object, whose images change in place.
 
         Parameters
@@ -63,11 +72,13 @@ class Batches:
             The first iteration.
         device : str
             Where the cells are to be.
+        dtype : torch.dtype or None
+            Their type; None keeps the store's.
         """
         every = self._turn_every(data, names)
         past = start // every if images < len(names) else 0
         # Image p of the stream lies in slot p % images: the one that it replaces is the oldest.
-        window = Window(images, data, device)
+        window = Window(images, data, device, dtype)
         working = images * data.block_bytes
         for position, labelled in enumerate(data.read(self._stream(names, past, images), working=working, keep=False), past):
             window.put(position % images, labelled)
@@ -98,7 +109,7 @@ class Batches:
 
 
 class Window:
-    """Images in memory that pixels are drawn from: they lie where those before lay, in the store's type.
+    """Images in memory that pixels are drawn from: they lie where those before lay.
 
     Parameters
     ----------
@@ -107,13 +118,15 @@ class Window:
     data : TrainingData
     device : str
         Where the cells are; masks and draws stay with the processor.
+    dtype : torch.dtype or None
+        Type of the cells; None keeps the store's.
     """
 
-    def __init__(self, images: int, data: TrainingData, device: str) -> None:
+    def __init__(self, images: int, data: TrainingData, device: str, dtype: torch.dtype | None = None) -> None:
         pixels = data.features.settings.image_size**2
         self.cells: list[Tensor] = []
         self.masks = torch.full((images, pixels), IGNORE, dtype=torch.uint8)
-        self._images, self._device = images, device
+        self._images, self._device, self._dtype = images, device, dtype
         self._sampling = data.sampling
         self._counts = data.class_counts() if data.sampling in BY_CLASS else None
         self._pixels = np.zeros((images, pixels), np.int32)  # the labelled ones of each image, from the left
@@ -122,10 +135,13 @@ class Window:
 
     def put(self, slot: int, labelled: Labelled) -> None:
         """Replace an image."""
+        cells = [as_tensor(level) for level in labelled.block.cells]
+        if self._dtype is not None:  # by way of float32: torch is ten times as slow from one type of 16 bits to another
+            cells = [level.to(torch.float32).to(self._dtype) for level in cells]
         if not self.cells:
-            self.cells = [empty_by_place(self._images, as_tensor(level), self._device) for level in labelled.block.cells]
-        for tensor, level in zip(self.cells, labelled.block.cells, strict=True):
-            tensor[slot] = as_tensor(level)
+            self.cells = [empty_by_place(self._images, level, self._device) for level in cells]
+        for tensor, level in zip(self.cells, cells, strict=True):
+            tensor[slot] = level
         mask = labelled.mask
         self.masks[slot] = as_tensor(mask).flatten()
         chosen = np.flatnonzero(mask.ravel() != IGNORE)

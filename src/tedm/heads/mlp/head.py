@@ -22,20 +22,21 @@ from tedm.heads.base.checkpoint import Checkpoint, FitState
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.base.loop import Loop, adam, rate_of_step
-from tedm.heads.base.weights import read_weights, require_finite, write_weights
+from tedm.heads.base.weights import write_weights
 from tedm.heads.data.dataset import Labelled, TrainingData
-from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows, row_labels
+from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows
 from tedm.heads.data.sampling import ClassWeight, class_weights, draw
-from tedm.heads.mlp.asked import identity, require_settings, revision
+from tedm.heads.mlp.asked import identity, precision_of, require_settings, revision
 from tedm.heads.mlp.batches import PIXELS, ROWS, Batches
 from tedm.heads.mlp.dropout import dropout_of_step
 from tedm.heads.mlp.inputs import input_statistics, row_statistics
+from tedm.heads.mlp.kept import read_network
+from tedm.heads.mlp.looks import mean_loss
 from tedm.heads.mlp.memory import Memory
-from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses, parameter_shapes
+from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
 from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.store import IGNORE, Block
-from tedm.text import listed
 from tedm.threads import read_ahead
 
 WEIGHTS = "weights.safetensors"
@@ -86,6 +87,9 @@ class MLPHead(Classifier):
         Of weights and batches.
     device : {"cpu", "cuda"}
         Where to train and predict.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the first layer's products in training on random pixels; all else is float32. "auto" is bfloat16 for activations on a
+        CPU that multiplies faster in it (`tedm.devices.choose_precision`), and float32 for rows in memory.
 
     Attributes
     ----------
@@ -97,6 +101,8 @@ class MLPHead(Classifier):
         Losses of the looks, if there was a validation set.
     n_iter_ : int
         Iterations behind the weights that were kept.
+    precision_ : {"float32", "bfloat16"}
+        That of the fit.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -108,6 +114,7 @@ class MLPHead(Classifier):
             "images_per_batch": "images_per_batch",
             "patience": "patience",
             "class_weight": "class_weight",
+            "precision": "precision",
         },
         from_method=frozenset({"members", "vote", "pixels_per_batch"}),
         takes_seed=True,
@@ -135,6 +142,7 @@ class MLPHead(Classifier):
         vote: PlainRule = "soft",
         seed: int = 0,
         device: str = "cpu",
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
     ) -> None:
         self.members = members
         self.hidden = hidden
@@ -153,12 +161,13 @@ class MLPHead(Classifier):
         self.vote = vote
         self.seed = seed
         self.device = device
+        self.precision = precision
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on rows in memory: X of shape (rows, features), y of shape (rows,) with any labels."""
         X, indices = self._checked_rows(X, y, "float32")
         rows, labels = as_tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
-        self._begin(X.shape[1], self.classes_, np.bincount(indices))
+        self._begin(X.shape[1], self.classes_, np.bincount(indices), arrays=True)
         if self.standardise:
             self.network_.inputs = row_statistics(rows)
 
@@ -260,6 +269,7 @@ class MLPHead(Classifier):
                 "images_mixed": getattr(self, "images_mixed_", None),
                 "images_in_all": getattr(self, "images_in_all_", None),
                 "device": self.device,
+                "precision": self.precision_,
                 "revision": revision(self.batch),
                 "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
             },
@@ -274,26 +284,14 @@ class MLPHead(Classifier):
         """Read the weights."""
         if self.hidden is not None:
             self.hidden = tuple(self.hidden)  # JSON knows lists only
-        hidden = self.hidden or hidden_sizes(classes)
-        if not all(type(size) is int and size >= 1 for size in (self.members, *hidden)):
-            raise ValueError(f"its weights cannot be of {self.members!r} members with hidden layers of {listed(hidden)}")
-        # Older heads saw all of their classes. The file is looked at before a network of whatever size is made.
-        shapes = parameter_shapes(self.members, features, hidden, classes)
-        arrays = read_weights(folder / WEIGHTS, shapes, flags={"seen": (classes,)})
-        require_finite(arrays, where=WEIGHTS)
-        if any((array < 0).any() for name, array in arrays.items() if name.startswith("variance_")):
-            raise ValueError(f"a variance in {WEIGHTS} is negative")
-        arrays.setdefault("seen", np.ones(classes, bool))
-        if not arrays["seen"].any():
-            raise ValueError(f"no class is seen in {WEIGHTS}")
-        network = Committee(self.members, features, hidden, classes, torch.Generator())
-        network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        network = read_network(folder / WEIGHTS, self.members, self.hidden, features, classes)
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features
 
-    def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64]) -> None:
+    def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64], *, arrays: bool = False) -> None:
         """Check the settings and draw initial weights; `counts`: rows or pixels of each class."""
         require_settings(self.get_params())
+        self.precision_ = precision_of(self.get_params(), arrays=arrays)
         self.classes_ = classes
         self._class_weight: Tensor | None = None
         if self.class_weight is not None:
@@ -302,6 +300,7 @@ class MLPHead(Classifier):
         generator = torch.Generator().manual_seed(self.seed)
         hidden = self.hidden or hidden_sizes(len(classes))
         self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
+        self.network_.rounds = self.precision_ == "bfloat16"
         self._optimiser = adam(self.network_, self.learning_rate, self.weight_decay)
 
     def _train(
@@ -313,7 +312,7 @@ class MLPHead(Classifier):
         saved: Checkpoint | None = None,
     ) -> None:
         """Train the network, and keep what came of it."""
-        validation_loss = None if validation is None else lambda: self._loss_on(validation)
+        validation_loss = None if validation is None else lambda: mean_loss(self.opinions, validation)
         loop = Loop(self.network_, self._optimiser, self.iterations, self.patience, validation_loss, self.device)
         self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
         self.n_iter_ = loop.run(learn, state, progress, saved)
@@ -338,7 +337,11 @@ class MLPHead(Classifier):
         data = memory.data
         settings = data.features.settings
         size = settings.image_size
-        made = memory.batches.windows(data, memory.names, images=state.window, start=state.iteration, device=self.device)
+        # Cells are rounded once; not before their mean is taken away, which may be large beside what they differ in.
+        dtype = torch.bfloat16 if self.network_.rounds and not self.standardise else None
+        made = memory.batches.windows(
+            data, memory.names, images=state.window, start=state.iteration, device=self.device, dtype=dtype
+        )
         with contextlib.closing(made) as windows:
             for iteration, window in enumerate(windows, start=state.iteration):
                 self._begin_step(iteration)
@@ -346,7 +349,8 @@ class MLPHead(Classifier):
                 image, pixel = window.draw(random, self.members * self.pixels_per_batch)
                 labels = window.masks[image, pixel].to(torch.long).to(self.device)
                 image, pixel = image.to(self.device), pixel.to(self.device)
-                rows = gather_rows(window.cells, (image, pixel // size, pixel % size), size, settings.upsampling, data.rows)
+                where = (image, pixel // size, pixel % size)
+                rows = gather_rows(window.cells, where, size, settings.upsampling, data.rows, dtype or torch.float32)
                 labels = labels.repeat_interleave(len(rows) // len(labels))
                 yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
 
@@ -384,14 +388,3 @@ class MLPHead(Classifier):
 
     def _batches(self) -> Batches:
         return Batches(self.batch, self.members, self.pixels_per_batch, self.images_per_batch, self.iterations, self.seed)
-
-    def _loss_on(self, data: TrainingData) -> float:
-        total, count = 0.0, 0
-        for labelled in data:
-            opinions = self.opinions(labelled.block, data.rows)
-            labels = row_labels(labelled.mask, len(labelled.block.timesteps), labelled.block.draws, data.rows)
-            used = np.flatnonzero(labels != IGNORE)
-            own = opinions[:, used, labels[used]]
-            total -= float(np.log(np.maximum(own, 1e-12), dtype=np.float64).mean(axis=0).sum())
-            count += len(used)
-        return total / count

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.mlp.dropout import Dropout
 from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer, statistics
-from tedm.heads.mlp.row_layers import moments, normalised_rows
+from tedm.heads.mlp.row_layers import moments, normalised_rows, rounded_product
 from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
 
@@ -82,16 +82,21 @@ class Committee(nn.Module):
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
         # What features lack to the mean 0 and the deviation 1, while it is trained so; `settle` works it into the first layer.
         self.inputs: tuple[Tensor, Tensor] | None = None
+        # Whether the first layer multiplies in bfloat16 while it is trained on rows; predictions are always float32.
+        self.rounds = False
 
     def forward(self, rows: Tensor, dropout: Dropout | None = None) -> Tensor:
         """Return logits (members, rows, classes) of rows of shape (members, rows, features) or (1, rows, features).
 
-        In evaluation, of classes that no training pixel showed: minus infinity.
+        In evaluation, of classes that no training pixel showed: minus infinity. In training the first layer multiplies in
+        bfloat16 where `rounds` says so; of rows that are bfloat16 already nothing is lost in that.
         """
         if self.inputs is not None:
             offset, factor = self.inputs
             rows = (rows - offset) * factor
-        if self.training:
+        if self.training and self.rounds:
+            x = rounded_product(rows.to(torch.bfloat16), self.weights[0], self.biases[0])
+        elif self.training:
             x = torch.baddbmm(self.biases[0], rows.expand(len(self.weights[0]), -1, -1), self.weights[0])
         else:
             x = rows @ self.weights[0] + self.biases[0]

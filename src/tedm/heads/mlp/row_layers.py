@@ -40,6 +40,24 @@ def normalised_rows(
     return out.mT if across else out, mean, variance
 
 
+def rounded_product(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Apply a linear layer to the rows of each member, its products and that of its weights' gradient in bfloat16.
+
+    Sums are float32 within a product, whose result is rounded once more: torch gives no other type than that of the factors.
+
+    Parameters
+    ----------
+    rows : tensor of shape (members, rows, features), bfloat16
+    weight, bias : tensors of shape (members, features, width) and (members, 1, width), float32
+
+    Returns
+    -------
+    tensor of shape (members, rows, width), float32
+    """
+    out: Tensor = _RoundedProduct.apply(rows, weight, bias)  # type: ignore[no-untyped-call]
+    return out
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and (biased) variance over rows: two tensors of shape (members, 1, width).
 
@@ -47,6 +65,22 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     mean = x.sum(1, keepdim=True) / x.shape[1]
     return mean, (x - mean).square().sum(1, keepdim=True) / x.shape[1]
+
+
+class _RoundedProduct(torch.autograd.Function):
+    """Rounded copies of the factors are multiplied; weights, bias and all gradients that leave it are float32."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        return torch.bmm(rows, weight.to(rows.dtype)).to(weight.dtype).add_(bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (rows,) = ctx.saved_tensors
+        product = torch.bmm(rows.mT, gradient.to(rows.dtype))
+        return None, product.to(gradient.dtype), gradient.sum(1, keepdim=True)
 
 
 class _NormalisedRows(torch.autograd.Function):

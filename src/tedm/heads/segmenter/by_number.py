@@ -17,7 +17,7 @@ from tedm.jsons import JsonValue
 MANY = 200  # training images
 PIXELS = 500  # of each of them that the linear probe learns from then
 # What may be asked of the default's head without making it another method's.
-TAKEN = ("iterations", "class_weight")
+TAKEN = ("iterations", "class_weight", "precision")
 
 
 def for_many_images(method: Method) -> Method:
@@ -48,7 +48,8 @@ def by_number(method: Method, images: int, options: HeadOptions, params: Mapping
     images : int
         How many are learned from; views are not counted.
     options, params
-        What is asked of the head. Where more is asked than iterations and class weights, the method is what was asked for.
+        What is asked of the head. Where more is asked than iterations, class weights and precision, the method is what was
+        asked for.
 
     Returns
     -------

@@ -52,6 +52,7 @@ def fit(
     select: Literal["cv", "val"] | None = None,
     patience: int | None = None,
     class_weight: ClassWeight = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
     params: Mapping[str, JsonValue] | None = None,
     start: Pretrained | None = None,
     calibrate: bool = False,
@@ -92,7 +93,7 @@ def fit(
         Labelled pixels used of each image, and of each view; None takes all.
     sampling : {"uniform", "balanced", "root", "boundary"} or None
         How pixels are drawn, where pixels are drawn (`tedm.heads.data.sampling`); None draws them as the method does.
-    iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight
+    iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience, class_weight, precision
         See `tedm.heads.base.head.HeadOptions`; None takes the method's or the head's own, and what a head does not take is
         refused. Class weights are by mask value. Where something is chosen on validation images (with `patience`, or `select`
         of "val"), these are the images of split "val" of the same domain, which must not be learned from, nor others of their
@@ -142,6 +143,7 @@ def fit(
         select,
         patience,
         _by_index(class_weight, features.labels.classes),
+        precision,
     )
     unfitted = unfitted_head(method, options, params, seed=seed, device=device)
     _start(unfitted, method, start)

@@ -113,7 +113,7 @@ METHODS = {
 DEFAULT = "jury"
 JURIES = ("jury", "jury-fast")  # the default, and what is it but for its timesteps
 # Of a fit without a method: what is asked of the default's head, and leaves it what it is.
-LEAVES_DEFAULT = ("iterations", "learning_rate", "class_weight")
+LEAVES_DEFAULT = ("iterations", "learning_rate", "class_weight", "precision")
 
 
 @plain_keywords

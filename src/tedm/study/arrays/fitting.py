@@ -61,6 +61,7 @@ def fit_images(
     select: Literal["cv", "val"] | None = None,
     patience: int | None = None,
     class_weight: ClassWeight = None,
+    precision: Literal["auto", "float32", "bfloat16"] | None = None,
     params: Mapping[str, JsonValue] | None = None,
     calibrate: bool = False,
     seed: int = 0,
@@ -102,7 +103,7 @@ def fit_images(
     geometry, noise_seed
         See `tedm.extract.extract`.
     name, pixels_per_image, sampling, iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select
-    patience, class_weight, params, calibrate, seed, memory, progress
+    patience, class_weight, precision, params, calibrate, seed, memory, progress
         See `tedm.heads.fit`.
     device : {"auto", "cpu", "cuda"}
         Where backbone and head compute.
@@ -136,6 +137,7 @@ def fit_images(
             select,
             patience,
             class_weight,
+            precision,
         )
         method = default_method(asked, head is not None, params)
     method, params = with_head(method_named(method) if isinstance(method, str) else method, head, params)
@@ -184,6 +186,7 @@ def fit_images(
             select=select,
             patience=patience,
             class_weight=class_weight,
+            precision=precision,
             params=params,
             calibrate=calibrate,
             seed=seed,

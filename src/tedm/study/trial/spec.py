@@ -166,7 +166,7 @@ class MethodAsked:
     timesteps, rows, head, members, vote, views, smoothing, specks
         See `tedm.heads.method_named`.
     sampling, pixels_per_image, iterations, learning_rate, batch, pixels_per_batch, images_per_batch, ridge, select, patience
-    class_weight, params, calibrate
+    class_weight, precision, params, calibrate
         See `tedm.heads.fit`.
     sizes, seeds : tuple of int or None
         In place of the study's, for what is dear.
@@ -195,6 +195,7 @@ class MethodAsked:
     select: Literal["cv", "val"] | None = None
     patience: int | None = None
     class_weight: Any = None
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     calibrate: bool = False
     sizes: tuple[int, ...] | None = None
