@@ -88,6 +88,8 @@ BRAIN_VARIANTS: dict[str, dict[str, Any]] = {
     "tedm, root": {"method": "tedm", "sampling": "root"},
     "ledme, root": {"method": "ledme", "sampling": "root"},
     "jury": {"method": "jury", "views": 0, "sizes": [1, 3, 6, 12]},
+    "jury-fast": {"method": "jury-fast", "views": 0, "sizes": [1, 3, 6]},
+    "jury, timesteps 1 and 50": {"method": "jury", "timesteps": [1, 50], "views": 0, "sizes": [1, 3, 6]},  # without the rule
     "tedm, balanced": {"method": "tedm", "sampling": "balanced"},
     "ledme, balanced": {"method": "ledme", "sampling": "balanced"},
     "ledme, root, soft vote": {"method": "ledme", "sampling": "root", "vote": "soft"},
