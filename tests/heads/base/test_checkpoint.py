@@ -11,6 +11,7 @@ import torch
 from tedm.errors import TedmError
 from tedm.heads.base import checkpoint as module
 from tedm.heads.data.dataset import TrainingData
+from tedm.heads.mlp import head as mlp_head
 from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.network import Committee
 from tedm.heads.runtime.memory import Budget
@@ -61,7 +62,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(make_store, tmp_path, monke
 
     whole = train()
     # In the forward pass, right after Adam, and while validating.
-    places = [(Committee, "_follow"), (torch.optim.Adam, "step"), (MLPHead, "_loss_on")][: 3 if patience else 2]
+    places = [(Committee, "_follow"), (torch.optim.Adam, "step"), (mlp_head, "mean_loss")][: 3 if patience else 2]
     path = tmp_path / "fit.state"
     for number, where in ((1, 0), (5, 0), (22, 1), (17, 2 % len(places)), (9, 0)):
         with pytest.raises(KeyboardInterrupt):

@@ -10,6 +10,7 @@ from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import row_labels
 from tedm.heads.mlp.head import MLPHead
+from tedm.heads.mlp.looks import mean_loss
 from tedm.store import IGNORE
 
 SMALL = {"hidden": (8, 4), "pixels_per_batch": 32, "iterations": 60}
@@ -43,11 +44,11 @@ def test_stopping_early_keeps_the_best_weights(make_store):
     best = int(np.argmin(head.validation_curve_))
     assert len(head.validation_curve_) == best + 4 < 50
     assert head.n_iter_ == 10 * (best + 1)
-    assert head._loss_on(val) == pytest.approx(head.validation_curve_[best], rel=1e-6)
+    assert mean_loss(head.opinions, val) == pytest.approx(head.validation_curve_[best], rel=1e-6)
     opinions = [head.opinions(store.block(name), "share")[0] for name in val.names]
     labels = np.concatenate([row_labels(store.mask(name), 3, 1, "share") for name in val.names])
     own = np.concatenate(opinions)[labels != IGNORE][np.arange((labels != IGNORE).sum()), labels[labels != IGNORE]]
-    assert head._loss_on(val) == pytest.approx(-np.log(own).mean(), rel=1e-5)
+    assert mean_loss(head.opinions, val) == pytest.approx(-np.log(own).mean(), rel=1e-5)
 
 
 def test_it_stops_early_only_when_asked(make_store):

@@ -44,6 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     unet = "iterations = 20\nimages_per_batch = 1\n"
     methods = {
         "jury": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\nviews = 0\niterations = 20\n",
+        "jury-fast": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\nviews = 0\niterations = 20\n",
         "tedm": f"timesteps = {list(TIMESTEPS)}\niterations = 20\n",
         "ledm": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\niterations = 20\n",
         "ledme": f"timesteps = {list(TIMESTEPS)}\nmembers = 2\niterations = 20\n",

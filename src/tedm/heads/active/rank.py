@@ -126,6 +126,7 @@ def rank(
         )
     labels = features.labels
     pool = candidates(features, segmenter) if names is None else unseen_among(features, segmenter, names)
+    pool = sorted(pool, key=labels.index)  # sums over them have the same bits in whatever order they were named
     if top is not None and not 0 < top <= len(pool):
         raise TedmError(f"cannot choose the first {top} of {len(pool)} images: ask for 1 to {len(pool)}")
     segmenter.require(features, timesteps, what=what)
