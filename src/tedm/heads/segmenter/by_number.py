@@ -77,9 +77,9 @@ def is_jury(method: Method) -> bool:
     ----------
     method : Method
     """
-    usual = METHODS.get(method.name)
-    if usual is None or method.name not in JURIES:
+    if method.name not in JURIES:
         return False
+    usual = METHODS[method.name]
     return replace(method, views=usual.views, smoothing=usual.smoothing, specks=usual.specks) == usual
 
 

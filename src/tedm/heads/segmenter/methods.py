@@ -111,7 +111,7 @@ METHODS = {
     ),
 }
 DEFAULT = "jury"
-JURIES = ("jury", "jury-fast")  # the default, and what is it but for its timesteps
+JURIES = ("jury", "jury-fast")  # the default, and what is the same at other timesteps
 # Of a fit without a method: what is asked of the default's head, and leaves it what it is.
 LEAVES_DEFAULT = ("iterations", "learning_rate", "class_weight", "precision")
 
