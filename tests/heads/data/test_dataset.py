@@ -68,6 +68,22 @@ def test_designs_are_the_rows_and_their_labels(make_store, rows):
         np.testing.assert_allclose(np.concatenate(met), dense, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rows", ["share", "concatenate"])
+def test_some_rows_are_labelled_ones_each_once_and_the_first_of_more(make_store, rows):
+    store = make_store(draws=2, values=(0, 1, 2), shown=(0, 2))
+    (image,) = TrainingData(store, ["two"], rows=rows, pixels_per_image=20).images(["two"])
+    mask = image.labelled.mask.ravel()
+    repeats = 6 if rows == "share" else 2
+    found, labels = image.some(1000)
+    assert len(found) == len(labels) == 20 * repeats
+    dense, known = dense_rows(store.block("two"), rows), np.tile(mask, repeats)
+    wanted = sorted(zip(map(bytes, dense[known != 255]), known[known != 255], strict=True))
+    assert sorted(zip(map(bytes, found), labels, strict=True)) == wanted
+    assert len({bytes(row) for row in found[:20]}) == 20  # of one pixel each
+    assert np.array_equal(image.some(7)[0], found[:7])
+    assert np.array_equal(image.some(7)[1], labels[:7])
+
+
 def test_drawn_pixels_depend_on_seed_and_name_alone(make_store):
     store = make_store()
     of = {"rows": "share", "pixels_per_image": 9}

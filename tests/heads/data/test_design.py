@@ -87,6 +87,7 @@ def test_array_design_is_the_dense_matrix(rng):
     design = ArrayDesign(x)
     assert np.array_equal(design.matmat(w), x @ w)
     assert np.array_equal(design.rmatmat(r), x.T @ r)
+    assert np.array_equal(design.at(np.array([3, 0])), x[[3, 0]])
     sums, squares = design.moments(np.arange(7.0))
     np.testing.assert_allclose(sums, (np.arange(7.0)[:, None] * x).sum(axis=0), rtol=1e-13)
     np.testing.assert_allclose(squares, (np.arange(7.0)[:, None] * x**2).sum(axis=0), rtol=1e-13)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tedm.errors import TedmError
-from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, empty_by_place, gather_rows, row_labels
+from tedm.heads.data.rows import block_bytes, dask_rows, dense_rows, empty_by_place, gather_rows, row_labels, single_rows
 from tedm.store import OnLevels, Registration
 
 LAYOUTS = ["share", "concatenate"]
@@ -112,6 +112,18 @@ def test_gathered_rows_are_the_dense_rows_of_these_pixels(make_store, rows, upsa
     if upsampling == "nearest":
         assert ours.tobytes() == expected.tobytes()
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("rows", LAYOUTS)
+def test_single_rows_are_the_dense_row_of_each_pixel(make_store, rows, upsampling):
+    block = make_store(upsampling=upsampling, draws=2).block("two")
+    pixels, repeats = (
+        np.array([5, 63, 0, 5, 17]),
+        np.array([1, 0, 1, 0, 1]) if rows == "concatenate" else np.array([5, 0, 3, 2, 1]),
+    )
+    whole = dense_rows(block, rows).reshape(-1, 64, single_rows(block, pixels, repeats, rows).shape[1])
+    np.testing.assert_allclose(single_rows(block, pixels, repeats, rows), whole[repeats, pixels], rtol=0, atol=1e-5)
 
 
 def test_rows_of_what_is_not_there_are_refused_at_once(make_store):

@@ -22,6 +22,16 @@ def test_arrays_are_one_image_a_group(rng):
     assert (rows.budget, rows.block_bytes, rows.reading_bytes, rows.design_bytes(3)) == (None, 0, 0, 0)
 
 
+def test_some_rows_of_an_array_are_the_first_of_more(rng):
+    x, y = rng.normal(size=(9, 2)), np.arange(9, dtype=np.uint8) % 3
+    (image,) = ArrayRows(x, y, np.zeros(9, np.intp)).images(["0"])
+    found, labels = image.some(100)
+    assert sorted(map(tuple, np.column_stack([found, labels]))) == sorted(map(tuple, np.column_stack([x, y])))
+    assert not np.array_equal(found, x)
+    assert np.array_equal(image.some(4)[0], found[:4])
+    assert np.array_equal(image.some(4)[1], labels[:4])
+
+
 def test_rows_of_one_group_are_not_copied(rng):
     x = rng.normal(size=(4, 2))
     (image,) = ArrayRows(x, np.zeros(4, np.uint8), np.zeros(4, np.intp)).images(["0"])

@@ -62,3 +62,10 @@ def test_sums_of_two_parts_add_up():
     total = Sum(1.0, 2.0, np.ones((2, 1)), np.zeros(1))
     total.add(Sum(0.5, 1.0, np.full((2, 1), 3.0), np.ones(1)))
     assert (total.loss, total.total, total.gradient.tolist(), total.offset.tolist()) == (1.5, 3.0, [[4], [4]], [1])
+
+
+def test_a_model_on_other_images_is_else_the_same(rng):
+    model = models(rng)[0]
+    other = model.on(["three"])
+    assert other.images == frozenset({"three"})
+    assert other.weights is model.weights

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tedm.errors import TedmError
 from tedm.heads.data.cell_counts import Part, Tally
 from tedm.heads.data.design import BlockDesign, Scratch, design_bytes
-from tedm.heads.data.rows import RowLayout, block_bytes, rows_at
+from tedm.heads.data.rows import RowLayout, block_bytes, rows_at, single_rows
 from tedm.heads.data.sampling import Sampling, draw_pixels
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
@@ -65,6 +65,19 @@ class LabelledImage:
             if labels is None or len(labels) != part.shape[0]:
                 labels = np.tile(mask.ravel(), part.shape[0] // mask.size)
             yield Part(part, labels)
+
+    def some(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return so many labelled rows at most, and the class of each; of a smaller number, these are the first.
+
+        They are drawn at random, by the same numbers each time, and are of as many pixels as there can be.
+        """
+        block, mask = self.labelled.block, self.labelled.mask.ravel()
+        known = np.flatnonzero(mask != IGNORE)
+        repeats = block.draws * (len(block.timesteps) if self.rows == "share" else 1)
+        number = np.arange(min(rows, len(known) * repeats))
+        turn, place = np.divmod(number, len(known))
+        pixels = np.random.default_rng(0).permutation(known)[place]
+        return single_rows(block, pixels, (place + turn) % repeats, self.rows), mask[pixels]
 
 
 class TrainingData:

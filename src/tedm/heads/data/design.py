@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tedm.heads.data.rows import RowLayout
 from tedm.store import Block, Features
@@ -84,6 +85,10 @@ class ArrayDesign:
     def rmatmat(self, residuals: Floats) -> Floats:
         """Return X.T @ residuals."""
         return np.asarray(self._rows.T @ residuals)
+
+    def at(self, positions: NDArray[np.intp]) -> Floats:
+        """Return some of the rows."""
+        return self._rows[positions]
 
     def moments(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return weighted sums of x and x**2."""

@@ -9,6 +9,7 @@ channel.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,6 +91,35 @@ def rows_at(block: Block, pixels: NDArray[np.intp], rows: RowLayout) -> NDArray[
     where = (torch.zeros_like(at), at // block.size, at % block.size)
     gathered: NDArray[np.float32] = gather_rows(cells, where, block.size, block.upsampling, rows).numpy()
     return gathered
+
+
+def single_rows(block: Block, pixels: NDArray[np.intp], repeats: NDArray[np.intp], rows: RowLayout) -> NDArray[np.float32]:
+    """Return one row of each of some pixels, without making the others.
+
+    Parameters
+    ----------
+    block : Block
+        Activations of one image.
+    pixels : array of shape (pixels,)
+        Positions in the flattened image.
+    repeats : array of shape (pixels,)
+        Which of its rows: of the draws of its first timestep, then of the next's, if shared; of the draws if not.
+    rows : {"share", "concatenate"}
+        The layout.
+
+    Returns
+    -------
+    array of shape (pixels, features), float32
+    """
+    width = block.channels * (1 if rows == "share" else len(block.timesteps))
+    out = np.empty((len(pixels), width), np.float32)
+    for repeat in np.unique(repeats):
+        timestep, draw = divmod(int(repeat), block.draws)
+        steps = slice(timestep, timestep + 1) if rows == "share" else slice(None)
+        cells = tuple(level[steps, draw : draw + 1] for level in block.cells)
+        at = repeats == repeat
+        out[at] = rows_at(replace(block, timesteps=block.timesteps[steps], cells=cells), pixels[at], rows)
+    return out
 
 
 def row_labels(mask: NDArray[np.uint8], timesteps: int, draws: int, rows: RowLayout) -> NDArray[np.uint8]:

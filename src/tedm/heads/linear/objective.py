@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,33 +35,52 @@ class Scaled:
 
     These are weights of centred features of deviation one, whatever the penalty is on: of features as they are, a mean or a
     spread far from one costs thousands of passes. Weak features take their scale from the penalty.
+
+    Parameters
+    ----------
+    problem : Problem
+    moments : mapping
+        Of each image: sums of its features and of their squares, and its labelled rows.
+    standardize : bool
+        Whether the penalty is on the weights of standardised features.
     """
 
     def __init__(self, problem: Problem, moments: Mapping[str, tuple[Floats, Floats, int]], standardize: bool) -> None:
-        self._problem = problem
-        self._center, variance, self.total = center_and_variance(moments, problem.images)
+        self.problem = problem
+        self.center, variance, self.total = center_and_variance(moments, problem.images)
         scale = np.sqrt(variance if standardize else variance + problem.strength / self.total)
-        self._scale = np.where(scale > 0, scale, 1.0)[:, None]
-        self._strength = problem.strength if standardize else problem.strength / self._scale**2
+        self.scale = np.where(scale > 0, scale, 1.0)
+        self._strength = problem.strength if standardize else problem.strength / self.scale[:, None] ** 2
         self._images = frozenset(problem.images)
         self._position = np.full(256, IGNORE, np.uint8)
         self._position[problem.present] = np.arange(len(problem.present))
 
     def model(self, point: NDArray[np.float64]) -> Model:
         """Return weights and intercepts for features as they are."""
-        weights = self._weights(point) / self._scale
-        shift = point[-self._problem.outputs :] - self._center @ weights
-        return Model(weights, shift, self._images, self._position, self._problem.row_weights)
+        weights = self._weights(point) / self.scale[:, None]
+        shift = point[-self.problem.outputs :] - self.center @ weights
+        return Model(weights, shift, self._images, self._position, self.problem.row_weights)
 
     def objective(self, point: NDArray[np.float64], total: Sum) -> tuple[float, NDArray[np.float64]]:
         """Return value and gradient for a mean row, so that a tolerance means the same for one image and for many."""
         weights = self._weights(point)
-        gradient = (total.gradient - np.outer(self._center, total.offset)) / self._scale + self._strength * weights
+        gradient = (total.gradient - np.outer(self.center, total.offset)) / self.scale[:, None] + self._strength * weights
         value = total.loss + 0.5 * float((self._strength * weights**2).sum())
         return value / self.total, np.concatenate([gradient.ravel(), total.offset]) / self.total
 
+    def of_standardised_rows(self) -> Scaled:
+        """Return the same problem for rows whose features have been centred and scaled as its are."""
+        other = copy(self)
+        other.center, other.scale = 0 * self.center, np.ones_like(self.scale)
+        return other
+
+    @property
+    def penalty(self) -> float:
+        """What the penalty curves the objective by along a weight, on average."""
+        return float(np.mean(self._strength)) / self.total
+
     def _weights(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
-        return point[: -self._problem.outputs].reshape(-1, self._problem.outputs)
+        return point[: -self.problem.outputs].reshape(-1, self.problem.outputs)
 
 
 def all_classes(coef: Floats, intercept: Floats, present: NDArray[np.intp], classes: int) -> tuple[Floats, Floats]:

@@ -10,7 +10,7 @@ A pass over the blocks serves every problem that is not solved yet, whatever ima
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,20 @@ import torch
 from numpy.typing import NDArray
 
 from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.linear.lbfgs import minimise_together
+from tedm.heads.linear.lbfgs import MEMORY, Goal, minimise_together
 from tedm.heads.linear.objective import Problem, Scaled, all_classes
 from tedm.heads.linear.passes import Effort, moments, sums
+from tedm.heads.linear.sampled import steered
 from tedm.heads.linear.selection import Job
 from tedm.heads.linear.source import Source
 from tedm.heads.linear.stacks import Model, Sum
 from tedm.heads.runtime.workers import HERE
 from tedm.store.layout import Floats
 
-# Copies of the variables that L-BFGS keeps (ten pairs of steps and gradients, and its work arrays).
-SOLVER_COPIES = 32
-# Tolerances within which a gradient counts as zero: sums of float32 products of a few hundred rows were seen to stop at 11.
-CONVERGED = 30
+# Copies of the variables that L-BFGS keeps (pairs of steps and gradients, and its work arrays).
+SOLVER_COPIES = 2 * MEMORY + 12
+# An iteration that lowers a value by less, relative to it, lowered its rounding: sums of products of this type.
+FLAT = {"float32": 1e-8, "float64": 0.0}
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,17 @@ def _solved(
     for name, first, second, total in source.rows.workers.over(moments, source.rows, names, effort):
         moments_of[name] = (first, second, total)
     scaled = [Scaled(problem, moments_of, solver.standardize) for problem in every]
+    goal = Goal(solver.tol, FLAT[solver.dtype])
+    rows = {name: found[2] for name, found in moments_of.items()}
+    problems_of = steered(source, scaled, rows, goal, solver.max_iter, effort)
     passes = 0
 
     def evaluate(points: Mapping[int, NDArray[np.float64]]) -> dict[int, tuple[float, NDArray[np.float64]]]:
         nonlocal passes
-        models = [scaled[number].model(point) for number, point in points.items()]
+        models = [problems_of[number].model(point) for number, point in points.items()]
         totals = sums(source, models, effort)
         values = {
-            number: scaled[number].objective(point, total)
+            number: problems_of[number].objective(point, total)
             for (number, point), total in zip(points.items(), totals, strict=True)
         }
         passes += 1
@@ -150,15 +154,10 @@ def _solved(
             progress(min(passes, solver.max_iter), solver.max_iter, next(iter(values.values()))[0])
         return values
 
-    options: Any = {
-        "maxiter": solver.max_iter,
-        "maxfun": 2 * solver.max_iter,
-        "gtol": solver.tol,
-        "ftol": 0,  # a loss of many rows changes little long before its gradient is small
-    }
-    starts = [np.zeros((solver.features + 1) * problem.outputs) for problem in every]
-    results = minimise_together(evaluate, starts, options)
-    models = [one.model(result.x) for one, result in zip(scaled, results, strict=True)]
+    goals = [replace(goal, steepness=one.steepness) for one in problems_of]
+    options = {"maxiter": solver.max_iter, "maxfun": 2 * solver.max_iter}
+    results = minimise_together(evaluate, [one.start for one in problems_of], goals, options)
+    models = [one.model(result.point) for one, result in zip(problems_of, results, strict=True)]
     means = _held_out_losses(source, jobs, models, held_out, effort)
     solutions = []
     start = 0
@@ -168,11 +167,11 @@ def _solved(
         result, model = results[at], models[at]
         coef, intercept = all_classes(model.weights.T, model.shift, every[at].present, len(solver.labels))
         # Products in float32 can end in a line search that improves nothing, or in equal losses; what counts is the gradient.
-        converged = bool(np.abs(result.jac).max() <= CONVERGED * solver.tol)
+        converged = goals[at].near(result.gradient)
         path = [{"ridge": s, "loss": loss} for s, loss in zip(job.strengths, mean_losses, strict=bool(mean_losses))]
-        objective = float(result.fun) * scaled[at].total
+        objective = float(result.value) * scaled[at].total
         solutions.append(
-            Solution(coef, intercept, job.strengths[best], path, job.chosen_by, int(result.nit), objective, converged)
+            Solution(coef, intercept, job.strengths[best], path, job.chosen_by, result.iterations, objective, converged)
         )
         start += len(job_problems)
     return solutions
@@ -188,11 +187,11 @@ def _held_out_losses(
     for job in jobs:
         strengths = len(job.strengths)
         if strengths > 1 and held_out is not None:
-            on_held_out += [_on(model, frozenset(held_out.counts)) for model in models[first : first + strengths]]
+            on_held_out += [model.on(held_out.counts) for model in models[first : first + strengths]]
         elif strengths > 1:
             for fold, (_, outside) in enumerate(job.folds, 1):
                 start = first + fold * strengths
-                tested += [_on(model, frozenset(outside)) for model in models[start : start + strengths]]
+                tested += [model.on(outside) for model in models[start : start + strengths]]
         first += strengths * (1 + len(job.folds))
     totals = iter(sums(source, tested, effort, gradients=False) if tested else [])
     totals_held_out = iter(sums(held_out, on_held_out, effort, gradients=False) if held_out is not None and on_held_out else [])
@@ -250,8 +249,3 @@ def _effort(source: Source, problems: Sequence[Problem], solver: Solver) -> Effo
     while threads < min(most, len(source.counts)) and room > (threads + 1) * (each + rows.block_bytes):
         threads += 1
     return Effort(solver.dtype, min(columns, every), threads, threads * each)
-
-
-def _on(model: Model, images: frozenset[str]) -> Model:
-    """Return the same model on other images."""
-    return Model(model.weights, model.shift, images, model.position, model.row_weights)

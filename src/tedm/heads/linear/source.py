@@ -28,6 +28,9 @@ class Image(Protocol):
     def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
         """Yield one or more design matrices with the labels of their rows."""
 
+    def some(self, rows: int) -> tuple[Floats, NDArray[np.uint8]]:
+        """Return so many labelled rows at most, drawn by the same numbers each time, and the class of each."""
+
 
 class Rows(Protocol):
     """Labelled rows, image by image: `TrainingData`, or arrays."""
@@ -66,6 +69,11 @@ class ArrayImage:
     def parts(self, dtype: str, scratch: Scratch) -> Iterator[Part]:
         """Yield all of them."""
         yield Part(self.design, self.labels)
+
+    def some(self, rows: int) -> tuple[Floats, NDArray[np.uint8]]:
+        """Return so many of them at most, drawn by the same numbers each time; of a smaller number, these are the first."""
+        at = np.random.default_rng(0).permutation(len(self.labels))[:rows]
+        return self.design.at(at), self.labels[at]
 
 
 class ArrayRows:

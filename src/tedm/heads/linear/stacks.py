@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -34,6 +34,10 @@ class Model:
     images: frozenset[str]
     position: NDArray[np.uint8]
     row_weights: NDArray[np.float64]
+
+    def on(self, images: Iterable[str]) -> Model:
+        """Return the same model on other images."""
+        return replace(self, images=frozenset(images))
 
 
 @dataclass
