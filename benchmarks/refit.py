@@ -2,8 +2,8 @@
 
     python benchmarks/refit.py STORE [--sizes 1,6,12] [--rounds 3]
 
-Fits on random training images of STORE, all timesteps shared and one alone, with the sample (`heads.linear.sampled`) and without, in
-turns; each in a process of its own with one thread, its features in memory before the clock starts, as in a process that stays.
+Fits on random training images of STORE, all timesteps shared and one alone, with the sample and without, in turns; each in a
+process of its own with one thread, its features in memory before the clock starts, as in a process that stays.
 Medians of user and system time, and the passes over all rows.
 """
 

@@ -104,7 +104,9 @@ def test_a_fit_on_the_same_features_ends_in_the_bits_of_then(unpacked, head):
     folder = unpacked["unreleased"]
     store = FeatureStore.open(folder / "native")
     method, changes, options = JOBS[head]
-    fitted = fit(store, method_named(*method, **changes), **options)
+    asked = method_named(*method, **changes)
+    precision = "float32" if asked.head == "mlp" else None  # there was no other
+    fitted = fit(store, asked, precision=precision, **options)
     (block,) = store.blocks(["e"])
     found = fitted.probabilities(block)
     same_order = head not in REORDERED and (head not in SOLVED_BY_NUMPY or _numpys_products() in THEN)

@@ -127,7 +127,7 @@ def test_a_batch_of_pixels_is_labelled_pixels_with_all_their_timesteps(make_stor
         )
         if label != IGNORE
     }
-    head = MLPHead(2, **SMALL)
+    head = MLPHead(2, **SMALL, precision="float32")
     seen = []
     head._learn_rows = lambda batch, labels: seen.append((batch, labels))
     learning = begun(head, data)._learn_pixels(memory_of(head, data), FitState(len(data.names)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_mlps import SMALL, data_of, same, state
 
+from tedm.devices import choose_precision
 from tedm.errors import TedmError
 from tedm.heads.data.rows import dense_rows
 from tedm.heads.mlp.asked import precision_of
@@ -67,7 +68,7 @@ def test_a_seed_gives_its_bits_and_an_interrupted_fit_goes_on_to_them(make_store
         MLPHead(**ROUNDED).fit_blocks(data, progress=stop, checkpoint=tmp_path / "fit")
     assert same(state(MLPHead(**ROUNDED).fit_blocks(data)), state(whole))
     assert same(state(MLPHead(**ROUNDED).fit_blocks(data, checkpoint=tmp_path / "fit")), state(whole))
-    assert not same(state(MLPHead(**SMALL).fit_blocks(data)), state(whole))
+    assert not same(state(MLPHead(**SMALL, precision="float32").fit_blocks(data)), state(whole))
 
 
 @pytest.mark.parametrize(("first", "then"), [("bfloat16", "float32"), ("float32", "bfloat16")])
@@ -82,7 +83,12 @@ def test_a_head_says_in_which_precision_it_learned_and_predicts_in_float32(make_
     data = data_of(make_store())
     head = MLPHead(2, **ROUNDED).fit_blocks(data)
     assert head.report().details["precision"] == "bfloat16"
-    assert MLPHead(2, **SMALL).fit_blocks(data).report().details["precision"] == "float32"
+    plain = MLPHead(2, **SMALL, precision="float32").fit_blocks(data)
+    assert plain.report().details["precision"] == "float32"
+    fastest = choose_precision("auto", "cpu", "products")
+    usual = MLPHead(2, **SMALL).fit_blocks(data)
+    assert usual.report().details["precision"] == fastest
+    assert same(state(usual), state(plain if fastest == "float32" else head))
     head.save(tmp_path)
     again = MLPHead(**head.constructor())
     again.restore(tmp_path, features=5, classes=2)

@@ -24,6 +24,14 @@ def test_a_method_without_its_sizes_and_seeds_has_the_same_head() -> None:
     assert method.options.iterations == 7
 
 
+def test_a_unit_is_computed_in_float32_where_nothing_else_is_asked_and_there_is_a_choice() -> None:
+    assert MethodAsked("tedm").fitted_with.precision == "float32"
+    assert MethodAsked("jury", precision="auto").fitted_with.precision == "auto"
+    assert MethodAsked("ledme", precision="bfloat16").fitted_with.precision == "bfloat16"
+    for method in ("timestep:50", "unet"):
+        assert MethodAsked(method).fitted_with == MethodAsked(method).options
+
+
 def test_a_method_as_published_is_what_tedm_fit_makes_of_it() -> None:
     published = MethodAsked("ledm", as_published=True)
     assert (published.settled().members, published.settled().published) == (1, True)

@@ -9,7 +9,7 @@ import pytest
 from trial_study import write_study
 
 from tedm.errors import TedmError
-from tedm.heads import HERE, read_records
+from tedm.heads import HERE, load_head, read_records
 from tedm.locks import hold_folder, let_go
 from tedm.store import FeatureStore
 from tedm.study import read_study
@@ -29,6 +29,16 @@ def test_heads_that_are_scored_together_have_the_records_that_each_has_alone(
     Work(study, FeatureStore.open(extracted), "cpu", None, HERE, "the store", mute).score([unit])
     assert {path.name: path.read_bytes() for path in unit.scores.iterdir()} == together
     assert sorted(together) == ["records.csv", "voting.csv"]
+
+
+def test_units_are_of_one_precision_whatever_their_processors(done: Path) -> None:
+    study, seen = read_study(done / "study.toml"), set()
+    for unit in units_of(study, done / "out"):
+        details = load_head(unit.head).provenance.report.details
+        if "precision" in details:
+            seen.add(unit.method.label)
+            assert details["precision"] == "float32"
+    assert "tedm" in seen
 
 
 def test_a_unit_that_another_process_works_on_is_left_to_it(done: Path, extracted: Path, tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ class MLPHead(Classifier):
         Where to train and predict.
     precision : {"auto", "float32", "bfloat16"}
         Of the first layer's products in training on random pixels; all else is float32. "auto" is bfloat16 for activations on a
-        CPU that multiplies faster in it (`tedm.devices.choose_precision`), and float32 for rows in memory.
+        CPU that multiplies faster in it (`tedm.devices.choose_precision`), and float32 for rows in memory. Only
+        "float32" makes a seed give the same bits on such a CPU and on others.
 
     Attributes
     ----------
@@ -142,7 +143,7 @@ class MLPHead(Classifier):
         vote: PlainRule = "soft",
         seed: int = 0,
         device: str = "cpu",
-        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
     ) -> None:
         self.members = members
         self.hidden = hidden

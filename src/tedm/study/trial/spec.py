@@ -218,6 +218,17 @@ class MethodAsked:
         """What is asked of its head."""
         return HeadOptions(**{each.name: getattr(self, each.name) for each in fields(HeadOptions)})
 
+    @property
+    def fitted_with(self) -> HeadOptions:
+        """What is asked of its head in every unit: float32, where there is a choice that the file leaves open.
+
+        Units of one row are computed on the processors that a cluster gives, and have to be alike.
+        """
+        options = self.options
+        if options.precision is None and "precision" in self.unfitted().capabilities.options:
+            return replace(options, precision="float32")
+        return options
+
     def settled(self) -> Method:
         """Return the method with these settings; a `TedmError` if there is none."""
         return method_named(

@@ -64,7 +64,7 @@ class Work:
             unit.head,
             self.features,
             asked.settled(),
-            asked.options,
+            asked.fitted_with,
             name=asked.name or None,
             split=learn.split,
             domain=learn.domain,
