@@ -48,9 +48,10 @@ class LogisticHead(Classifier):
         Give every feature mean 0 and deviation 1 over the labelled rows before the penalty applies to its weight, as
         `make_pipeline(StandardScaler(), LogisticRegression())` does.
     max_iter : int
-        L-BFGS iterations at most.
+        L-BFGS iterations at most over all rows, and before them over a sample (`tedm.heads.linear.sampled`).
     tol : float
-        Stop when no entry of the mean loss's gradient is larger, by weights of features scaled to a deviation of about one.
+        Stop when no entry of the mean loss's gradient is larger, by weights of features scaled to a deviation of about one; or,
+        within thirty times it, when rounding hides what an iteration gains.
     dtype : {"float32", "float64"}
         Type of the products; sums are float64 in either case.
 
