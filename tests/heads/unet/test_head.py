@@ -304,3 +304,15 @@ def test_its_constructor_is_json_and_makes_an_equal_head(seen_store, fitted):
     for head in (UNetHead(), UNetHead(**TEDM, class_weight={"1": 2.0}), fitted(seen_store)):
         arguments = json.loads(json.dumps(head.constructor()))
         assert json.loads(json.dumps(remake_head("unet", "UNetHead", arguments).constructor())) == arguments
+
+
+def test_it_tells_that_it_ended_before_it_found_anything(fitted, seen_store):
+    head = fitted(seen_store)
+    head.loss_curve_ = [4.0] * 90 + [1.1] * 10
+    (remark,) = head.remarks()
+    assert remark.startswith("its loss is 1.10 after 6 iterations")
+    assert remark.endswith("it finds hardly any; raise --iterations")
+    head.loss_curve_ = [4.0] * 90 + [0.6] * 10
+    assert head.remarks() == []
+    head.loss, head.loss_curve_ = "ce", [1.1]
+    assert head.remarks() == []

@@ -48,6 +48,8 @@ from tedm.networks.pretrained import Pretrained
 from tedm.store import Block
 
 WEIGHTS = "weights.safetensors"
+# What the Dice loss is where no pixel of a class is found, the mean over all classes but the background.
+NOTHING_FOUND = 1.0
 
 
 class UNetHead(Classifier):
@@ -301,6 +303,16 @@ class UNetHead(Classifier):
             validation_curve=tuple(self.validation_curve_),
             details={"device": self.device, "threads": torch.get_num_threads(), **self._about},
         )
+
+    def remarks(self) -> list[str]:
+        """Tell that the fit ended before the network found most of its classes."""
+        last = self.loss_curve_[-max(1, len(self.loss_curve_) // 10) :]
+        if self.loss != "dice+ce" or np.mean(last) < NOTHING_FOUND:
+            return []
+        return [
+            f"its loss is {np.mean(last):.2f} after {self.n_iter_} iterations, and that of a mask without any class is "
+            f"{NOTHING_FOUND:g} or more: it finds hardly any; raise --iterations"
+        ]
 
     def constructor(self) -> dict[str, JsonValue]:
         """Return the arguments that make an unfitted head like this one; of a fitted one with what it took from elsewhere."""
