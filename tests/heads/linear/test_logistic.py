@@ -180,3 +180,9 @@ def test_scores_are_the_same_without_torch_which_few_images_do_not_need(make_spl
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     dice = [record.dice for record in evaluate(store, {"head": head})]
     assert printed == f"{dice} {torch}\n"
+
+
+def test_another_type_of_products_is_refused_before_the_fit(make_store):
+    data = TrainingData(make_store(), ["one", "two"], rows="share")
+    with pytest.raises(TedmError, match=r"dtype is 'float16'; it must be float32 or float64"):
+        LogisticHead(dtype="float16").fit_blocks(data)

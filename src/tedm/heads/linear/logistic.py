@@ -27,6 +27,7 @@ from tedm.jsons import JsonValue
 from tedm.store import Block
 
 WEIGHTS = "weights.safetensors"
+DTYPES = ("float32", "float64")
 # Strengths that "auto" chooses among: from hardly any penalty to hardly any weight, for sums over thousands of pixels and more.
 PATH = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
 
@@ -190,7 +191,7 @@ class LogisticHead(Classifier):
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read the weights."""
-        if self.dtype not in ("float32", "float64"):
+        if self.dtype not in DTYPES:
             raise ValueError(f"its dtype is {self.dtype!r}")
         outputs = 1 if classes == 2 and length_of(folder / WEIGHTS, "intercept") == 1 else classes  # one stands for two classes
         arrays = read_weights(folder / WEIGHTS, {"coef": (outputs, features), "intercept": (outputs,)})
@@ -204,6 +205,8 @@ class LogisticHead(Classifier):
     # -- solving -----------------------------------------------------------------------------------------------------
 
     def _solve(self, source: Source, held_out: Source | None, n_features: int, progress: Progress | None = None) -> Self:
+        if self.dtype not in DTYPES:
+            raise TedmError(f"dtype is {self.dtype!r}; it must be float32 or float64")
         from tedm.heads.linear.solver import Solver, solve  # with torch, which prediction does without
 
         solver = Solver(self.classes_, n_features, self.class_weight, self.standardize, self.max_iter, self.tol, self.dtype)

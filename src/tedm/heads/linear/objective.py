@@ -71,7 +71,7 @@ class Scaled:
     def of_standardised_rows(self) -> Scaled:
         """Return the same problem for rows whose features have been centred and scaled as its are."""
         other = copy(self)
-        other.center, other.scale = 0 * self.center, np.ones_like(self.scale)
+        other.center, other.scale = np.zeros_like(self.center), np.ones_like(self.scale)
         return other
 
     @property

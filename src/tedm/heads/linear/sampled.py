@@ -97,11 +97,6 @@ class Steered:
         zeros = np.zeros((len(scaled.center) + 1) * scaled.problem.outputs)
         self.start: Point = zeros if start is None else self.variables(start)
 
-    @property
-    def total(self) -> int:
-        """Labelled rows."""
-        return self.scaled.total
-
     def model(self, variables: Point) -> Model:
         """Return weights and intercepts for features as they are."""
         return self.scaled.model(self.point(variables))
