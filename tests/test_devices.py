@@ -27,7 +27,7 @@ def test_an_unknown_device_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("vendor", "flags", "convolutions", "products"),
+    ("vendor", "flags", "convolutions", "others"),
     [
         ("GenuineIntel", "avx512f", "float32", "float32"),
         ("GenuineIntel", "avx512_bf16", "float32", "float32"),
@@ -36,10 +36,10 @@ def test_an_unknown_device_is_refused():
         ("AuthenticAMD", "avx512_bf16", "float32", "bfloat16"),
     ],
 )
-def test_auto_is_bfloat16_where_the_processor_is_faster_in_it(monkeypatch, vendor, flags, convolutions, products):
+def test_auto_is_bfloat16_where_the_processor_is_faster_in_it(monkeypatch, vendor, flags, convolutions, others):
     monkeypatch.setattr(devices, "cpuinfo", {"vendor_id": vendor, "flags": flags}.__getitem__)
     assert choose_precision("auto", "cpu", "convolutions") == convolutions
-    assert choose_precision("auto", "cpu", "products") == products
+    assert choose_precision("auto", "cpu", "training") == choose_precision("auto", "cpu", "products") == others
     assert choose_precision("float32", "cpu", "products") == "float32"
     assert choose_precision("bfloat16", "cpu", "convolutions") == "bfloat16"
 

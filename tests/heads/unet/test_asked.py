@@ -5,17 +5,25 @@ from __future__ import annotations
 import pytest
 
 from tedm.errors import TedmError
-from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, steps_of, told_timestep
+from tedm.heads.unet.asked import Steps, rate_of, require_choices, shape_asked_for, told_timestep
 from tedm.heads.unet.network import NetworkShape
 
-STEPS = {"iterations": 1, "images_per_batch": 1, "augment": True, "mirror": False, "sampling": "uniform"}
+ASKED = {"augment": True, "mirror": False, "sampling": "uniform"}
 SHAPE = {"network": "tedm", "width": None, "multipliers": None, "image_channels": None, "image_size": None, "start": ""}
 
 
 def test_tedms_network_takes_fewer_steps_on_fewer_images_unless_asked():
-    assert (steps_of("dynunet", None, None), steps_of("tedm", None, None)) == ((600, 8), (150, 4))
-    assert steps_of("tedm", 7, None) == (7, 4)
-    assert steps_of("dynunet", None, 0) == (600, 0)  # refused, not replaced
+    assert Steps.asked_for("dynunet", 2, None, None) == Steps(600, 8)
+    assert Steps.asked_for("tedm", 2, None, None) == Steps(150, 4)
+    assert Steps.asked_for("tedm", 2, 7, None) == Steps(7, 4)
+    assert Steps.asked_for("dynunet", 2, None, 0) == Steps(600, 0)  # refused, not replaced
+
+
+def test_more_classes_take_more_steps_in_proportion_and_one_class_is_two():
+    usual = [Steps.asked_for("dynunet", classes, None, None).iterations for classes in (1, 2, 3, 4, 16)]
+    assert usual == [600, 600, 900, 1200, 4800]
+    assert Steps.asked_for("tedm", 16, None, None).iterations == 1200
+    assert Steps.asked_for("tedm", 16, 10, None).iterations == 10
 
 
 def test_the_usual_rate_is_lower_where_weights_have_learned_already():
@@ -43,16 +51,18 @@ def test_choices_that_there_are_not_are_refused(choices, message):
     ("changes", "message"),
     [
         ({"iterations": 0}, "iterations is 0; it must be at least 1"),
-        ({"images_per_batch": 0}, "images_per_batch is 0"),
+        ({"images": 0}, "images_per_batch is 0"),
         ({"augment": False, "mirror": True}, "mirror is a part of the augmentation, which is off"),
         ({"sampling": "balanced"}, "--sampling balanced is for heads that draw pixels"),
         ({"sampling": "boundary"}, "--sampling boundary"),
     ],
 )
 def test_steps_that_cannot_be_are_refused(changes, message):
-    require_steps(**STEPS)
+    Steps(1, 1).require(**ASKED)
+    given = {"iterations": 1, "images": 1} | ASKED | changes
+    steps = Steps(given.pop("iterations"), given.pop("images"))
     with pytest.raises(TedmError, match=message):
-        require_steps(**{**STEPS, **changes})
+        steps.require(**given)
 
 
 def test_only_a_network_that_starts_from_a_diffusion_model_is_told_a_timestep():

@@ -16,7 +16,7 @@ from tedm.heads.unet.training import Training, augmented, rate_of_step
 def training(**changes):
     network = initial_network(NetworkShape("tedm", 8, (1, 2), 1, 8, 2), 0)
     of = {"iterations": 5, "learning_rate": 0.1, "decay": True, "batch": 2, "loss": "dice+ce", "augment": True}
-    of |= {"mirror": False, "class_weight": None, "seed": 3, "device": "cpu"}
+    of |= {"mirror": False, "class_weight": None, "seed": 3, "device": "cpu", "precision": "float32"}
     return Training(network=network, optimiser=torch.optim.Adam(network.parameters()), **{**of, **changes})
 
 

@@ -49,6 +49,29 @@ def test_units_of_a_method_that_drew_its_pixels_otherwise_are_not_taken_for_its_
         require_same_methods(study, out, FeatureStore.open(extracted).labels)
 
 
+def test_units_of_before_go_on_where_two_classes_decide_the_iterations_and_not_with_more(
+    extracted: Path, tmp_path: Path
+) -> None:
+    methods = '[[methods]]\nmethod = "unet"\n[[methods]]\nmethod = "unet"\nname = "asked"\niterations = 600\n'
+    study, out = read_study(write_study(tmp_path, of_store(extracted), methods=methods)), tmp_path / "out"
+    features = FeatureStore.open(extracted)
+    out.mkdir()
+    settle(study, out, features)
+    kept = json.loads((out / FILE).read_text())
+    assert "iterations" not in kept["methods"]["unet"]
+    head = out / "units" / "unet" / "n-1-seed-0" / "head"
+    head.mkdir(parents=True)
+    (head / "head.json").touch()
+    labels = features.labels
+    require_same_methods(study, out, labels)
+    more = replace(labels, classes=(*labels.classes, "another"))
+    with pytest.raises(
+        TedmError, match='unet: iterations was not said, and is "by the number of classes" now; 1 unit'
+    ) as caught:
+        require_same_methods(study, out, more)
+    assert "asked" not in str(caught.value)
+
+
 def test_units_of_few_images_are_of_the_default_of_any_version_and_those_of_many_are_not(
     extracted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

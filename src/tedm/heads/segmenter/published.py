@@ -31,6 +31,7 @@ OWN_UNET: Mapping[str, JsonValue] = MappingProxyType(
         "iterations": 20_000,
         "learning_rate": 1e-4,
         "patience": NEVER,
+        "precision": "float32",
     }
 )
 # Arguments of the constructor of the method's head, by the method's name: what is not in it has no published setting.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
+from tedm.devices import choose_precision
 from tedm.errors import TedmError
 from tedm.heads.data.sampling import Sampling
 from tedm.heads.unet.losses import LossName
@@ -23,21 +25,54 @@ from tedm.store import FeatureSettings
 LEARNING_RATE, TUNING_RATE = 1e-3, 3e-4
 
 
-# Iterations, and images of each: a fit of either takes 150 seconds of one core of an EPYC at 64 x 64 pixels, where an image
-# costs TEDM's UNet (of width 32) eight times what it costs the DynUNet.
+# Iterations of two classes, and images of each: a fit of either takes 150 seconds of one core of an EPYC at 64 x 64 pixels, and
+# an image costs TEDM's UNet (of width 32) eight times what it costs the DynUNet.
 USUAL_STEPS: Mapping[NetworkName, tuple[int, int]] = {"dynunet": (600, 8), "tedm": (150, 4)}
 
 
-def steps_of(network: NetworkName, iterations: int | None, images_per_batch: int | None) -> tuple[int, int]:
-    """Return the iterations and the images of each that were asked for, or the usual ones.
+@dataclass(frozen=True)
+class Steps:
+    """How long a network learns.
 
-    Examples
-    --------
-    >>> steps_of("tedm", None, 2)
-    (150, 2)
+    Parameters
+    ----------
+    iterations : int
+    images : int
+        Of each.
     """
-    usual, batch = USUAL_STEPS[network]
-    return usual if iterations is None else iterations, batch if images_per_batch is None else images_per_batch
+
+    iterations: int
+    images: int
+
+    @classmethod
+    def asked_for(cls, network: NetworkName, classes: int, iterations: int | None, images_per_batch: int | None) -> Steps:
+        """Return what was asked for, or the usual.
+
+        Iterations are in proportion to the classes, two or more: what finds two lungs has not begun to find fifteen structures
+        of the brain (docs/results/brain-mri.md).
+
+        Examples
+        --------
+        >>> Steps.asked_for("tedm", 2, None, 2), Steps.asked_for("dynunet", 16, None, None)
+        (Steps(iterations=150, images=2), Steps(iterations=4800, images=8))
+        """
+        usual, batch = USUAL_STEPS[network]
+        return cls(
+            usual * max(classes, 2) // 2 if iterations is None else iterations,
+            batch if images_per_batch is None else images_per_batch,
+        )
+
+    def require(self, *, augment: bool, mirror: bool, sampling: Sampling) -> None:
+        """Refuse numbers below 1, mirrors without augmentation, and pixels drawn by their weights."""
+        for what, value in (("iterations", self.iterations), ("images_per_batch", self.images)):
+            if value < 1:
+                raise TedmError(f"{what} is {value}; it must be at least 1")
+        if mirror and not augment:
+            raise TedmError("mirror is a part of the augmentation, which is off; leave mirror out, or augment")
+        if sampling != "uniform":
+            raise TedmError(
+                f"--sampling {sampling} is for heads that draw pixels; a unet learns from whole images: leave it out"
+            )
 
 
 def rate_of(learning_rate: float | None, start: Start) -> float:
@@ -46,6 +81,11 @@ def rate_of(learning_rate: float | None, start: Start) -> float:
     if not rate > 0:
         raise TedmError(f"the learning rate is {rate}; it must be above 0")
     return rate
+
+
+def precision_of(asked: str, device: str) -> Literal["float32", "bfloat16"]:
+    """Return the precision of a network's passes while it learns; a `TedmError` if there is none of that name."""
+    return choose_precision(asked, "cuda" if device.startswith("cuda") else "cpu", "training")
 
 
 def require_choices(network: NetworkName, loss: LossName, start: Start) -> None:
@@ -59,17 +99,6 @@ def require_choices(network: NetworkName, loss: LossName, start: Start) -> None:
             raise TedmError(f"there is no {what} {value!r}; choose one of {', '.join(filter(None, known))}")
     if start and network != "tedm":
         raise TedmError(f"a {network} cannot start from {start} weights; they are of the network tedm")
-
-
-def require_steps(iterations: int, images_per_batch: int, *, augment: bool, mirror: bool, sampling: Sampling) -> None:
-    """Refuse numbers below 1, mirrors without augmentation, and pixels drawn by their weights."""
-    for what, value in (("iterations", iterations), ("images_per_batch", images_per_batch)):
-        if value < 1:
-            raise TedmError(f"{what} is {value}; it must be at least 1")
-    if mirror and not augment:
-        raise TedmError("mirror is a part of the augmentation, which is off; leave mirror out, or augment")
-    if sampling != "uniform":
-        raise TedmError(f"--sampling {sampling} is for heads that draw pixels; a unet learns from whole images: leave it out")
 
 
 def told_timestep(start: Start, timestep: int | None) -> int | None:

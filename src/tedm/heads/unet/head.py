@@ -2,13 +2,14 @@
 
 It sees no activations: what few labels teach a network of its own is what features are to be compared with. As published or
 fair is a matter of its arguments (`tedm.heads.segmenter.published`). Everything random in a step is drawn from (seed,
-iteration) alone, so that an interrupted fit goes on to the bits of one that was not. It computes in float32.
+iteration) alone, so that an interrupted fit goes on to the bits of one that was not. It predicts in float32.
 """
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from tedm.heads.base.weights import read_weights, require_finite, write_weights
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.data.sampling import ClassWeight, class_weights
-from tedm.heads.unet.asked import rate_of, require_choices, require_steps, shape_asked_for, steps_of, told_timestep
+from tedm.heads.unet.asked import Steps, precision_of, rate_of, require_choices, shape_asked_for, told_timestep
 from tedm.heads.unet.losses import LossName
 from tedm.heads.unet.memory import StepBytes
 from tedm.heads.unet.network import (
@@ -50,6 +51,8 @@ from tedm.store import Block
 WEIGHTS = "weights.safetensors"
 # What the Dice loss is where no pixel of a class is found, the mean over all classes but the background.
 NOTHING_FOUND = 1.0
+# Arguments that a checkpoint need not share as they were asked for: what came of a precision it must.
+NO_MATTER = ("device", "precision")
 
 
 class UNetHead(Classifier):
@@ -70,7 +73,7 @@ class UNetHead(Classifier):
     loss : {"dice+ce", "ce"}
         See `tedm.heads.unet.losses`.
     iterations : int or None
-        Optimiser steps, at least 1; None takes 600, and 150 for TEDM's UNet, which takes longer for each image.
+        Optimiser steps, at least 1; None takes 300 for each class, and 75 for TEDM's UNet, which takes longer for each image.
     learning_rate : float or None
         Adam's; None takes 1e-3, and 3e-4 where it starts from weights.
     decay : bool
@@ -85,6 +88,9 @@ class UNetHead(Classifier):
         weights; 50 never stops early. None looks at none.
     class_weight : {"balanced"}, mapping of class to weight, or None
         How much a pixel of each class counts in the cross-entropy.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network's passes while it learns; its weights are float32. "auto" is bfloat16 where the device is faster in it
+        (`tedm.devices.choose_precision`).
     image_channels, image_size : int or None
         Of the images; None takes those that it is fitted on.
     seed : int
@@ -108,6 +114,7 @@ class UNetHead(Classifier):
             "images_per_batch": "images_per_batch",
             "patience": "patience",
             "class_weight": "class_weight",
+            "precision": "precision",
         },
         takes_seed=True,
         takes_device=True,
@@ -133,6 +140,7 @@ class UNetHead(Classifier):
         mirror: bool = False,
         patience: int | None = None,
         class_weight: ClassWeight = None,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
         image_channels: int | None = None,
         image_size: int | None = None,
         seed: int = 0,
@@ -152,6 +160,7 @@ class UNetHead(Classifier):
         self.mirror = mirror
         self.patience = patience
         self.class_weight = class_weight
+        self.precision = precision
         self.image_channels = image_channels
         self.image_size = image_size
         self.seed = seed
@@ -224,11 +233,11 @@ class UNetHead(Classifier):
             If settings or weights are wrong, the budget is too small, the loss diverges, or the checkpoint is another fit's.
         """
         require_choices(self.network, self.loss, self.start)
-        iterations, batch = steps_of(self.network, self.iterations, self.images_per_batch)
-        require_steps(iterations, batch, augment=self.augment, mirror=self.mirror, sampling=data.sampling)
+        steps = Steps.asked_for(self.network, len(data.classes), self.iterations, self.images_per_batch)
+        steps.require(augment=self.augment, mirror=self.mirror, sampling=data.sampling)
+        self.precision_ = precision_of(self.precision, self.device)
         rate, weights = rate_of(self.learning_rate, self.start), getattr(self, "_weights", None)
         require_weights(self.start, weights)
-        validation = validation if self.patience is not None else None
         if self.patience is not None and validation is None:
             raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
         shape = shape_asked_for(
@@ -252,11 +261,11 @@ class UNetHead(Classifier):
         if self.class_weight is not None:
             each = class_weights(self.class_weight, list(range(len(data.classes))), counts)
             self._class_weight = torch.from_numpy(each).float().to(self.device)
-        batch = batch if self.augment else min(batch, len(data.names))
+        batch = steps.images if self.augment else min(steps.images, len(data.names))
         StepBytes.of(shape).require(data.budget, batch)  # before anything is made
         self.classes_, self.n_features_in_ = np.arange(len(data.classes)), data.n_features
         pictures = Pictures(data)
-        looked_at = None if validation is None else Pictures(validation)
+        looked_at = None if validation is None or self.patience is None else Pictures(validation)
         try:
             saved = None
             if checkpoint is not None:
@@ -265,9 +274,9 @@ class UNetHead(Classifier):
             self.shape_ = shape
             self.network_ = initial_network(shape, self.seed, None if weights is None else weights.tensors).to(self.device)
             self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
-            training = self._training(iterations, batch, rate)
+            training = self._training(steps.iterations, batch, rate)
             look = None if looked_at is None else lambda: training.loss_on(looked_at)
-            loop = Loop(self.network_, training.optimiser, iterations, self.patience, look, self.device)
+            loop = Loop(self.network_, training.optimiser, steps.iterations, self.patience, look, self.device)
             self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
             with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
                 self.n_iter_ = loop.run(lambda state: training.steps(pictures, state), state, progress, saved)
@@ -301,7 +310,7 @@ class UNetHead(Classifier):
             iterations=self.n_iter_,
             loss_curve=tuple(self.loss_curve_),
             validation_curve=tuple(self.validation_curve_),
-            details={"device": self.device, "threads": torch.get_num_threads(), **self._about},
+            details={"device": self.device, "precision": self.precision_, "threads": torch.get_num_threads(), **self._about},
         )
 
     def remarks(self) -> list[str]:
@@ -319,9 +328,9 @@ class UNetHead(Classifier):
         arguments = super().constructor()
         shape = getattr(self, "shape_", None)
         if shape is not None:
-            iterations, batch = steps_of(shape.network, self.iterations, self.images_per_batch)
-            taken: dict[str, JsonValue] = {"iterations": iterations, "images_per_batch": batch}
-            arguments |= taken | {"width": shape.width, "multipliers": list(shape.multipliers)}
+            steps = Steps.asked_for(shape.network, shape.classes, self.iterations, self.images_per_batch)
+            arguments |= {"iterations": steps.iterations, "images_per_batch": steps.images}
+            arguments |= {"width": shape.width, "multipliers": list(shape.multipliers)}
             arguments |= {"image_channels": shape.image_channels, "image_size": shape.image_size}
         return arguments
 
@@ -364,6 +373,7 @@ class UNetHead(Classifier):
             decay=self.decay,
             batch=batch,
             loss=self.loss,
+            precision=self.precision_,
             augment=self.augment,
             mirror=self.mirror,
             class_weight=self._class_weight,
@@ -374,12 +384,13 @@ class UNetHead(Classifier):
     def _identity(self, shape: NetworkShape, pictures: Pictures, looked_at: Pictures | None) -> dict[str, JsonValue]:
         """Return what a checkpoint must share with a fit that goes on from it, by the names that a message gives."""
         weights = getattr(self, "_weights", None)
-        chosen: dict[str, JsonValue] = {name: value for name, value in self.get_params().items() if name != "device"}
+        chosen: dict[str, JsonValue] = {name: value for name, value in self.get_params().items() if name not in NO_MATTER}
         return {
             **{name.replace("_", " "): value for name, value in chosen.items()},
+            **({"precision": self.precision_} if self.precision_ != "float32" else {}),  # the others are as before
             "width": shape.width,
             "multipliers": list(shape.multipliers),
-            "steps": list(steps_of(self.network, self.iterations, self.images_per_batch)),
+            "steps": list(astuple(Steps.asked_for(self.network, shape.classes, self.iterations, self.images_per_batch))),
             "weights at the start": None if weights is None else weights.sha256,
             "classes": list(pictures.data.classes),
             "images": list(pictures.names),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class Training:
     iterations, learning_rate, decay
     batch : int
         Images of a step.
-    loss, augment, mirror, seed
+    loss, precision, augment, mirror, seed
     class_weight : tensor of shape (classes,) or None
     device : str
     """
@@ -48,6 +49,7 @@ class Training:
     decay: bool
     batch: int
     loss: LossName
+    precision: Literal["float32", "bfloat16"]
     augment: bool
     mirror: bool
     class_weight: Tensor | None
@@ -63,7 +65,7 @@ class Training:
             rate = rate_of_step(self.learning_rate, iteration, self.iterations, decay=self.decay)
             self.optimiser.param_groups[0]["lr"] = rate
             self.network.zero_grad(set_to_none=True)
-            loss = self._loss(images, labels)
+            loss = self._loss(images, labels, rounds=self.precision == "bfloat16")
             loss.backward()  # type: ignore[no-untyped-call]
             yield loss.detach()
 
@@ -73,8 +75,11 @@ class Training:
         self.network.eval()
         return float(np.mean([float(self._loss(*pictures.batch([index]))) for index in range(len(pictures))]))
 
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits, seen = self.network(images.to(self.device)), self.network.get_buffer("seen")
+    def _loss(self, images: Tensor, labels: Tensor, *, rounds: bool = False) -> Tensor:
+        # Weights stay float32, and so does all that sums over an image: losses, and what autocast knows to need it.
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=rounds):
+            logits = self.network(images.to(self.device))
+        logits, seen = logits.float(), self.network.get_buffer("seen")
         return segmentation_loss(logits, labels.to(self.device), self.loss, seen=seen, class_weight=self.class_weight)
 
 

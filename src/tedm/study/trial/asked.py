@@ -29,6 +29,7 @@ from tedm.text import counted, listed, shown
 FILE = "study.json"
 FORMAT = 1
 BY_NUMBER = "another_from_images"  # the number of training images from which the method is another by its own rule
+CLASSES_OF_BEFORE = 2  # of up to so many, what is left to the number of classes is what it was before there was a rule
 REMEDY = "make room, or name another folder"
 
 
@@ -151,6 +152,8 @@ def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     settings["sampling"] = method.sampling or method.settled().sampling
     if method.decided_by_number:
         settings[BY_NUMBER] = MANY
+    if len(labels.classes) > CLASSES_OF_BEFORE and method.decided_by_classes:
+        settings["iterations"] = "by the number of classes"
     if method.checkpoint is not None:
         settings["checkpoint"] = _digest_of(study.path(method.checkpoint))
     if needs_val(method):

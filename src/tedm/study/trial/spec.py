@@ -250,6 +250,11 @@ class MethodAsked:
         method = self.settled()
         return by_number(method, MANY, self.options, self.params) != method
 
+    @property
+    def decided_by_classes(self) -> bool:
+        """Whether its iterations are left to the number of classes."""
+        return self.unfitted().constructor().get("iterations", 0) is None
+
     def unfitted(self) -> Head:
         """Return its head, unfitted; a `TedmError` if that does not take these settings."""
         return unfitted_head(self.settled(), self.options, self.params)
