@@ -106,6 +106,18 @@ def test_a_part_that_looks_at_images_votes_beside_the_others(make_split_store, m
     assert {one.name for one in rank(store, again, names=names)} == set(names)
 
 
+def test_how_pixels_are_drawn_is_of_no_matter_to_a_part_that_looks_at_images(make_split_store, methods):
+    pytest.importorskip("monai", reason="needs the extra `monai`")
+    store, drawn = make_split_store(), replace(methods["shared"], sampling="root")
+    head = fit(store, committee_of("both", [drawn, methods["net"]]), seed=2)
+    alone = [fit(store, method, seed=2) for method in (drawn, methods["net"])]
+    assert head.method.sampling == "root"
+    for name in store.labels.select(split="test"):
+        each = [next(predict(store, {"h": one}, [name])).probabilities for one in alone]
+        both = next(predict(store, {"h": head}, [name])).probabilities
+        np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-6)
+
+
 def test_it_is_asked_only_for_the_timesteps_of_its_parts(make_store, methods):
     store = make_store(timesteps=(1, 25, 50, 400, 800))
     head = fit(store, committee_of("two", [methods["ridge"], methods["shared"]]))

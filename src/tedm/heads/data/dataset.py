@@ -163,14 +163,15 @@ class TrainingData:
     def as_rows(self, rows: RowLayout, timesteps: Sequence[int]) -> TrainingData:
         """Return the same images, masks and budget as other rows; nothing is read or drawn again, and no block shared.
 
-        Without timesteps, for heads that look at images and change these themselves, there are no views.
+        Without timesteps, for heads that look at images, all of each, and change these themselves, there are no views and no
+        pixels to draw.
         """
         other = TrainingData.__new__(TrainingData)
         other.__dict__.update(self.__dict__)
         other.rows, other.timesteps = rows, tuple(timesteps)
         if not timesteps:
             other.masks = {name: mask for name, mask in self.masks.items() if name not in self.views}
-            other.names, other.views = list(other.masks), frozenset()
+            other.names, other.views, other.sampling = list(other.masks), frozenset(), "uniform"
         other._kept, other._tallies, other._lock = {}, {}, threading.Lock()
         return other
 
