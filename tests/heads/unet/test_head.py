@@ -14,9 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 from tedm.errors import TedmError
 from tedm.heads.base.registry import MEMBERS, make_head, remake_head
+from tedm.heads.data.dataset import TrainingData
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.segmenter.published import OWN_UNET
 from tedm.heads.unet.head import WEIGHTS, UNetHead
+from tedm.heads.unet.pictures import Pictures
 from tedm.store import Block, FeatureStore
 
 DYNUNET = {"network": "dynunet", "width": 4, "iterations": 6, "images_per_batch": 3}
@@ -306,13 +308,14 @@ def test_its_constructor_is_json_and_makes_an_equal_head(seen_store, fitted):
         assert json.loads(json.dumps(remake_head("unet", "UNetHead", arguments).constructor())) == arguments
 
 
-def test_it_tells_that_it_ended_before_it_found_anything(fitted, seen_store):
-    head = fitted(seen_store)
-    head.loss_curve_ = [4.0] * 90 + [1.1] * 10
-    (remark,) = head.remarks()
-    assert remark.startswith("its loss is 1.10 after 6 iterations")
-    assert remark.endswith("it finds hardly any; raise --iterations")
-    head.loss_curve_ = [4.0] * 90 + [0.6] * 10
-    assert head.remarks() == []
-    head.loss, head.loss_curve_ = "ce", [1.1]
-    assert head.remarks() == []
+def test_it_tells_that_it_ended_before_it_found_its_classes(fitted, seen_store):
+    early = fitted(seen_store, learning_rate=1e-9, iterations=1)
+    with torch.no_grad():
+        early.network_.unet.output_block.conv.conv.bias.copy_(torch.tensor([9.0, 0.0]))  # all background
+    training = early._training(1, 1, 1e-3)
+    assert training.classes_found(Pictures(TrainingData(seen_store, seen_store.labels.names, rows="concatenate"))) == (0, 1)
+    early._found = (0, 1)
+    assert early.remarks() == [
+        "after 1 iterations it finds 0 of the classes in images that it learned from, which show 1; raise --iterations"
+    ]
+    assert fitted(seen_store, iterations=100, learning_rate=3e-3).remarks() == []

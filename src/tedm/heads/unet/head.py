@@ -49,8 +49,6 @@ from tedm.networks.pretrained import Pretrained
 from tedm.store import Block
 
 WEIGHTS = "weights.safetensors"
-# What the Dice loss is where no pixel of a class is found, the mean over all classes but the background.
-NOTHING_FOUND = 1.0
 # Arguments that a checkpoint need not share as they were asked for: what came of a precision it must.
 NO_MATTER = ("device", "precision")
 
@@ -280,6 +278,7 @@ class UNetHead(Classifier):
             self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
             with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
                 self.n_iter_ = loop.run(lambda state: training.steps(pictures, state), state, progress, saved)
+            self._found = training.classes_found(pictures)
         finally:
             pictures.give_back()
             if looked_at is not None:
@@ -314,13 +313,13 @@ class UNetHead(Classifier):
         )
 
     def remarks(self) -> list[str]:
-        """Tell that the fit ended before the network found most of its classes."""
-        last = self.loss_curve_[-max(1, len(self.loss_curve_) // 10) :]
-        if self.loss != "dice+ce" or np.mean(last) < NOTHING_FOUND:
+        """Tell that the fit ended before the network found its classes, the background not counted."""
+        found, shown = self._found
+        if found == shown:
             return []
         return [
-            f"its loss is {np.mean(last):.2f} after {self.n_iter_} iterations, and that of a mask without any class is "
-            f"{NOTHING_FOUND:g} or more: it finds hardly any; raise --iterations"
+            f"after {self.n_iter_} iterations it finds {found} of the classes in images that it learned from, which show "
+            f"{shown}; raise --iterations"
         ]
 
     def constructor(self) -> dict[str, JsonValue]:

@@ -20,9 +20,12 @@ from tedm.heads.data.sampling import draw
 from tedm.heads.unet.losses import LossName, segmentation_loss
 from tedm.heads.unet.network import SegmentationNet
 from tedm.heads.unet.pictures import Pictures, images_of_step
+from tedm.store import IGNORE
 
 # What is drawn, beside the images of a step (`tedm.heads.unet.pictures`).
 CHANGES = 1
+# Training images that a fit is looked at on when it has ended, at least, where there are as many.
+LOOKED_AT = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,22 @@ class Training:
         """Return the mean loss over images as they are, one after the other."""
         self.network.eval()
         return float(np.mean([float(self._loss(*pictures.batch([index]))) for index in range(len(pictures))]))
+
+    @torch.inference_mode()
+    def classes_found(self, pictures: Pictures) -> tuple[int, int]:
+        """Return how many classes have a pixel found where it is, in some of the images, and how many these show.
+
+        The first class, the background, is not counted.
+        """
+        self.network.eval()
+        found, shown = set[int](), set[int]()
+        for index in range(0, len(pictures), max(1, len(pictures) // LOOKED_AT)):
+            images, labels = pictures.batch([index])
+            known = labels != IGNORE
+            right = known & (self.network(images.to(self.device)).argmax(dim=1).cpu() == labels)
+            shown |= set(labels[known].tolist())
+            found |= set(labels[right].tolist())
+        return len(found - {0}), len(shown - {0})
 
     def _loss(self, images: Tensor, labels: Tensor, *, rounds: bool = False) -> Tensor:
         # Weights stay float32, and so does all that sums over an image: losses, and what autocast knows to need it.
