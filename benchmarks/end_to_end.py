@@ -3,8 +3,8 @@
     python benchmarks/end_to_end.py FOLDER --manifest images.csv --checkpoint ddpm.pt [--iterations 2000] [--rounds 3]
 
 The commands (method tedm) against one page of PyTorch as one would write it: the same network, images, noise level and
-iterations of as many random pixels, all rows of all pixels upsampled in memory, `nn.Sequential` with Adam, mean probability of
-the eight timesteps. Each side runs in processes of its own, in turns, one thread each; round r has seed r on both sides. CPU
+iterations of as many random pixels, each at all eight timesteps as in `tedm-fit` (so equal rows, too), all rows of all pixels
+upsampled in memory, `nn.Sequential` with Adam, mean probability of the eight timesteps. Each side runs in processes of its own, in turns, one thread each; round r has seed r on both sides. CPU
 (user and system) and wall time are medians; the Dice of the foreground over the test images is printed for every seed, and must
 agree within the spread.
 """
@@ -40,7 +40,7 @@ def main() -> int:
         print(plain(options.manifest, options.checkpoint, options.iterations, options.plain))
         return 0
     print(__doc__.splitlines()[0])
-    print(machine(1), f"{options.iterations} iterations of {BATCH} pixels at one of {len(TIMESTEPS)} timesteps")
+    print(machine(1), f"{options.iterations} iterations of {BATCH} pixels at {len(TIMESTEPS)} timesteps")
     sides: dict[str, list[Took]] = {"commands": [], "plain": []}
     parts: dict[str, list[Took]] = {"extract": [], "fit": [], "evaluate": []}
     dice: dict[str, list[float]] = {"commands": [], "plain": []}
@@ -110,17 +110,17 @@ def plain(manifest: Path, checkpoint: Path, iterations: int, seed: int) -> float
         split: [read(manifest.parent / row["image"], manifest.parent / row["mask"]) for row in rows if row["split"] == split]
         for split in ("train", "test")
     }
-    x = torch.cat([rows.flatten(0, 1) for rows, _ in images["train"]])
-    y = torch.cat([labels.repeat(len(steps)) for _, labels in images["train"]])
+    x = torch.cat([rows.transpose(0, 1) for rows, _ in images["train"]])  # (pixels, timesteps, channels)
+    y = torch.cat([labels for _, labels in images["train"]])
     network = nn.Sequential(
-        *(nn.Linear(x.shape[1], 128), nn.ReLU(), nn.BatchNorm1d(128)),
+        *(nn.Linear(x.shape[2], 128), nn.ReLU(), nn.BatchNorm1d(128)),
         *(nn.Linear(128, 32), nn.ReLU(), nn.BatchNorm1d(32)),
         nn.Linear(32, 2),
     )
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     for _ in range(iterations):
         batch = torch.randint(len(x), (BATCH,))
-        loss = nn.functional.cross_entropy(network(x[batch]), y[batch])
+        loss = nn.functional.cross_entropy(network(x[batch].flatten(0, 1)), y[batch].repeat_interleave(len(steps)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
-    help="The network's arithmetic; auto is bfloat16 on recent GPUs and on CPUs with AMX.",
+    help="The network's arithmetic; auto is bfloat16 on recent GPUs, on CPUs with AMX, and on AMD's with AVX512-BF16.",
 )
 @click.option("--threads", type=int, default=None, show_default="all cores of the process", help="Threads on a CPU.")
 @volumes.CHANNELS

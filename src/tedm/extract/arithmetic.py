@@ -53,8 +53,8 @@ def choose_arithmetic(
     device : {"auto", "cpu", "cuda"}
         "auto" takes CUDA where there is one.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" takes bfloat16 on GPUs of compute capability 8 or more and on CPUs with AMX-BF16, float32 elsewhere. The memory
-        format is channels_last with bfloat16, and always on a CPU.
+        "auto" takes bfloat16 on GPUs of compute capability 8 or more, on CPUs with AMX-BF16 and on AMD's with AVX512-BF16,
+        float32 elsewhere. The memory format is channels_last with bfloat16, and always on a CPU.
     batch_size : int or None
         None takes 64 on CUDA; on a CPU 8, or the next multiple of the threads.
     threads : int or None
