@@ -130,17 +130,21 @@ def test_a_fit_without_a_method_is_a_jury_and_says_what_that_is(
     copy, quick = tmp_path / "store", ["--timesteps", "1,50", "--iterations", 2, "--images", 2]
     shutil.copytree(extracted, copy)
     done = run("fit", copy, tmp_path / "without", *quick)
-    assert "jury: 10 classifiers, 2 timesteps side by side, learn from the images and vote; " in done.stderr
+    made = "jury: 10 classifiers, 2 timesteps side by side, learn from the images"
+    also = " (from 200 images on 3), and a network from the images alone; both vote; specks are dropped"
+    assert made + also in done.stderr
     assert "; --method chooses another" in done.stderr
     assert "note: no views of training images here; from few labels 8 give better masks: the same tedm-extract" in done.stderr
-    assert f"{tmp_path / 'without'}: jury (mlp, rows concatenate, 2 timesteps) from 2 images, 2 iterations" in done.stdout
+    assert f"{tmp_path / 'without'}: jury (committee, rows concatenate, 2 timesteps) from 2 images" in done.stdout
     head = load_head(tmp_path / "without")
     assert (head.method.views, head.method.smoothing, head.method.specks) == (0, 0.0, 0.1)
     assert (head.method.sampling, head.provenance.sampling) == ("root", "root")
     same = ["--checkpoint", checkpoint, "--timesteps", "1,50", "--layout", "native", *QUICK]
     run("extract", dataset, copy, *same, "--views", 3)
     done = run("fit", copy, tmp_path / "with", *quick)
-    assert "learn from the images and 3 views of each and vote" in done.stderr
+    assert f"{made} and 3 views of each{also}" in done.stderr
+    done = run("fit", copy, tmp_path / "alone", *quick, "--learning-rate", 1e-3)
+    assert f"{made} and 3 views of each and vote; specks are dropped" in done.stderr
     assert "note: 3 views of training images here; from few labels 8 give better masks" in done.stderr
     assert load_head(tmp_path / "with").method.views == 3
     assert "has 3 views, and 4 are asked for" in run("fit", copy, tmp_path / "more", *quick, "--views", 4, code=1).stderr

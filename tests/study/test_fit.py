@@ -77,17 +77,6 @@ def test_images_that_are_of_few_patients_are_said_before_the_fit(extracted: Path
         training_remarks(sliced, images=5)
 
 
-def test_a_network_is_spoken_of_where_one_was_ahead_of_the_default(extracted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, jury = FeatureStore.open(extracted).labels, method_named("jury")
-    assert training_remarks(labels, method=jury) == []
-    monkeypatch.setattr("tedm.study.fit.NETWORKS_AHEAD", 3)
-    (said,) = training_remarks(labels, images=3, method=jury)
-    assert said.startswith("note: from 3 images an ordinary network may be ahead")
-    assert said.endswith("compare --method unet")
-    assert training_remarks(labels, images=2, method=jury) == training_remarks(labels, method=method_named("tedm")) == []
-    assert len(training_remarks(labels, groups=3, method=jury)) == 1
-
-
 def test_the_first_images_of_the_list_are_spoken_of_where_these_are_learned_from(extracted: Path) -> None:
     labels = FeatureStore.open(extracted).labels
     sliced = replace(labels, groups=("ann", "ann", "ann", "bob", *labels.groups[4:]))

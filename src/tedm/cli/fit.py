@@ -222,7 +222,7 @@ def main(
 
         start = read_pretrained(checkpoint)
     for remark in (
-        *(method_remarks(chosen, named=method is not None) if not as_published else ()),
+        *(method_remarks(chosen, asked, params, named=method is not None) if not as_published else ()),
         *(published_remarks(features, chosen, domain=domain) if as_published else ()),
         *training_remarks(
             features.labels,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tedm.heads import (
     Sampling,
     Segmenter,
     Workers,
+    by_number,
     fit,
     order_of,
     save_head,
@@ -35,7 +36,6 @@ from tedm.text import counted, listed
 NO_OPTIONS = HeadOptions()
 REMEDY = "name another folder"
 MOST = 6  # groups that are named
-NETWORKS_AHEAD = 80  # training images: the fewest that one was ahead with at home (docs/results/chest-xray.md and brain-mri.md)
 FEW = 25  # training images up to which their views are made unasked: they cost eight times their extraction
 
 
@@ -159,13 +159,17 @@ def with_views_there(features: Features, method: Method, *, split: str | None = 
     return replace(method, views=min(method.views, there))
 
 
-def method_remarks(method: Method, *, named: bool) -> list[str]:
+def method_remarks(
+    method: Method, options: HeadOptions = NO_OPTIONS, params: Mapping[str, JsonValue] | None = None, *, named: bool
+) -> list[str]:
     """Return what whoever fits one of `JURIES` should know before the fit: what it is, and whether views are missing.
 
     Parameters
     ----------
     method : Method
-        As it is to be fitted.
+        As it is asked for.
+    options, params
+        What else is asked of its head.
     named : bool
         Whether the user named it.
     """
@@ -173,10 +177,12 @@ def method_remarks(method: Method, *, named: bool) -> list[str]:
         return []
     usual = METHODS[method.name].views
     learns = f" and {counted(method.views, 'view')} of each" if method.views else ""
+    network = by_number(method, 1, options, params) != method
+    kind = "a network" if JURIES[method.name] == "unet" else "the diffusion model itself, trained further,"
+    also = f" (from {MANY} images on 3), and {kind} from the images alone; both" if network else " and"
     told = [
         f"{method.name}: {counted(method.members, 'classifier')}, {counted(len(method.timesteps), 'timestep')} side by side, "
-        f"learn from the images{learns} and vote; from {MANY} images on 3, and a linear probe; specks are dropped"
-        + ("" if named else "; --method chooses another")
+        f"learn from the images{learns}{also} vote; specks are dropped" + ("" if named else "; --method chooses another")
     ]
     if method.views < usual:
         told.append(
@@ -197,7 +203,7 @@ def training_remarks(
     order: Order | None = None,
     method: Method | None = None,
 ) -> list[str]:
-    """Return what whoever fits should know of the images before it: that they are of fewer groups than can be, or many.
+    """Return what whoever asks for a number of images should know before the fit: that they are of fewer groups than can be.
 
     Parameters
     ----------
@@ -208,41 +214,25 @@ def training_remarks(
     Returns
     -------
     list of str
-        That images are of few groups, where images were asked for; that a network may be better, where the default method
-        learns from as many as one was ahead with.
+        Empty where groups were asked for, or as many groups as there are or as there are images give them.
 
     Raises
     ------
     TedmError
         As `tedm.heads.fit` does, if there are not so many images.
     """
-    if images is not None and groups is not None:
-        return []  # the fit refuses both
+    if images is None or groups is not None:
+        return []
     candidates = images_to_learn_from(labels, split=split, domain=domain)
     order = order or ("seed" if method is None else order_of(method))
-    taken = training_subset(labels, candidates, images=images, groups=groups, seed=seed, order=order)
-    return [*(_few_groups(labels, candidates, taken) if images is not None else []), *_a_network_instead(len(taken), method)]
-
-
-def _a_network_instead(images: int, method: Method | None) -> list[str]:
-    """Return that a network may be better, where it was."""
-    if method is None or method.name not in JURIES or images < NETWORKS_AHEAD:
-        return []
-    return [
-        f"note: from {counted(images, 'image')} an ordinary network may be ahead on images like these, and behind on another "
-        "scanner's: compare --method unet"
-    ]
-
-
-def _few_groups(labels: Labels, candidates: Sequence[str], taken: Sequence[str]) -> list[str]:
-    """Return that the images that were asked for are of fewer groups than can be."""
+    taken = training_subset(labels, candidates, images=images, groups=None, seed=seed, order=order)
     of = dict(zip(candidates, labels.group_of(candidates), strict=True))
     there = {of[name] or name for name in candidates}
     mine = list(dict.fromkeys(of[name] or name for name in taken))
-    if len(mine) >= min(len(taken), len(there)):
+    if len(mine) >= min(images, len(there)):
         return []
     patients = f"{counted(len(mine), 'patient')} of {len(there)}: {listed(mine, most=MOST)}"
-    return [f"note: {counted(len(taken), 'image')} of {patients}; --groups counts patients"]
+    return [f"note: {counted(images, 'image')} of {patients}; --groups counts patients"]
 
 
 def published_remarks(features: Features, method: Method, *, domain: str | None = None) -> list[str]:

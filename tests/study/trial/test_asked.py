@@ -11,10 +11,8 @@ import pytest
 from trial_study import of_store, write_study
 
 from tedm.errors import TedmError
-from tedm.heads.segmenter import by_number, methods
 from tedm.store import FeatureStore
 from tedm.study import read_study
-from tedm.study.trial import asked
 from tedm.study.trial.asked import FILE, require_same_methods, require_study, settle
 
 
@@ -72,30 +70,21 @@ def test_units_of_before_go_on_where_two_classes_decide_the_iterations_and_not_w
     assert "asked" not in str(caught.value)
 
 
-def test_units_of_few_images_are_of_the_default_of_any_version_and_those_of_many_are_not(
-    extracted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    labels = FeatureStore.open(extracted).labels
-    monkeypatch.setattr(methods, "METHODS", {**methods.METHODS, "jury": replace(methods.METHODS["jury"], timesteps=(1, 50))})
-    monkeypatch.setattr(by_number, "METHODS", methods.METHODS)
-    monkeypatch.setattr(asked, "MANY", 3)
-    study, out = (
-        read_study(write_study(tmp_path, of_store(extracted), methods='[[methods]]\nmethod = "jury"\n')),
-        tmp_path / "out",
+def test_units_of_the_default_without_its_network_are_not_taken_for_its_own(extracted: Path, tmp_path: Path) -> None:
+    methods = "".join(
+        f'[[methods]]\nmethod = "jury"\ntimesteps = [1, 50]\n{more}' for more in ("", 'name = "faster"\nlearning_rate = 1e-3\n')
     )
+    study, out = read_study(write_study(tmp_path, of_store(extracted), methods=methods)), tmp_path / "out"
     out.mkdir()
     settle(study, out, FeatureStore.open(extracted))
     kept = json.loads((out / FILE).read_text())
-    assert kept["methods"]["jury"].pop("another_from_images") == 3
+    assert [kept["methods"][name].pop("network", "none") for name in ("jury", "faster")] == ["one vote of two", "none"]
     (out / FILE).write_text(json.dumps(kept))
-    for n in (2, 4):
-        head = out / "units" / "jury" / f"n-{n}-seed-0" / "head"
-        head.mkdir(parents=True)
-        (head / "head.json").touch()
-        if n == 2:
-            require_same_methods(study, out, labels)
-    with pytest.raises(TedmError, match="jury: another_from_images was not said, and is 3 now"):
-        require_same_methods(study, out, labels)
+    head = out / "units" / "jury" / "n-1-seed-0" / "head"
+    head.mkdir(parents=True)
+    (head / "head.json").touch()
+    with pytest.raises(TedmError, match='jury: network was not said, and is "one vote of two" now'):
+        require_same_methods(study, out, FeatureStore.open(extracted).labels)
 
 
 def test_settings_of_a_method_that_is_no_more_asked_for_are_kept_with_its_units(

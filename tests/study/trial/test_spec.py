@@ -28,8 +28,8 @@ def test_a_unit_is_computed_in_float32_where_nothing_else_is_asked_and_there_is_
     assert MethodAsked("tedm").fitted_with.precision == "float32"
     assert MethodAsked("jury", precision="auto").fitted_with.precision == "auto"
     assert MethodAsked("ledme", precision="bfloat16").fitted_with.precision == "bfloat16"
-    for method in ("timestep:50", "unet"):
-        assert MethodAsked(method).fitted_with == MethodAsked(method).options
+    assert MethodAsked("unet").fitted_with.precision == MethodAsked("jury").fitted_with.precision == "float32"
+    assert MethodAsked("timestep:50").fitted_with == MethodAsked("timestep:50").options
 
 
 def test_a_method_as_published_is_what_tedm_fit_makes_of_it() -> None:

@@ -1,8 +1,8 @@
-"""What the default method is where training images are many: a rule by their number, chosen on development data.
+"""What the default method is made of: MLPs on features and a network that looks at images, as development data chose.
 
-Batches of few pixels suit few images. With hundreds of slices MLPs want larger ones, and a linear probe, which then has enough
-to learn from, errs elsewhere than they do: both in one vote are better than either. With a handful of images the probe is much
-worse, and its vote harms. The measurements are in docs/results/method.md, "Many slices: the fourth step".
+The two err elsewhere: in one vote they are better than either, at home and on images of another hospital. Batches of few pixels
+suit few images; with hundreds of slices MLPs want larger ones. The measurements are in docs/results/method.md, "Many slices:
+the fourth step" and "Two kinds of heads: the fifth step".
 """
 
 from __future__ import annotations
@@ -10,33 +10,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
+from tedm.errors import TedmError
 from tedm.heads.base.head import HeadOptions
-from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, method_named
+from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of
 from tedm.jsons import JsonValue
 
-MANY = 200  # training images
-PIXELS = 500  # of each of them that the linear probe learns from then
+MANY = 200  # training images, from which on the MLPs are three on larger batches
 # What may be asked of the default's head without making it another method's.
 TAKEN = ("iterations", "class_weight", "precision")
 
 
-def for_many_images(method: Method) -> Method:
-    """Return what the default method, or its fast variant, is from `MANY` training images on.
+def with_network(method: Method, images: int) -> Method:
+    """Return the committee that the default method, or its fast variant, is for a number of training images.
 
     Parameters
     ----------
     method : Method
-        One of `JURIES`; views, smoothing and specks may be others.
+        One of `JURIES`; timesteps, views, smoothing and specks may be others.
+    images : int
 
     Returns
     -------
     Method
-        Of the same name: a committee of three MLPs on larger batches, which merge their opinions first, and a linear probe.
+        Of the same name: the MLPs that the method names, which merge their opinions first, and a network. Each has one vote.
     """
-    whole = {"views": method.views, "smoothing": method.smoothing, "specks": method.specks, "sampling": method.sampling}
-    networks = replace(method, name="networks", members=3, vote="soft", pixels_per_batch=512)
-    probe = replace(method_named("timestep:50"), settings={"max_iter": 100}, **whole)  # type: ignore[arg-type]
-    return committee_of(method.name, [networks, probe], pixels_per_image={probe.name: PIXELS})
+    mlps = replace(method, name="features")
+    if images >= MANY:
+        mlps = replace(mlps, members=3, vote="soft", pixels_per_batch=512)
+    network = replace(METHODS[JURIES[method.name]], name="network", smoothing=method.smoothing, specks=method.specks)
+    return committee_of(method.name, [mlps, network])
 
 
 def by_number(method: Method, images: int, options: HeadOptions, params: Mapping[str, JsonValue] | None) -> Method:
@@ -54,24 +56,33 @@ def by_number(method: Method, images: int, options: HeadOptions, params: Mapping
     Returns
     -------
     Method
-        The same, unless it is one of `JURIES` and the images are many.
+        The same, unless it is one of `JURIES`.
+
+    Raises
+    ------
+    TedmError
+        If what is asked would leave out the network of one that is named for it.
 
     Examples
     --------
-    >>> usual = METHODS["jury"]
-    >>> by_number(usual, 12, HeadOptions(), None) == usual
-    True
-    >>> by_number(usual, 500, HeadOptions(), None).head
+    >>> by_number(METHODS["jury"], 12, HeadOptions(), None).head
     'committee'
+    >>> by_number(METHODS["tedm"], 12, HeadOptions(), None) == METHODS["tedm"]
+    True
     """
     asked = {each.name for each in fields(options) if getattr(options, each.name) is not None}
-    if images < MANY or params or not asked <= set(TAKEN) or not is_jury(method):
-        return method
-    return for_many_images(method)
+    if is_jury(method) and not params and asked <= set(TAKEN):
+        return with_network(method, images)
+    if JURIES.get(method.name, "unet") != "unet":
+        raise TedmError(
+            f"{method.name} is its MLPs and a network that is trained further, which takes --iterations, --class-weight and "
+            "--precision; leave out what else was asked of it, or choose another --method"
+        )
+    return method
 
 
 def is_jury(method: Method) -> bool:
-    """Whether a method is the default or its fast variant; views, smoothing and specks may be others.
+    """Whether a method is the default or its fast variant as it is named; timesteps, views and shapes may be others.
 
     Parameters
     ----------
@@ -79,8 +90,7 @@ def is_jury(method: Method) -> bool:
     """
     if method.name not in JURIES:
         return False
-    usual = METHODS[method.name]
-    return replace(method, views=usual.views, smoothing=usual.smoothing, specks=usual.specks) == usual
+    return method == _with_free_choices_of(method)
 
 
 def as_asked(method: Method) -> Method:
@@ -93,9 +103,15 @@ def as_asked(method: Method) -> Method:
     Returns
     -------
     Method
-        One of `JURIES`, where this is what it is for many images; any other as it is.
+        One of `JURIES`, where this is the committee that it is; any other as it is.
     """
     if method.name not in JURIES:
         return method
-    asked = replace(METHODS[method.name], views=method.views, smoothing=method.smoothing, specks=method.specks)
-    return asked if method != asked and method == for_many_images(asked) else method
+    asked = _with_free_choices_of(method)
+    return asked if method in (with_network(asked, 1), with_network(asked, MANY)) else method
+
+
+def _with_free_choices_of(method: Method) -> Method:
+    """Return the default or its fast variant, with those choices of another method that leave it what it is."""
+    free = {"timesteps": method.timesteps, "views": method.views, "smoothing": method.smoothing, "specks": method.specks}
+    return replace(METHODS[method.name], **free)  # type: ignore[arg-type]

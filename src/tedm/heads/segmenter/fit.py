@@ -145,14 +145,13 @@ def fit(
         _by_index(class_weight, features.labels.classes),
         precision,
     )
-    unfitted = unfitted_head(method, options, params, seed=seed, device=device)
-    _start(unfitted, method, start)
+    unfitted_head(method, options, params, seed=seed, device=device)  # refuses what the method does not take
     candidates = images_to_learn_from(features.labels, split=split, domain=domain)
     order = order or order_of(method)
     names = training_subset(features.labels, candidates, images=images, groups=groups, seed=seed, order=order)
-    settled = by_number(method, len(names), options, params)
-    if settled != method:
-        method, unfitted = settled, unfitted_head(settled, options, seed=seed, device=device)
+    method = by_number(method, len(names), options, params)
+    unfitted = unfitted_head(method, options, params, seed=seed, device=device)
+    _start(unfitted, method, start)
     decides = {
         "--patience": patience is not None,
         "--select val": select == "val",

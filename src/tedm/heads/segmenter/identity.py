@@ -16,7 +16,7 @@ from itertools import pairwise
 from tedm.errors import TedmError
 from tedm.files import table_text
 from tedm.heads.base.head import HeadOptions
-from tedm.heads.segmenter.by_number import TAKEN, as_asked
+from tedm.heads.segmenter.by_number import TAKEN, as_asked, is_jury
 from tedm.heads.segmenter.methods import METHODS, Method, method_named, unfitted_head
 from tedm.heads.segmenter.postprocess import Cleaning
 from tedm.heads.segmenter.published import PUBLISHED
@@ -98,13 +98,15 @@ def identity_of(head: Segmenter, *, rule: VotingRule | None = None, timesteps: S
     Identity
         The vote in it is the one in force.
     """
-    # what the default is follows from the number of images, which is an axis
+    # what the default's MLPs are follows from the number of images, which is an axis
     about, method = head.provenance, as_asked(head.method)
     published = _published(method)
     usual = {} if published is None else _method_values(published)
     own = _method_values(replace(method, vote=rule or method.vote))
     settings = [Setting("method", head.method.name, head.label)]
     settings += [Setting("as published", "yes", "no")] if head.method.published else []
+    if is_jury(head.method):  # of a version before, or of options that a network does not take
+        settings.append(Setting("network", "no", "yes"))
     settings += [Setting(name, value, usual.get(name)) for name, value in own.items()]
     taken = {setting.name for setting in settings} | {LABEL, ASKED}
     for setting in _classifier_settings(head, method, published):

@@ -92,6 +92,7 @@ _JURY = Method(
 METHODS = {
     "jury": _JURY,
     "jury-fast": replace(_JURY, name="jury-fast", timesteps=FAST_TIMESTEPS),  # a quarter of the passes, for those without a GPU
+    "jury-finetune": replace(_JURY, name="jury-finetune"),  # with the DDPM's own weights, trained further, for its network
     "tedm": Method("tedm", TEDM_TIMESTEPS, "share", "mlp", 1, "soft"),  # arXiv:2311.07421
     "ledm": Method(
         "ledm", LEDM_TIMESTEPS, "concatenate", "mlp", 10, "hard", pixels_per_batch=64
@@ -111,7 +112,8 @@ METHODS = {
     ),
 }
 DEFAULT = "jury"
-JURIES = ("jury", "jury-fast")  # the default, and what is the same at other timesteps
+# The default, and what is the same at other timesteps or with another network: by the network that votes beside their MLPs.
+JURIES = {"jury": "unet", "jury-fast": "unet", "jury-finetune": "ddpm-finetune"}
 # Of a fit without a method: what is asked of the default's head, and leaves it what it is.
 LEAVES_DEFAULT = ("iterations", "learning_rate", "class_weight", "precision")
 
@@ -135,8 +137,8 @@ def method_named(
     Parameters
     ----------
     name : str
-        "jury", "jury-fast", "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl", "global-local-cl",
-        "ddpm-finetune"), or "timestep:T" for the ridge logistic regression at one timestep.
+        "jury", "jury-fast", "jury-finetune", "tedm", "ledm", "ledme", one that looks at images ("unet", "global-cl",
+        "global-local-cl", "ddpm-finetune"), or "timestep:T" for the ridge logistic regression at one timestep.
     timesteps, rows, head, members, vote, views, smoothing, specks
         What is to differ; None keeps the method's. A head other than the method's is one classifier unless `members` says so.
     published : bool

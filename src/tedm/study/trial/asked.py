@@ -16,10 +16,9 @@ from typing import Any
 from tedm.errors import TedmError, raise_listed
 from tedm.files import write_whole
 from tedm.foreign import json_of
-from tedm.heads import MANY, training_subset
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Features, Labels
-from tedm.store.splits import images_to_learn_from, labelled_images
+from tedm.store.splits import labelled_images
 from tedm.study.trial.check import needs_val
 from tedm.study.trial.names import folder_name
 from tedm.study.trial.spec import MethodAsked, Study, without_runs
@@ -28,7 +27,8 @@ from tedm.text import counted, listed, shown
 
 FILE = "study.json"
 FORMAT = 1
-BY_NUMBER = "another_from_images"  # the number of training images from which the method is another by its own rule
+# Said of the default method where it has its network: units of versions before are of MLPs alone.
+NETWORK, OF_PARTS = "network", "one vote of two"
 CLASSES_OF_BEFORE = 2  # of up to so many, what is left to the number of classes is what it was before there was a rule
 REMEDY = "make room, or name another folder"
 
@@ -58,14 +58,14 @@ def settle(study: Study, out: Path, features: Features) -> None:
     TedmError
         If units are there that were made otherwise, or the file cannot be read or written.
     """
-    asked, was, labels = _asked(study, features), _read(out), features.labels
+    asked, was = _asked(study, features), _read(out)
     methods = asked.methods
     if was is not None:
         there = [label for label in was.methods if _units_there(out, label)]
         parts = ("features", "learn", "score") if there else ()
         problems = [f"{part}: {line}" for part in parts for line in _differences(getattr(was, part), getattr(asked, part))]
         raise_listed(f"{out} holds another study; repeat its file, or name another folder for this one", problems)
-        _require_same(out, _brought_up(study, out, was.methods, labels), methods)
+        _require_same(out, was.methods, methods)
         methods = {**{label: was.methods[label] for label in there}, **methods}
     content = (
         json.dumps({"format": FORMAT, **asdict(replace(asked, methods=dict(sorted(methods.items()))))}, indent=1) + "\n"
@@ -79,7 +79,7 @@ def require_same_methods(study: Study, out: Path, labels: Labels) -> None:
     was = _read(out)
     if was is not None:
         now = {method.label: _settings(study, method, labels) for method in study.methods}
-        _require_same(out, _brought_up(study, out, was.methods, labels), now)
+        _require_same(out, was.methods, now)
 
 
 def require_study(out: Path) -> None:
@@ -94,27 +94,6 @@ def require_study(out: Path) -> None:
     )
     if strange:
         raise TedmError(f"{out} is not empty and holds no study ({shown(strange[0])} say); name another folder")
-
-
-def _brought_up(study: Study, out: Path, was: Mapping[str, JsonValue], labels: Labels) -> dict[str, JsonValue]:
-    """Return the settings of before with what later versions decide by the number of images, where no unit is of so many."""
-    brought = dict(was)
-    for method in study.methods:
-        settings = brought.get(method.label)
-        if not isinstance(settings, dict) or BY_NUMBER in settings or not method.decided_by_number:
-            continue
-        if max(_images_of_units(study, out, method, labels), default=0) < MANY:
-            brought[method.label] = {**settings, BY_NUMBER: MANY}
-    return brought
-
-
-def _images_of_units(study: Study, out: Path, method: MethodAsked, labels: Labels) -> Iterator[int]:
-    """Yield how many images each unit of a method that is there learned from."""
-    candidates = images_to_learn_from(labels, split=study.learn.split, domain=study.learn.domain)
-    for unit in (out / UNITS / folder_name(method.label)).glob("n-*-seed-*"):
-        n, seed = (int(part) for part in unit.name.removeprefix("n-").split("-seed-"))
-        images, groups = (None, n) if study.counts == "groups" else (n, None)
-        yield len(training_subset(labels, candidates, images=images, groups=groups, seed=seed))
 
 
 def _require_same(out: Path, was: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> None:
@@ -151,7 +130,7 @@ def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     # said or not: the default method of a version before drew its pixels otherwise, and their units are not to be mixed
     settings["sampling"] = method.sampling or method.settled().sampling
     if method.decided_by_number:
-        settings[BY_NUMBER] = MANY
+        settings[NETWORK] = OF_PARTS
     if len(labels.classes) > CLASSES_OF_BEFORE and method.decided_by_classes:
         settings["iterations"] = "by the number of classes"
     if method.checkpoint is not None:

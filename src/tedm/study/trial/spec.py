@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 from tedm.errors import TedmError
 from tedm.heads import (
-    MANY,
     Correction,
     EmptyTruth,
     Head,
@@ -246,9 +245,9 @@ class MethodAsked:
 
     @property
     def decided_by_number(self) -> bool:
-        """Whether it is another method where training images are many."""
+        """Whether what it is made of depends on the number of training images."""
         method = self.settled()
-        return by_number(method, MANY, self.options, self.params) != method
+        return by_number(method, 1, self.options, self.params) != method
 
     @property
     def decided_by_classes(self) -> bool:
@@ -257,7 +256,8 @@ class MethodAsked:
 
     def unfitted(self) -> Head:
         """Return its head, unfitted; a `TedmError` if that does not take these settings."""
-        return unfitted_head(self.settled(), self.options, self.params)
+        method = by_number(self.settled(), 1, self.options, self.params)
+        return unfitted_head(method, self.options, self.params)
 
 
 @dataclass(frozen=True)
