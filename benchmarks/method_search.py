@@ -77,7 +77,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "root, timesteps 50 and 200": {"method": "ledme", "timesteps": [50, 200], **ROOT, **SCREEN},
     "root, timesteps 1, 50 and 200": {"method": "ledme", "timesteps": [1, 50, 200], **ROOT, **SCREEN},
     "root, timesteps 1 and 50, 5 members": {"method": "ledme", "timesteps": [1, 50], "members": 5, **ROOT, **SCREEN},
-    "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT", **SCREEN},
+    # the default's MLPs alone (nobody but they takes a learning rate), networks alone, and both in one vote
+    "mlps": {"method": "jury", "learning_rate": 1e-3},
+    "unet": {"method": "unet"},
+    "ddpm-finetune": {"method": "ddpm-finetune", "checkpoint": "CHECKPOINT"},
+    "jury": {"method": "jury"},
+    "jury-finetune": {"method": "jury-finetune", "checkpoint": "CHECKPOINT"},
 }
 # Of brain structures, without views: those of every training slice would be eight times the extraction.
 BRAIN_VARIANTS: dict[str, dict[str, Any]] = {
@@ -89,7 +94,8 @@ BRAIN_VARIANTS: dict[str, dict[str, Any]] = {
     "ledme, root": {"method": "ledme", "sampling": "root"},
     "jury": {"method": "jury", "views": 0, "sizes": [1, 3, 6, 12]},
     "jury-fast": {"method": "jury-fast", "views": 0, "sizes": [1, 3, 6]},
-    "jury, timesteps 1 and 50": {"method": "jury", "timesteps": [1, 50], "views": 0, "sizes": [1, 3, 6]},  # without the rule
+    "mlps, timesteps 1 and 50": {"method": "jury", "timesteps": [1, 50], "views": 0, "sizes": [1, 3, 6], "learning_rate": 1e-3},
+    "unet": {"method": "unet", "sizes": [1, 3, 6]},
     "tedm, balanced": {"method": "tedm", "sampling": "balanced"},
     "ledme, balanced": {"method": "ledme", "sampling": "balanced"},
     "ledme, root, soft vote": {"method": "ledme", "sampling": "root", "vote": "soft"},

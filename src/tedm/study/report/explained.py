@@ -12,8 +12,9 @@ from tedm.heads import METHODS, Identity
 
 SENTENCES: Mapping[str, str] = {
     "jury": "As ledme, but it also learns from changed views of the labelled images, sees small classes more often than their "
-    "size would have it, and drops specks much smaller than any labelled part. From 200 training images on, a linear probe "
-    "votes with it.",
+    "size would have it, and votes with an ordinary network that learns from the same images; specks much smaller than any "
+    "labelled part are dropped.",
+    "jury-finetune": "As jury, but the network is the diffusion model itself, trained further on the labels.",
     "jury-fast": "As jury, but each classifier looks at two levels of noise at once, 1 and 50, which is a quarter of the work.",
     "tedm": "One small classifier looks at each pixel as the diffusion model sees it at eight levels of noise, one after the "
     "other; its eight opinions are averaged.",
@@ -35,7 +36,7 @@ HEADS: Mapping[str, str] = {
     "committee": "a committee of several methods, whose opinions are averaged",
 }
 # Settings that change what a sentence says.
-SAID = {"timesteps", "rows", "members", "vote", "views", "smoothing", "specks"}
+SAID = {"network", "timesteps", "rows", "members", "vote", "views", "smoothing", "specks"}
 # Single timesteps that have a row each.
 MOST_ALONE = 3
 OWN = "A method of this study's own."

@@ -97,4 +97,7 @@ def test_heads_that_are_no_tensors_are_refused_by_what_they_are(stores, fitted):
     network = dataclasses.replace(forest, method=heads.method_named("unet"))
     with pytest.raises(TedmError, match=r"and pictures \(unet\) looks at images; leave out --onnx"):
         require_tensors(network, "pictures")
+    jury = heads.fit(stores["{}"], heads.method_named("jury", timesteps=(1, 50), views=0), iterations=2)
+    with pytest.raises(TedmError, match=r"and mine \(jury\) has a network besides; leave out --onnx, or fit its MLPs alone"):
+        require_tensors(jury, "mine")
     require_tensors(load_head(fitted), "mlp")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone
-from tedm.heads import LogisticHead, MLPHead, Segmenter
+from tedm.heads import JURIES, CommitteeHead, LogisticHead, MLPHead, Segmenter
 from tedm.store import FeatureSettings
 from tedm.store.layout import bilinear_matrix
 from tedm.study.export.models.ballots import Ballot
@@ -102,6 +102,11 @@ def require_tensors(head: Segmenter, name: str) -> None:
         raise TedmError(
             f"--onnx is for heads on a backbone's activations, and {name} ({head.method.name}) looks at images; leave out "
             "--onnx"
+        )
+    if head.method.name in JURIES and isinstance(head.estimator, CommitteeHead):
+        raise TedmError(
+            f"--onnx is for the heads mlp and logistic, and {name} ({head.method.name}) has a network besides; leave out --onnx, "
+            "or fit its MLPs alone (tedm-fit --method ledme --views 8 --sampling root --specks 0.1)"
         )
     if not isinstance(head.estimator, (MLPHead, LogisticHead)):
         raise TedmError(
