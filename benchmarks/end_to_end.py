@@ -4,9 +4,9 @@
 
 The commands (method tedm) against one page of PyTorch as one would write it: the same network, images, noise level and
 iterations of as many random pixels, each at all eight timesteps as in `tedm-fit` (so equal rows, too), all rows of all pixels
-upsampled in memory, `nn.Sequential` with Adam, mean probability of the eight timesteps. Each side runs in processes of its own, in turns, one thread each; round r has seed r on both sides. CPU
-(user and system) and wall time are medians; the Dice of the foreground over the test images is printed for every seed, and must
-agree within the spread.
+upsampled in memory, `nn.Sequential` with Adam, mean probability of the eight timesteps. Each side runs in processes of its
+own, in turns, one thread each; round r has seed r on both sides. CPU (user and system) and wall time are medians; the Dice of
+the foreground over the test images is printed for every seed, and must agree within the spread.
 """
 
 from __future__ import annotations

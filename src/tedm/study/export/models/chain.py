@@ -105,8 +105,8 @@ def require_tensors(head: Segmenter, name: str) -> None:
         )
     if head.method.name in JURIES and isinstance(head.estimator, CommitteeHead):
         raise TedmError(
-            f"--onnx is for the heads mlp and logistic, and {name} ({head.method.name}) has a network besides; leave out --onnx, "
-            "or fit its MLPs alone (tedm-fit --method ledme --views 8 --sampling root --specks 0.1)"
+            f"--onnx is for the heads mlp and logistic, and {name} ({head.method.name}) has a network besides; leave out "
+            "--onnx, or fit its MLPs alone (tedm-fit --method ledme --views 8 --sampling root --specks 0.1)"
         )
     if not isinstance(head.estimator, (MLPHead, LogisticHead)):
         raise TedmError(
