@@ -13,6 +13,7 @@ from tedm.heads.base.head import HeadOptions
 from tedm.heads.segmenter import by_number as rule
 from tedm.heads.segmenter.by_number import MANY, as_asked, by_number, is_jury, with_network
 from tedm.heads.segmenter.methods import DEFAULT, JURIES, METHODS
+from tedm.networks.pretrained import Pretrained
 
 JUST = HeadOptions()
 
@@ -109,6 +110,12 @@ def test_one_that_is_named_for_its_network_is_not_fitted_without_it(store):
             by_number(method, 3, options, None)
     with pytest.raises(TedmError, match="the part 'network' of the committee: .* starts from a checkpoint: name one with"):
         fit(store, asked, images=2, iterations=2)
+
+
+def test_weights_are_for_the_one_that_starts_from_them(store):
+    weights = Pretrained("diffusion", 8, (1, 2), 1, 8, {}, "ab" * 32)
+    with pytest.raises(TedmError, match="--method jury starts from none; leave it out, or choose --method jury-finetune"):
+        fit(store, method_named(DEFAULT, views=0, timesteps=(1, 50)), images=2, iterations=2, start=weights)
 
 
 def test_the_default_is_the_vote_of_its_mlps_and_of_the_network_each_fitted_alone(store):

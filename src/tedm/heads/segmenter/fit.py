@@ -16,7 +16,7 @@ from tedm.heads.data.views import WithViews
 from tedm.heads.runtime.memory import Budget
 from tedm.heads.runtime.workers import HERE, Workers
 from tedm.heads.segmenter.by_number import by_number
-from tedm.heads.segmenter.methods import Method, method_named, require_name, unfitted_head, with_head
+from tedm.heads.segmenter.methods import JURIES, Method, method_named, require_name, unfitted_head, with_head
 from tedm.heads.segmenter.provenance import Provenance
 from tedm.heads.segmenter.segmenter import Segmenter
 from tedm.heads.segmenter.shapes import smallest_parts
@@ -216,8 +216,11 @@ def _start(head: Head, method: Method, start: Pretrained | None) -> None:
     """Give a head the weights that it starts from; a `TedmError` if it takes none."""
     if start is None:
         return
-    if not head.capabilities.starts:
-        raise TedmError(f"--checkpoint names weights to start from, and --method {method.name} starts from none; leave it out")
+    if not head.capabilities.starts or (method.name in JURIES and not cast(StartingHead, head).needs_weights()):
+        instead = ", or choose --method jury-finetune" if method.name in JURIES else ""
+        raise TedmError(
+            f"--checkpoint names weights to start from, and --method {method.name} starts from none; leave it out{instead}"
+        )
     cast(StartingHead, head).start_from(start)
 
 
