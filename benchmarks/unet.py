@@ -1,6 +1,6 @@
 """Claim: MONAI's DynUNet learns lungs from 100 chest X-rays of 64 x 64 pixels, 95 Dice at home, in 3 minutes of two cores.
 
-    python benchmarks/unet.py SHARED OUT [--images 100] [--which dynunet] [--iterations N] [--threads 2]
+    python benchmarks/unet.py SHARED OUT [--images 100] [--which dynunet] [--iterations N] [--threads 2] [--precision auto]
 
 SHARED holds `data/shenzhen` and `checkpoints/nih64.pt`. A store of its 100 train and 35 test images is made in OUT, and a head
 is fitted on images alone: `dynunet` from random weights, `ddpm` from those of the DDPM, `tedm` the DDPM's UNet from random
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=None)
     parser.add_argument("--batch", type=int, default=None)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="of the network's passes")
     parser.add_argument("--time", action="store_true", help="only time some steps")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -56,12 +57,12 @@ def main() -> None:
     if options.time:
         _fit(options, data, iterations=2)  # to warm up
         seconds = [_fit(options, data, iterations=many)[1] for many in (2, 2 + TIMED)]
-        print(f"{options.which}: {(seconds[1] - seconds[0]) / TIMED:.3f} s an iteration on {options.threads} threads")
+        print(f"{options.which} in {options.precision}: {(seconds[1] - seconds[0]) / TIMED:.3f} s an iteration on {options.threads} threads")
         return
     head, seconds = _fit(options, data, iterations=options.iterations)
     dice = [100 * float(score(store.mask(name), _mask(head, store, name), 2).dice[1]) for name in _names(store, "test")]
     print(
-        f"{options.which} from {options.images} images, {head.n_iter_} iterations: {np.nanmean(dice):.2f} Dice at home "
+        f"{options.which} in {head.precision_} from {options.images} images, {head.n_iter_} iterations: {np.nanmean(dice):.2f} Dice at home "
         f"({len(dice)} images, {np.nanmin(dice):.1f} to {np.nanmax(dice):.1f}), {seconds:.0f} s of the processor, "
         f"peak {peak_bytes() / 1e6:.0f} MB, loss {head.loss_curve_[0]:.3f} to {head.loss_curve_[-1]:.4f}"
     )
@@ -71,13 +72,13 @@ def main() -> None:
 def _fit(options: argparse.Namespace, data: TrainingData, *, iterations: int | None) -> tuple[UNetHead, float]:
     """Return a fitted head and the processor's seconds divided by the threads."""
     given = {"iterations": iterations, "learning_rate": options.learning_rate, "images_per_batch": options.batch}
+    given |= {"precision": options.precision}
     arguments = HEADS[options.which] | {name: value for name, value in given.items() if value is not None}
     head = UNetHead(**arguments, seed=options.seed)
     if head.start:
         head.start_from(_weights(options.shared / "checkpoints" / "nih64.pt"))
-    state = (
-        options.out / f"{options.which}-{options.images}-{options.seed}-{iterations}-{options.learning_rate}-{options.batch}"
-    )
+    parts = (options.which, options.images, options.seed, iterations, options.learning_rate, options.batch, head.precision)
+    state = options.out / "-".join(map(str, parts))
     started = time.process_time()
     head.fit_blocks(data, checkpoint=None if options.time else state)
     return head, (time.process_time() - started) / options.threads
