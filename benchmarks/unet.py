@@ -57,12 +57,14 @@ def main() -> None:
     if options.time:
         _fit(options, data, iterations=2)  # to warm up
         seconds = [_fit(options, data, iterations=many)[1] for many in (2, 2 + TIMED)]
-        print(f"{options.which} in {options.precision}: {(seconds[1] - seconds[0]) / TIMED:.3f} s an iteration on {options.threads} threads")
+        each = (seconds[1] - seconds[0]) / TIMED
+        print(f"{options.which} in {options.precision}: {each:.3f} s an iteration on {options.threads} threads")
         return
     head, seconds = _fit(options, data, iterations=options.iterations)
     dice = [100 * float(score(store.mask(name), _mask(head, store, name), 2).dice[1]) for name in _names(store, "test")]
     print(
-        f"{options.which} in {head.precision_} from {options.images} images, {head.n_iter_} iterations: {np.nanmean(dice):.2f} Dice at home "
+        f"{options.which} in {head.precision_} from {options.images} images, {head.n_iter_} iterations: "
+        f"{np.nanmean(dice):.2f} Dice at home "
         f"({len(dice)} images, {np.nanmin(dice):.1f} to {np.nanmax(dice):.1f}), {seconds:.0f} s of the processor, "
         f"peak {peak_bytes() / 1e6:.0f} MB, loss {head.loss_curve_[0]:.3f} to {head.loss_curve_[-1]:.4f}"
     )
