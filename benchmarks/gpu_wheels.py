@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NEVER = ("torch", "matplotlib")
-EXTRAS = {"pytest": "dev", "monai": "monai", "einops": "monai"}  # and the extra of pyproject.toml that says which version
+EXTRAS = {"pytest": "dev", "einops": "monai"}  # and the extra of pyproject.toml that says which version
 WITHOUT_NEEDS = ("monai", "einops")  # MONAI would bring torch along
 GLIBC = ("2_28", "2_27", "2_24", "2_17", "2_12", "2_5")
 

@@ -334,11 +334,7 @@ def test_whatever_a_part_refuses_is_refused_before_any_part_learns(make_store, m
         (replace(side, settings={"learning_rate": -1.0}), {}, "the learning rate is -1.0; it must be above 0"),
         (replace(side, settings={"patience": 3}), {}, "the part 'side' of the committee: patience needs validation images"),
         (side, {"class_weight": {"7": 2.0}}, "a class weight is for '7', which is no class"),
-        (
-            net,
-            {"data": {"sampling": "balanced"}},
-            "the part 'net' of the committee: --sampling balanced is for heads that draw",
-        ),
+        (replace(net, settings={"images_per_batch": 0}), {}, "the part 'net' of the committee: images_per_batch is 0; it must"),
         (
             replace(net, settings={"network": "tedm", "start": "diffusion"}),
             {},
