@@ -6,7 +6,6 @@ white matter in slices of that template. docs/results/demo.md says how the DDPM 
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from tedm.files import filled_folder, write_whole
@@ -43,6 +42,8 @@ TIMESTEPS = (1, 10, 25, 50, 150, 200, 250, 400, 600, 800)
 # A demonstration: enough for the loss to have nearly stopped falling.
 ITERATIONS = 400
 PROBE_ITERATIONS = 100
+# The default has a network, whose steps take longer.
+DEFAULT_ITERATIONS = 200
 # A small network that sees few batches: as much as fits into a demonstration.
 BASELINE_ITERATIONS = 150
 BASELINE_SETTINGS: dict[str, JsonValue] = {"width": 8, "images_per_batch": 4}
@@ -76,14 +77,12 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
             store = template_store(folder, timesteps=TIMESTEPS, views=VIEWS, progress=show)
         log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps, and {VIEWS} views of those to train on")
         heads: dict[str, Segmenter] = {}
-        methods = (*METHODS, BASELINE) if find_spec("monai") else METHODS
-        if BASELINE not in methods:
-            log(f"{BASELINE} is left out: it needs pip install 'tedm[monai]'")
-        jobs = [(name, n) for n in SIZES for name in (*methods, *(f"timestep:{t}" for t in PROBED))]
+        jobs = [(name, n) for n in SIZES for name in (*METHODS, BASELINE, *(f"timestep:{t}" for t in PROBED))]
         with progress("fitting") as show:
             for number, (name, n) in enumerate(jobs, 1):
-                iterations = ITERATIONS if name in METHODS else PROBE_ITERATIONS
-                params = None
+                iterations, params = ITERATIONS if name in METHODS else PROBE_ITERATIONS, None
+                if name == DEFAULT:
+                    iterations = DEFAULT_ITERATIONS
                 if name == BASELINE:
                     iterations, params = BASELINE_ITERATIONS, BASELINE_SETTINGS
                 key = f"{name.replace(':', '')}-{n}"
