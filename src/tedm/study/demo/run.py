@@ -43,7 +43,7 @@ TIMESTEPS = (1, 10, 25, 50, 150, 200, 250, 400, 600, 800)
 ITERATIONS = 400
 PROBE_ITERATIONS = 100
 # The default has a network, whose steps take longer.
-DEFAULT_ITERATIONS = 200
+DEFAULT_ITERATIONS = 120
 # A small network that sees few batches: as much as fits into a demonstration.
 BASELINE_ITERATIONS = 150
 BASELINE_SETTINGS: dict[str, JsonValue] = {"width": 8, "images_per_batch": 4}
@@ -77,7 +77,8 @@ def run_demo(folder: Path, *, command: str = "", progress: Stages = silent, log:
             store = template_store(folder, timesteps=TIMESTEPS, views=VIEWS, progress=show)
         log(f"extracted {len(store.labels)} slices at {len(TIMESTEPS)} timesteps, and {VIEWS} views of those to train on")
         heads: dict[str, Segmenter] = {}
-        jobs = [(name, n) for n in SIZES for name in (*METHODS, BASELINE, *(f"timestep:{t}" for t in PROBED))]
+        methods = (*METHODS, BASELINE)
+        jobs = [(name, n) for n in SIZES for name in (*methods, *(f"timestep:{t}" for t in PROBED))]
         with progress("fitting") as show:
             for number, (name, n) in enumerate(jobs, 1):
                 iterations, params = ITERATIONS if name in METHODS else PROBE_ITERATIONS, None
