@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Files are written aside under a name with this ending and renamed when they are whole; zarr does the same.
 PARTIAL = ".partial"
 # How often a write begins anew because its partial file was taken for that of a killed process.
-ATTEMPTS = 50
+ATTEMPTS = 100
 Location = str | Path
 # Answers of S3 that are the user's to mend; all others are shown as they come.
 _REFUSALS = {
