@@ -71,7 +71,7 @@ method = "ledm"
 [[methods]]
 method = "ledme"
 
-# Baselines, which look at images (pip install 'tedm[monai]'); those that start from weights name their file.
+# Baselines, which look at images; those that start from weights name their file.
 [[methods]]
 method = "unet"
 
