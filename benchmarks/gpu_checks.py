@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,12 @@ from tedm.store import Arithmetic, FeatureStore, Storage
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
-MARKED = ("tests/extract/backbones/test_backbone.py", "tests/extract/test_run.py", "tests/heads/segmenter/test_predict.py")
+MARKED = (
+    "tests/extract/backbones/test_backbone.py",
+    "tests/extract/test_arriving.py",
+    "tests/extract/test_run.py",
+    "tests/heads/segmenter/test_predict.py",
+)
 
 
 class Failed(Exception):
@@ -102,9 +108,9 @@ class Machine:
             save_backbone(self.backbone(), path)
         return path
 
-    def arithmetic(self, precision: Any = "auto", batch_size: int | None = None) -> Arithmetic:
-        """Return what this machine computes with."""
-        return choose_arithmetic(device=self.device, precision=precision, batch_size=batch_size)  # type: ignore[arg-type]
+    def arithmetic(self, precision: Any = "auto", size: int = 128) -> Arithmetic:
+        """Return what this machine computes with, on images of such a side."""
+        return choose_arithmetic(device=self.device, precision=precision, image_size=size)  # type: ignore[arg-type]
 
     @cached_property
     def dataset(self) -> Path:
@@ -178,8 +184,9 @@ def neighbours(machine: Machine) -> str:
     """An image alone, in a batch of others, and in the padded last one has equal bits, in both precisions."""
     rng, checked = np.random.default_rng(1), 0
     for precision in ("float32", "bfloat16"):
-        backbone, arithmetic = machine.backbone(), machine.arithmetic(precision)
+        backbone = machine.backbone()
         size = backbone.image_size
+        arithmetic = machine.arithmetic(precision, size)
         images = [(f"image {number}", rng.random((size, size, 1), dtype=np.float32)) for number in range(11)]
         settings = empty_store(machine.folder / "none", backbone, Storage("native", "float16"), arithmetic, 1).settings
         shutil.rmtree(machine.folder / "none")
@@ -268,23 +275,25 @@ def copies(machine: Machine) -> str:
     backbone, arithmetic = machine.backbone(128), machine.arithmetic("bfloat16")
     backbone = backbone.prepare("cuda", precision="bfloat16", channels_last=True)
     x_t, steps = torch.randn(64, 1, 128, 128), torch.tensor(TIMESTEPS * 8)
-    from tedm.extract import Arriving
+    from tedm.extract import Arriving, Place
 
     with running(arithmetic):
         levels = backbone.activations(x_t, steps)
         megabytes = sum(level.numel() * level.element_size() for level in levels) / 1e6
+        shapes = [level.permute(0, 2, 3, 1).shape for level in levels]
+        places = [Place(0, [torch.empty(shape, dtype=torch.float16, pin_memory=True) for shape in shapes])]
         alone = _median(lambda: backbone.activations(x_t, steps))
-        pinned = _median(lambda: Arriving(levels)._event.synchronize())
+        pinned = _median(lambda: list(Arriving(levels, places).misfits()))
         pageable = _median(lambda: [level.permute(0, 2, 3, 1).contiguous().cpu() for level in levels])
 
         def both() -> None:
-            arriving = Arriving(levels)
+            arriving = Arriving(levels, places)
             backbone.activations(x_t, steps)
-            arriving._event.synchronize()
+            list(arriving.misfits())
 
         together = _median(both)
-        if not all(host.is_pinned() for host in Arriving(levels)._host):
-            raise Failed("the copies are not pinned")
+        if not all(torch.equal(a, b.permute(0, 2, 3, 1).half().cpu()) for a, b in zip(places[0].rows, levels, strict=True)):
+            raise Failed("other numbers arrived than were computed")
     said = (
         f"{megabytes:.0f} MB a batch: pinned {megabytes / pinned / 1e3:.1f} GB/s, pageable {megabytes / pageable / 1e3:.1f}; "
         f"network {1e3 * alone:.0f} ms, copy {1e3 * pinned:.0f} ms, both at once {1e3 * together:.0f} ms"
@@ -301,7 +310,7 @@ def rate(size: int, layout: Any) -> Callable[[Machine], str]:
         if not machine.cuda and size > 64:
             raise Skipped("no CUDA")
         side = size if machine.cuda else size // 4
-        backbone, arithmetic = machine.backbone(side), machine.arithmetic()
+        backbone, arithmetic = machine.backbone(side), machine.arithmetic(size=side)
         how = {"precision": arithmetic.precision, "channels_last": arithmetic.channels_last}
         backbone = backbone.prepare(machine.device, **how)  # type: ignore[arg-type]
         entries = arithmetic.batch_size
@@ -310,22 +319,23 @@ def rate(size: int, layout: Any) -> Callable[[Machine], str]:
             backbone.activations(x_t, steps)
             bare = _median(lambda: backbone.activations(x_t, steps)) * len(TIMESTEPS) / entries  # seconds an image
         storage, path = Storage(layout, "float16"), machine.folder / "rate"
-        most = {64: 256, 128: 64, 256: 16}[size] if machine.cuda else 6
-        images = int(min(most, max(16, 4 / bare))) if machine.cuda else most
-        store = empty_store(path, backbone, storage, arithmetic, images)
-        passed = through(backbone, store, arithmetic, writers=writers(arithmetic))
+        images = {64: 384, 128: 128, 256: 32}[size] if machine.cuda else 6
+        store, threads = empty_store(path, backbone, storage, arithmetic, images), writers(arithmetic)
+        dry = through(backbone, store, arithmetic, writers=threads, write=False)  # the first, which takes the memory, too
+        passed = through(backbone, store, arithmetic, writers=threads)
+        size_of_image = sum(store.files().values()) // images
         shutil.rmtree(path)
         around = parts(backbone, path, storage, arithmetic, images=4)
-        share = bare * images / passed.seconds
-        of = {"network": bare, "noise and conversion": around["noise and conversion"]}
-        of["layout and writing"] = (around["layout and packing"] + around["writing"]) / writers(arithmetic)
+        of = {"the network": bare, "all but layout and writing": dry.seconds / images}
+        of |= {"layout and packing": around["layout and packing"] / threads}
+        of |= {"the disk": _plain_writes(machine.folder / "plain", size_of_image, max(threads, images // 4), threads)}
         limit = max(of, key=lambda what: of[what])
-        inside = ", ".join(f"{what} {1e3 * seconds:.0f}" for what, seconds in {"network": bare, **around}.items())
+        alone = ", ".join(f"{what} {1 / seconds:.0f}" for what, seconds in of.items() if seconds)
         return (
-            f"measured: {side} x {side}, {arithmetic.precision}, bare {1 / bare:.1f} images/s, store "
-            f"{images / passed.seconds:.1f} ({share:.2f} of it); ms an image: {inside} ({writers(arithmetic)} write); "
-            f"limited by {limit}; of {passed.seconds:.1f} s the network waited {passed.for_images:.1f} for images and "
-            f"{passed.for_disk:.1f} for the disk"
+            f"measured: {side} x {side}, {arithmetic.precision}, batches of {entries}, bare {1 / bare:.1f} images/s, store "
+            f"{images / passed.seconds:.1f} ({bare * images / passed.seconds:.2f} of it), limited by {limit}; each alone, in "
+            f"images/s: {alone} ({threads} threads, {size_of_image / 1e6:.1f} MB an image, "
+            f"{size_of_image * images / passed.seconds / 1e6:.0f} MB/s written)"
         )
 
     return check
@@ -444,6 +454,18 @@ def _median(work: Callable[[], object], rounds: int = 5) -> float:
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - since)
     return sorted(seconds)[rounds // 2]
+
+
+def _plain_writes(folder: Path, size: int, files: int, threads: int) -> float:
+    """Seconds for a file of so many bytes that are at hand, where so many threads write and do nothing else."""
+    content = np.random.default_rng(0).bytes(size)
+    folder.mkdir()
+    since = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda number: (folder / str(number)).write_bytes(content), range(files)))
+    seconds = (time.perf_counter() - since) / files
+    shutil.rmtree(folder)
+    return seconds
 
 
 def _dice(store: FeatureStore, names: Sequence[str], masks: Sequence[Any]) -> float:

@@ -55,12 +55,15 @@ class StandIn(Backbone):
         How fast it is.
     ready : list of Tensor
         One for each level: activations of some entries, repeated as needed.
+    batch : int
+        Entries of the largest batch.
     free_at : list of float
         When the batch that is computed now is done.
     """
 
     entries_a_second: float = float("inf")
     ready: list[Tensor] = field(default_factory=list)
+    batch: int = BATCH
     free_at: list[float] = field(default_factory=lambda: [0.0])
 
     def activations(self, x_t: Tensor, timesteps: Tensor) -> list[Tensor]:
@@ -72,20 +75,22 @@ class StandIn(Backbone):
     def prepare(self, device: str = "cpu", **how: Any) -> StandIn:
         """Move what lies ready."""
         of = {"precision": how["precision"], "channels_last": how["channels_last"]}
-        if len(self.ready[0]) >= BATCH:
+        if len(self.ready[0]) >= self.batch:
             return self  # it is done already, outside of what is measured
         ready = [level.to(device, DTYPES[of["precision"]]) for level in self.ready]
         # as many as a batch has, so that what is returned is a view
         whole = [
-            level.repeat(-(-BATCH // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready
+            level.repeat(-(-self.batch // len(level)), 1, 1, 1).contiguous(memory_format=torch.channels_last) for level in ready
         ]
         return replace(self, ready=whole, **of)
 
 
-def stand_in(backbone: Backbone, images_a_second: float, timesteps: tuple[int, ...] = TEDM_TIMESTEPS) -> StandIn:
+def stand_in(
+    backbone: Backbone, images_a_second: float, timesteps: tuple[int, ...] = TEDM_TIMESTEPS, batch: int = BATCH
+) -> StandIn:
     """Return a stand-in for a backbone, with the activations of one image of grain."""
     of = {each.name: getattr(backbone, each.name) for each in fields(backbone)}
-    return StandIn(**of, entries_a_second=images_a_second * len(timesteps), ready=_ready(backbone, timesteps))
+    return StandIn(**of, entries_a_second=images_a_second * len(timesteps), ready=_ready(backbone, timesteps), batch=batch)
 
 
 @lru_cache(maxsize=1)
@@ -145,11 +150,12 @@ def through(backbone: Backbone, store: FeatureStore, arithmetic: Arithmetic, *, 
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
     since, cores = time.perf_counter(), time.process_time()
 
+    images, dtype = ((name, image) for name in names), store.storage.type_of_cells(store.settings)
+
     def done(computed: Any) -> None:
         if write:
-            store.write(computed.name, computed.image, computed.cells)
+            store.write(computed.name, computed.image, computed.cells, checked=dtype == "float16")
 
-    images, dtype = ((name, image) for name in names), store.storage.type_of_cells(store.settings)
     with Behind(done, threads=writers, waiting=1, waited=waited) as disk:
         for computed in compute(backbone, store.settings, arithmetic, images, waited=waited, dtype=dtype):
             disk.put(computed)
@@ -160,7 +166,7 @@ def through(backbone: Backbone, store: FeatureStore, arithmetic: Arithmetic, *, 
 
 def parts(backbone: Backbone, folder: Path, storage: Storage, arithmetic: Arithmetic, images: int = 8) -> dict[str, float]:
     """Return core-seconds an image of what surrounds the network: noise and conversion, layout and packing, writing."""
-    fast = stand_in(backbone, float("inf"))
+    fast = stand_in(backbone, float("inf"), batch=arithmetic.batch_size)
     store = empty_store(folder, backbone, storage, arithmetic, images)
     settings = store.settings
     through(fast, store, arithmetic, writers=1, write=False)
@@ -177,8 +183,9 @@ def parts(backbone: Backbone, folder: Path, storage: Storage, arithmetic: Arithm
 
     packed()
     packing = _cores(lambda: [packed() for _ in range(images)]) / images
-    store.write("00000", image, computed.cells)
-    writing = _cores(lambda: [store.write(name, image, computed.cells) for name in store.labels.names]) / images
+    how = {"checked": dtype == "float16"}
+    store.write("00000", image, computed.cells, **how)
+    writing = _cores(lambda: [store.write(name, image, computed.cells, **how) for name in store.labels.names]) / images
     shutil.rmtree(folder)
     return {"noise and conversion": before, "layout and packing": packing, "writing": max(0.0, writing - packing)}
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tedm.threads import read_ahead, torch_threads
+from tedm.threads import in_order, read_ahead, torch_threads
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
@@ -83,3 +83,37 @@ def test_torch_has_so_many_threads_meanwhile_and_those_of_before_afterwards():
     with torch_threads(None):
         assert torch.get_num_threads() == before
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_what_several_threads_make_comes_in_the_order_of_the_items(threads):
+    def slower_at_first(item: int) -> int:
+        time.sleep(0.001 * (5 - item % 5))
+        return item * item
+
+    assert list(in_order(slower_at_first, range(20), threads=threads)) == [item * item for item in range(20)]
+
+
+def test_no_more_items_are_taken_than_threads_can_work_on() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for item in range(30):
+            taken.append(item)
+            yield item
+
+    for made, _ in enumerate(in_order(abs, items(), threads=3), 1):
+        assert len(taken) - made <= 3
+
+
+def test_several_work_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=5)
+    assert len(list(in_order(lambda _: both.wait(), range(4), threads=2))) == 4
+
+
+def test_an_error_of_several_comes_where_it_occurred_and_ends_the_threads() -> None:
+    coming = in_order(lambda item: 1 // (2 - item), range(9), threads=2)
+    assert [next(coming), next(coming)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(coming)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("tedm-in-order")]

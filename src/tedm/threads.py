@@ -1,13 +1,16 @@
-"""Making the next things while these are worked on; how many threads compute."""
+"""Making the next things while these are worked on, one or several at once; how many threads compute."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -64,6 +67,40 @@ def read_ahead(items: Iterable[T], *, ahead: int = 1) -> Iterator[T]:
     finally:
         stopped.set()
         thread.join()
+
+
+def in_order(work: Callable[[S], T], items: Iterable[S], *, threads: int) -> Iterator[T]:
+    """What becomes of the items, in their order, several made at once.
+
+    Parameters
+    ----------
+    work : callable (item)
+        Something slow that lets go of Python's lock.
+    items : iterable
+        Taken by the caller's thread.
+    threads : int
+        How many are made at a time; as many exist besides the caller's. 1 makes no thread.
+
+    Yields
+    ------
+    The results; an error comes where it occurred. A caller that stops early waits for those that are being made.
+    """
+    if threads < 2:
+        yield from map(work, items)
+        return
+    made: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="tedm-in-order") as pool:
+        try:
+            for item in items:
+                made.append(pool.submit(work, item))
+                del item
+                if len(made) == threads:
+                    yield made.popleft().result()
+            while made:
+                yield made.popleft().result()
+        finally:
+            for each in made:
+                each.cancel()
 
 
 @contextlib.contextmanager

@@ -37,6 +37,24 @@ def test_a_packed_shard_is_the_file_that_zarr_writes(tmp_path, rng, packing, dty
     assert b"".join(shard.packed(values)) == (tmp_path / "c/1/0/0/0/0/0").read_bytes()
 
 
+@pytest.mark.parametrize("packing", [[], [ZstdCodec(level=3)]], ids=["none", "zstd"])
+def test_a_packed_picture_is_the_file_that_zarr_writes(tmp_path, rng, packing):
+    """A file that is one chunk and no shard, also of nothing but zeros."""
+    array = array_in(
+        tmp_path,
+        packing,
+        "float32",
+        serializer=BytesCodec(endian="little"),
+        chunks=(1, *SHAPE),
+        compressors=[*packing, Crc32cCodec()],
+    )
+    picture = Shard.of(array)
+    assert picture is not None
+    for index, values in enumerate((rng.random(SHAPE, np.float32), np.zeros(SHAPE, np.float32))):
+        array[index] = values
+        assert b"".join(picture.packed(values)) == (tmp_path / f"c/{index}/0/0/0/0/0").read_bytes()
+
+
 def test_what_makes_its_chunks_is_asked_for_each_of_them_once(tmp_path, rng):
     values, asked = rng.normal(size=SHAPE).astype(np.float16), []
 

@@ -24,6 +24,15 @@ def test_a_batch_gives_every_thread_an_entry():
     assert [choose_arithmetic(device="cpu", threads=threads).batch_size for threads in (1, 2, 3, 8, 12)] == [8, 8, 9, 8, 12]
 
 
+def test_a_batch_on_a_gpu_has_as_many_pixels_whatever_their_size(monkeypatch):
+    monkeypatch.setattr(arithmetic_module, "choose_device", lambda device: "cuda")
+    monkeypatch.setattr(arithmetic_module, "choose_precision", lambda *_: "bfloat16")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    sizes = {size: choose_arithmetic(image_size=size).batch_size for size in (32, 64, 96, 128, 256, 512)}
+    assert sizes == {32: 256, 64: 256, 96: 113, 128: 64, 256: 16, 512: 8}
+    assert choose_arithmetic(image_size=64, batch_size=5).batch_size == 5
+
+
 def test_another_revision_of_the_code_is_another_arithmetic():
     chosen = choose_arithmetic(device="cpu")
     old = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen) if field.name != "revision"}

@@ -12,7 +12,7 @@ from tedm.errors import TedmError
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.extract.backbones import Backbone, random_backbone
 from tedm.extract.noise import draw_noise
-from tedm.extract.pipeline import ON_THE_WAY, compute, images_at_once, noisy_image
+from tedm.extract.pipeline import MADE_AT_ONCE, ON_THE_WAY, compute, images_at_once, noisy_image
 from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
 
 BACKBONE = random_backbone()
@@ -45,6 +45,14 @@ def test_batches_on_their_way_to_the_host_change_no_bit(monkeypatch):
     expected = cells()
     monkeypatch.setitem(ON_THE_WAY, "cpu", 2)  # as on a GPU
     assert cells() == expected
+
+
+def test_images_that_are_noised_several_at_once_change_no_bit_and_no_order(monkeypatch):
+    expected = cells()
+    monkeypatch.setitem(MADE_AT_ONCE, "cpu", 3)  # as beside a GPU
+    found = cells()
+    assert list(found) == list(expected)
+    assert found == expected
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

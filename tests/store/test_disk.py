@@ -207,7 +207,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("zarr.storage._local._put", full)
+    monkeypatch.setattr("tedm.store.place.Folder.put", full)
     with pytest.raises(TedmError, match="no space left on the device"):
         store.write("three", image_of("three"), cells_of("three"))
     monkeypatch.undo()

@@ -1,9 +1,10 @@
-"""Packing an image's shard without the copies that Zarr makes of it.
+"""Packing an image's file without the copies that Zarr makes of it, and without waiting for Zarr's one thread.
 
 A shard is its chunks one after the other, each with a checksum, and at the end where each of them lies. Zarr copies a chunk
 when it is cut out, when the checksum is put behind it and when the shard is put together: for activations, of which an image
 has hundreds of megabytes, that costs as much as compressing them. Here a chunk is asked for when its turn has come, so that
-pixels need not all exist at once, and what is written lies where it was made. The bytes are those that Zarr writes.
+pixels need not all exist at once, and what is written lies where it was made. A file that is one chunk and no shard, a picture,
+is packed here, too: where several threads write, they would wait for each other in Zarr. The bytes are those that Zarr writes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ except ModuleNotFoundError:  # Zarr before 3.1.4 brings the other one along
 # Codecs as the metadata of an array name them.
 LITTLE_ENDIAN = {"name": "bytes", "configuration": {"endian": "little"}}
 CHECKSUM = {"name": "crc32c"}
+ENDS = [LITTLE_ENDIAN, CHECKSUM]
 Piece = bytes | memoryview
 
 
@@ -45,7 +47,7 @@ class Parts(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """How the shard of an image is packed.
+    """How the file of an image is packed: a shard, or a chunk that is all of it.
 
     Parameters
     ----------
@@ -55,29 +57,37 @@ class Shard:
         Of the values on the disk.
     zstd : Zstd or None
         What packs a chunk before its checksum; None leaves it as it is.
+    indexed : bool
+        Whether it is a shard, which ends with where its chunks lie.
     """
 
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
     dtype: np.dtype[Any]
     zstd: Zstd | None
+    indexed: bool = True
 
     @classmethod
     def of(cls, array: zarr.Array[Any]) -> Self | None:
-        """Return how an array that has one shard an image packs it; None if that is not known here, and left to Zarr."""
+        """Return how an array that has one file an image packs it; None if that is not known here, and left to Zarr."""
         metadata: Any = array.metadata
-        codecs = metadata.codecs
-        if len(codecs) != 1 or not isinstance(codecs[0], ShardingCodec) or array.shards != (1, *array.shape[1:]):
+        codecs, whole = metadata.codecs, array.shape[1:]
+        indexed = isinstance(codecs[0], ShardingCodec)
+        chunk = whole
+        if (array.shards if indexed else array.chunks) != (1, *whole):
             return None
-        sharding: Any = codecs[0]
-        packing = sharding.codecs[1:-1]
-        ends = _named([*sharding.codecs[:1], *sharding.codecs[-1:], *sharding.index_codecs])
-        if ends != [LITTLE_ENDIAN, CHECKSUM] * 2 or sharding.index_location.value != "end":
+        if indexed:
+            sharding: Any = codecs[0]
+            if len(codecs) > 1 or _named(sharding.index_codecs) != ENDS or sharding.index_location.value != "end":
+                return None
+            codecs, chunk = sharding.codecs, tuple(sharding.chunk_shape[1:])
+        packing = codecs[1:-1]
+        if _named([*codecs[:1], *codecs[-1:]]) != ENDS:
             return None
         if len(packing) > 1 or not all(isinstance(codec, ZstdCodec) for codec in packing):
             return None
         zstd = Zstd(level=packing[0].level, checksum=packing[0].checksum) if packing else None
-        return cls(array.shape[1:], tuple(sharding.chunk_shape[1:]), np.dtype(array.dtype).newbyteorder("<"), zstd)
+        return cls(whole, chunk, np.dtype(array.dtype).newbyteorder("<"), zstd, indexed)
 
     def packed(self, values: Parts) -> list[Piece]:
         """Return the file of an image's values, in pieces.
@@ -104,7 +114,7 @@ class Shard:
             pieces += _with_checksum(content)
             index[place] = start, len(content) + 4
             start += len(content) + 4
-        return [*pieces, *_with_checksum(_bytes(index))]
+        return [*pieces, *_with_checksum(_bytes(index))] if self.indexed else pieces
 
 
 def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@ from .arithmetic import arithmetic_differences, available_cores, choose_arithmet
 from .arrays.labelled import labelled_pictures, settings_of, store_of
 from .arrays.live import LiveArrays
 from .arrays.pictures import Picture, pictures_of, require_intensities
+from .arriving import Arriving, Place
 from .backbones.backbone import Backbone
 from .backbones.checkpoint import load_backbone, save_backbone
 from .backbones.custom import OwnNetwork
@@ -10,7 +11,7 @@ from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .noise import draw_noise
-from .pipeline import ON_THE_WAY, Arriving, compute, noisy_image
+from .pipeline import ON_THE_WAY, compute, noisy_image
 from .recompute import recompute_images
 from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
 from .run import TEDM_TIMESTEPS, extract, writers
@@ -29,6 +30,7 @@ __all__ = [
     "Manifest",
     "OwnNetwork",
     "Picture",
+    "Place",
     "Schedule",
     "Waited",
     "arithmetic_differences",

@@ -2,8 +2,8 @@
 
 An entry is one image at one timestep with one draw of noise. Entries are taken in order, filled into batches of the recorded
 size (on a GPU the last one is padded with copies of its first entry; a CPU computes entry by entry and needs none) and put
-together again image by image. Images are read and noised ahead in a thread; on a GPU the activations of one batch travel to
-the host, on a stream of their own, while the next batch is computed.
+together again image by image. Images are read and noised ahead in a thread, beside a GPU in several; on a GPU the activations
+of one batch travel into the cells of their images, on a stream of their own, while the next batch is computed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,36 +20,21 @@ from torch import Tensor
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import running
+from tedm.extract.arriving import Arriving, Computed, Opened, places_of
 from tedm.extract.backbones import Backbone, Schedule
 from tedm.extract.images.geometry import to_range
 from tedm.extract.noise import draw_noise
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
-from tedm.store.layout import Floats, finite, require_fitting
+from tedm.store.layout import require_fitting
 from tedm.store.settings import StorageType
+from tedm.threads import in_order
 
 READ_AHEAD = 2  # images that wait for the backbone
+# Images that are read, and as many that are noised, at once: a CPU has other work, and one of its cores cannot feed a GPU.
+MADE_AT_ONCE = {"cpu": 1, "cuda": 4}
 # Batches whose activations may be on their way to the host while the next one is computed. A CPU has them where they are.
 ON_THE_WAY = {"cpu": 0, "cuda": 1}
-
-
-@dataclass(frozen=True)
-class Computed:
-    """One image and what the backbone made of it.
-
-    Parameters
-    ----------
-    name : str
-        The image.
-    image : array of shape (size, size, channels)
-        The square that the backbone saw, in [0, 1].
-    cells : list of arrays of shape (timesteps, draws, side, side, channels)
-        One for each level, in the type that was asked for.
-    """
-
-    name: str
-    image: NDArray[np.float32]
-    cells: list[Floats]
 
 
 def compute(
@@ -97,42 +81,37 @@ def compute(
     timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
     # One image's entries, in the order in which they fill its cells.
-    slots = [(t, draw) for t in range(len(timesteps)) for draw in range(settings.draws)]
-    open_images: dict[str, tuple[Computed, list[int]]] = {}
-    batch: list[tuple[str, int, int]] = []
+    slots = [(timestep, draw) for timestep in timesteps for draw in range(settings.draws)]
+    open_images: dict[str, Opened] = {}
+    batch: list[tuple[str, int]] = []  # images, and which of their entries
     inputs: list[Tensor] = []
-    on_the_way: deque[tuple[list[tuple[str, int, int]], Arriving]] = deque()
+    on_the_way: deque[tuple[list[tuple[str, int]], Arriving]] = deque()
 
     def start() -> None:
-        levels = _forward(backbone, arithmetic, inputs, [timesteps[t] for _, t, _ in batch])
-        on_the_way.append((batch.copy(), Arriving(levels)))
+        levels = _forward(backbone, arithmetic, inputs, [slots[entry][0] for _, entry in batch], dtype)
+        on_the_way.append((batch.copy(), Arriving(levels, places_of(batch, open_images))))
         batch.clear()
         inputs.clear()
 
     def finish(most: int) -> Iterator[Computed]:
         while len(on_the_way) > most:
             entries, arriving = on_the_way.popleft()
-            for level, output in enumerate(arriving.arrived()):
-                for entry, (name, t, draw) in enumerate(entries):  # to their type on the way: one pass over the numbers
-                    kept = open_images[name][0].cells[level][t, draw]
-                    torch.from_numpy(kept).copy_(output[entry])
-                    if dtype == "float16" and not finite(kept):
-                        of_level = settings.levels[level].name
-                        require_fitting(name, of_level, timesteps[t], output[entry].float().numpy(), dtype)
-            for name, _, _ in entries:
-                left = open_images[name][1]
-                left[0] -= 1
-                if not left[0]:
-                    yield open_images.pop(name)[0]
+            for level, at, numbers in arriving.misfits():
+                name, entry = entries[at]
+                require_fitting(name, settings.levels[level].name, slots[entry][0], numbers, dtype)
+            for name, _ in entries:
+                opened = open_images[name]
+                opened.left -= 1
+                if not opened.left:
+                    yield open_images.pop(name).computed
 
-    noised = _noised(backbone, settings, images, [(timesteps[t], draw) for t, draw in slots])
+    noised = _noised(backbone, settings, images, slots, at_once=MADE_AT_ONCE[arithmetic.device])
     with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
         for name, image, x_t in ready:
-            cells = [_empty(len(timesteps), settings, position, dtype) for position in range(len(settings.levels))]
-            open_images[name] = Computed(name, image, cells), [len(slots)]
-            for (t, draw), entry in zip(slots, x_t, strict=True):
-                batch.append((name, t, draw))
-                inputs.append(entry)
+            open_images[name] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
+            for entry, its_input in enumerate(x_t):
+                batch.append((name, entry))
+                inputs.append(its_input)
                 if len(batch) == arithmetic.batch_size:
                     start()
                     yield from finish(most=ON_THE_WAY[arithmetic.device])
@@ -152,9 +131,11 @@ def images_at_once(entries: int, arithmetic: Arithmetic) -> int:
     Returns
     -------
     int
-        ceil(batch size x (1 + batches on their way) / entries) + 1 with activations, READ_AHEAD + 1 without.
+        ceil(batch size x (1 + batches on their way) / entries) + 1 with activations; without, READ_AHEAD + 1 and, where
+        several are made at once, these twice: while they are read and while they are noised.
     """
-    return images_with_activations(entries, arithmetic) + READ_AHEAD + 1
+    several = MADE_AT_ONCE[arithmetic.device]
+    return images_with_activations(entries, arithmetic) + READ_AHEAD + 1 + (2 * several if several > 1 else 0)
 
 
 def images_with_activations(entries: int, arithmetic: Arithmetic) -> int:
@@ -167,13 +148,19 @@ def _noised(
     settings: FeatureSettings,
     images: Iterable[tuple[str, NDArray[np.float32]]],
     slots: Sequence[tuple[int, int]],
+    *,
+    at_once: int,
 ) -> Iterator[tuple[str, NDArray[np.float32], list[Tensor]]]:
-    """Each image with its x_t for every (timestep, draw), shape (channels, size, size).
+    """Each image with its x_t for every (timestep, draw), shape (channels, size, size); so many images at once.
 
     Noising happens on the CPU in float32 whatever the device, so that every device sees the same input.
     """
-    for name, image in images:
-        yield name, image, [_x_t(backbone.schedule, settings, name, image, timestep, draw) for timestep, draw in slots]
+
+    def noised(item: tuple[str, NDArray[np.float32]]) -> tuple[str, NDArray[np.float32], list[Tensor]]:
+        name, image = item
+        return name, image, list(_x_t(backbone.schedule, settings, name, image, slots))
+
+    return in_order(noised, images, threads=at_once)
 
 
 def noisy_image(backbone: Backbone, features: Features, name: str, timestep: int, *, draw: int = 0) -> NDArray[np.float32]:
@@ -197,27 +184,30 @@ def noisy_image(backbone: Backbone, features: Features, name: str, timestep: int
     """
     backbone.schedule.require([timestep])
     black, white = features.settings.input_range
-    x_t = _x_t(backbone.schedule, features.settings, name, features.image(name), timestep, draw)
-    return (x_t.numpy().transpose(1, 2, 0) - np.float32(black)) / np.float32(white - black)
+    x_t = _x_t(backbone.schedule, features.settings, name, features.image(name), [(timestep, draw)])[0].numpy()
+    return (x_t.transpose(1, 2, 0) - np.float32(black)) / np.float32(white - black)
 
 
 def _x_t(
-    schedule: Schedule, settings: FeatureSettings, name: str, image: NDArray[np.float32], timestep: int, draw: int
+    schedule: Schedule,
+    settings: FeatureSettings,
+    name: str,
+    image: NDArray[np.float32],
+    slots: Sequence[tuple[int, int]],
 ) -> Tensor:
-    """Shape (channels, size, size), in the backbone's range."""
+    """Shape (entries, channels, size, size), in the backbone's range, for every (timestep, draw)."""
     x_0 = np.ascontiguousarray(to_range(image, settings.input_range).transpose(2, 0, 1))
-    noise = draw_noise(x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw)
-    both = torch.from_numpy(x_0)[None], torch.from_numpy(noise)[None]
-    return schedule.x_t(*both, torch.tensor([timestep]))[0]
+    noise = [
+        draw_noise(x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw)
+        for timestep, draw in slots
+    ]
+    each = torch.from_numpy(x_0).expand(len(slots), *x_0.shape)
+    return schedule.x_t(each, torch.from_numpy(np.stack(noise)), torch.tensor([timestep for timestep, _ in slots]))
 
 
-def _empty(timesteps: int, settings: FeatureSettings, position: int, dtype: StorageType) -> Floats:
-    level = settings.levels[position]
-    side = settings.side(level)
-    return np.empty((timesteps, settings.draws, side, side, level.channels), dtype)
-
-
-def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int]) -> list[Tensor]:
+def _forward(
+    backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int], dtype: StorageType
+) -> list[Tensor]:
     """Run one forward pass over a batch; return the levels where they were computed, without the padding."""
     padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
     x_t = torch.stack([*inputs, *[inputs[0]] * padding])
@@ -232,38 +222,8 @@ def _forward(backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor
             if not _is_out_of_memory(error):
                 raise
             traceback.clear_frames(error.__traceback__)  # they hold what the failed pass had computed
-            failure = _out_of_memory(backbone, arithmetic, x_t, steps)
+            failure = _out_of_memory(backbone, arithmetic, x_t, steps, dtype)
             raise failure from error
-
-
-class Arriving:
-    """A batch's levels on their way to the host, channels last.
-
-    On a GPU they are copied into pinned memory by a stream of their own, which waits for those that compute and makes nobody
-    wait; on a CPU they are where they are wanted.
-    """
-
-    def __init__(self, levels: Sequence[Tensor]) -> None:
-        device = levels[0].device
-        self._host = [level.permute(0, 2, 3, 1) for level in levels]
-        self._event = None
-        if device.type != "cuda":
-            return
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for at, level in enumerate(levels):
-                pixels = self._host[at].contiguous()
-                host = torch.empty(pixels.shape, dtype=pixels.dtype, pin_memory=True)
-                self._host[at] = host.copy_(pixels, non_blocking=True)
-                level.record_stream(stream)  # its memory is not for others until the copy is done
-        self._event = stream.record_event()
-
-    def arrived(self) -> list[Tensor]:
-        """Wait, and hand over the levels in the backbone's type: shape (entries, side, side, channels), on the host."""
-        if self._event is not None:
-            self._event.synchronize()
-        return self._host
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
@@ -271,8 +231,8 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or ("alloc" in str(error) and "memory" in str(error))
 
 
-def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor) -> TedmError:
-    """Return what to do about it; on a GPU the batch size that is named has been tried."""
+def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor, dtype: StorageType) -> TedmError:
+    """Return what to do about it; on a GPU the batch size that is named has been tried, with one on its way beside it."""
     if arithmetic.device == "cpu":
         fewer = max(1, arithmetic.threads // 2)
         return TedmError(
@@ -284,7 +244,7 @@ def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, step
         size //= 2
         torch.cuda.empty_cache()
         try:
-            backbone.activations(x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device))
+            _two_batches(backbone, x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device), dtype)
             break
         except RuntimeError as error:
             if not _is_out_of_memory(error):
@@ -293,3 +253,11 @@ def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, step
         f"out of memory on {arithmetic.device} with a batch of {arithmetic.batch_size}; finished images are safe\n"
         f"Extract to a new store with --batch-size {size} (a store keeps the batch size that it was made with)."
     )
+
+
+def _two_batches(backbone: Backbone, x_t: Tensor, timesteps: Tensor, dtype: StorageType) -> None:
+    """Take what a GPU holds at most: a batch on its way, once as computed and once in the cells' type, and the next pass."""
+    on_its_way = backbone.activations(x_t, timesteps)
+    pixels = [level.permute(0, 2, 3, 1).to(getattr(torch, dtype)).contiguous() for level in on_its_way]
+    backbone.activations(x_t, timesteps)
+    del on_its_way, pixels

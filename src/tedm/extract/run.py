@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.arithmetic import FIELDS, available_cores, choose_arithmetic
+from tedm.extract.arriving import Computed
 from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest
 from tedm.extract.live import square_image
 from tedm.extract.pace import pace
-from tedm.extract.pipeline import Computed, compute
+from tedm.extract.pipeline import MADE_AT_ONCE, compute
 from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_room, require_store
 from tedm.extract.sources import compare, renew
@@ -35,9 +36,11 @@ from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Stor
 from tedm.store.settings import MAY_DIFFER, MUST_MATCH, Geometry, Layout, NoiseMode, StorageType, Upsampling, differences
 from tedm.store.verification import to_recompute, verify
 from tedm.store.volumes.normalisation import Normalisation
+from tedm.threads import in_order
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 WAITING = 1  # images that wait to be written
+MOST_WRITERS = 8  # each holds an image's activations
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,9 @@ def extract(
         )
         new = registrations(manifest, settings, skip=set(store.labels.names))
     else:
-        arithmetic = choose_arithmetic(device=device, precision=precision, batch_size=batch_size, threads=threads)
+        arithmetic = choose_arithmetic(
+            device=device, precision=precision, batch_size=batch_size, threads=threads, image_size=settings.image_size
+        )
         new = registrations(manifest, settings)  # masks that cannot be read leave no empty store, nor does what comes next
         rehearse([manifest.entries[at] for at in mine], settings, backbone, arithmetic)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
@@ -207,9 +212,9 @@ def extract(
 def writers(arithmetic: Arithmetic) -> int:
     """Return how many images are laid out, encoded and written at once.
 
-    One on a CPU, which has other work; a few beside a GPU, for which one core cannot compress fast enough.
+    One on a CPU, which has other work; several beside a GPU, for which one core cannot compress fast enough: all but two.
     """
-    return 1 if arithmetic.device == "cpu" else min(4, available_cores())
+    return 1 if arithmetic.device == "cpu" else min(MOST_WRITERS, max(1, available_cores() - 2))
 
 
 def arithmetic_to_go_on(
@@ -302,12 +307,17 @@ def fill(
     waited, started = Waited(), time.perf_counter()
     written, turn = 0, threading.Lock()
 
+    def read(name: str) -> NDArray[np.float32] | TedmError:
+        try:
+            return image_of(name)
+        except TedmError as error:
+            return error
+
     def images() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for name in missing:
-            try:
-                image = image_of(name)
-            except TedmError as error:
-                failures.append(str(error))
+        made = in_order(read, missing, threads=MADE_AT_ONCE[arithmetic.device])
+        for name, image in zip(missing, made, strict=True):
+            if isinstance(image, TedmError):
+                failures.append(str(image))
                 failed.add(name)
                 continue
             yield name, image
@@ -315,15 +325,15 @@ def fill(
     def write(computed: Computed) -> None:
         nonlocal written
         require_store(store)
-        store.write(computed.name, computed.image, computed.cells)
+        store.write(computed.name, computed.image, computed.cells, checked=dtype == "float16")  # which `compute` looks at
         with turn:
             written += 1
             if progress is not None:
                 left = len(missing) - written - len(failures)
                 progress(reused + written, len(names), pace(written, left, time.perf_counter() - started, waited))
 
+    dtype = store.storage.type_of_cells(store.settings)
     with Behind(write, threads=writers(arithmetic), waiting=WAITING, waited=waited) as disk:
-        dtype = store.storage.type_of_cells(store.settings)
         for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited, dtype=dtype):
             disk.put(computed)
             del computed  # it is the disk's now

@@ -131,8 +131,8 @@ class Arrays:
 
         write_again(put)
 
-    def put_activations(self, array: str, index: int, values: Parts) -> None:
-        """Write one image's shard, whose chunks are asked for one after the other; else as `put`."""
+    def put_whole(self, array: str, index: int, values: Parts) -> None:
+        """Write one image's file, whose chunks are asked for one after the other; else as `put`."""
         from tedm.chunks.encoding import Shard  # with Zarr, which heads alone do not need
 
         stored = self._arrays[array]

@@ -209,7 +209,7 @@ class FeatureStore:
             set_legend(self._group, names, colours)
         self._read_labels()
 
-    def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats]) -> None:
+    def write(self, name: str, image: NDArray[np.float32], cells: Sequence[Floats], *, checked: bool = False) -> None:
         """Write one image whole, its last array last.
 
         Parameters
@@ -220,6 +220,8 @@ class FeatureStore:
             The backbone's square, in [0, 1].
         cells : sequence of arrays of shape (timesteps, draws, side, side, channels)
             Native levels in the order of the settings, float32; or as `Storage.type_of_cells` says.
+        checked : bool
+            Whether they are in the store's type and known to be finite.
 
         Raises
         ------
@@ -229,15 +231,16 @@ class FeatureStore:
         index = self.labels.index(name)
         # upsampling makes no value larger: what fits at a level's own resolution fits
         fitting = [stored(level, self.storage.dtype) for level in cells]
-        require_finite(name, cells, fitting, self.settings, self.storage.dtype)
+        if not checked:
+            require_finite(name, cells, fitting, self.settings, self.storage.dtype)
         rounded_first = self.storage.type_of_cells(self.settings) == self.storage.dtype
         parts = self.storage.parts(fitting if rounded_first else cells, self.settings)
         with plain_errors(
             f"cannot write image {name} to the store {self.path}; finished images are safe, run the same command again"
         ):
-            self._arrays.put(IMAGE, index, image)
+            self._arrays.put_whole(IMAGE, index, image)
             for array_name, values in zip(self.feature_arrays(), parts, strict=True):
-                self._arrays.put_activations(array_name, index, values)
+                self._arrays.put_whole(array_name, index, values)
 
     def sources(self) -> dict[str, Source]:
         """Return the files of each image as they were when they were read; see `tedm.store.sources`."""

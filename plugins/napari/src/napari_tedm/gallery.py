@@ -211,7 +211,8 @@ def open_gallery(
         settings = replace(settings, axis=manifest.axis, normalisation=black_white)
         remarks.append(f"black and white of volumes are {black_white}")
     remarks += manifest.require_intensity_range(None, channels=settings.image_channels, normalisation=settings.normalisation)
-    live = LiveFeatures(manifest, backbone, settings, choose_arithmetic(device=device), Storage("native", "float16"))
+    arithmetic = choose_arithmetic(device=device, image_size=settings.image_size)
+    live = LiveFeatures(manifest, backbone, settings, arithmetic, Storage("native", "float16"))
     return Gallery(source, live, None, live=live, remarks=remarks)
 
 

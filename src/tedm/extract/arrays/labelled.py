@@ -143,7 +143,7 @@ def store_of(
     settings = settings_of(
         backbone, timesteps=timesteps, geometry=geometry, intensity_range=intensity_range, noise_seed=noise_seed
     )
-    storage, arithmetic = Storage("native", "float16"), choose_arithmetic(device=device)
+    storage, arithmetic = Storage("native", "float16"), choose_arithmetic(device=device, image_size=settings.image_size)
     by_name = {each.picture.name: each.picture for each in images.pictures}
     require_room(path, None, settings, storage, by_name)
     store = FeatureStore.create(path, settings, arithmetic, storage, {})

@@ -17,6 +17,7 @@ from typing import Literal, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from tedm.devices import repeatable_convolutions
 from tedm.errors import TedmError
 from tedm.store.settings import Level, Precision
 
@@ -276,8 +277,7 @@ class Backbone:
             require_size(side, self.size_multiple)
         if len(timesteps) != len(x_t):
             raise ValueError(f"expected one timestep for each of {len(x_t)} entries, got {len(timesteps)}")
-        # cuDNN would otherwise round float32 to TF32, and may choose an algorithm whose result varies
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with repeatable_convolutions():
             if self.device.type != "cpu":
                 return [function(x_t, timesteps)]
             return _one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))

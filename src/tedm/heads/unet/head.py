@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tedm.devices import repeatable_convolutions
 from tedm.errors import TedmError
 from tedm.heads.base.checkpoint import Checkpoint, FitState, put_tensors, tensors_of
 from tedm.heads.base.classifier import Classifier
@@ -88,7 +89,7 @@ class UNetHead(Classifier):
         How much a pixel of each class counts in the cross-entropy.
     precision : {"auto", "float32", "bfloat16"}
         Of the network's passes while it learns; its weights are float32. "auto" is bfloat16 where the device is faster in it
-        (`tedm.devices.choose_precision`).
+        (`tedm.devices.choose_precision`). On a GPU float32 multiplies factors in TF32 while it learns, not when it predicts.
     image_channels, image_size : int or None
         Of the images; None takes those that it is fitted on.
     seed : int
@@ -276,7 +277,7 @@ class UNetHead(Classifier):
             look = None if looked_at is None else lambda: training.loss_on(looked_at)
             loop = Loop(self.network_, training.optimiser, steps.iterations, self.patience, look, self.device)
             self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
-            with torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False):
+            with repeatable_convolutions(exact=False):
                 self.n_iter_ = loop.run(lambda state: training.steps(pictures, state), state, progress, saved)
             self._found = training.classes_found(pictures)
         finally:
@@ -298,7 +299,7 @@ class UNetHead(Classifier):
                 f"the block of {block.name} has {what}; this head looks at images of {shape.image_size} x {shape.image_size} "
                 f"pixels and {shape.image_channels} channels"
             )
-        with torch.inference_mode():
+        with torch.inference_mode(), repeatable_convolutions():
             logits = self.network_.eval()(image_tensor(image)[None].to(self.device))
             probabilities = logits[0].softmax(dim=0).movedim(0, -1).reshape(1, -1, shape.classes)
         return np.ascontiguousarray(probabilities.cpu().numpy())
