@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tedm.errors import TedmError
 from tedm.extract import LiveFeatures, extract, load_backbone, read_manifest
 from tedm.store import IGNORE
 
@@ -38,6 +39,15 @@ def test_some_timesteps_and_levels_are_those_of_the_store(both):
     names = store.labels.names[:1]
     assert all(map(equal, live.blocks(names, (800, 1)), store.blocks(names, (800, 1))))
     assert all(map(equal, live.blocks(names, (50,), ["level1"]), store.blocks(names, (50,), ["level1"])))
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "said"), [((), "no timestep is asked for"), ((1, 7), "there is no timestep 7; the features have 1, 50, 800")]
+)
+def test_timesteps_that_are_not_there_are_refused_alike(both, timesteps, said):
+    for features in both:
+        with pytest.raises(TedmError, match=said):
+            list(features.blocks(features.labels.names[:1], timesteps))
 
 
 def test_images_and_masks_are_those_of_the_store(both):

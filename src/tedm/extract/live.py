@@ -104,7 +104,7 @@ class LiveFeatures:
         self, names: Sequence[str], timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None
     ) -> Iterator[Block]:
         """Yield one block for each name, in order; the backbone runs for these timesteps only, and hands over these levels."""
-        timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
+        timesteps = self.settings.timesteps_asked_for(timesteps)
         settings = self.settings if levels is None else self.settings.on(levels)
         if self._backbone is None:
             raise TedmError("there is no backbone to compute activations with; name its checkpoint")

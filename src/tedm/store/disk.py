@@ -346,7 +346,7 @@ class FeatureStore:
 
     def block(self, name: str, timesteps: Sequence[int] | None = None, levels: Sequence[str] | None = None) -> Block:
         """Return the activations of one image; a `TedmError` if they are not whole or cannot be read."""
-        timesteps = self.settings.timesteps if timesteps is None else tuple(timesteps)
+        timesteps = self.settings.timesteps_asked_for(timesteps)
         at = [self.settings.timesteps.index(timestep) for timestep in timesteps]
         settings = self.settings if levels is None else self.settings.on(levels)
         names = self.feature_arrays()

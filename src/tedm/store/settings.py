@@ -137,6 +137,15 @@ class FeatureSettings:
             raise TedmError(f"{asked}; the features have {', '.join(names)}")
         return [position for position, name in enumerate(names) if name in levels]
 
+    def timesteps_asked_for(self, timesteps: Sequence[int] | None) -> tuple[int, ...]:
+        """Return these timesteps, all of them if None; a `TedmError` if one of them is not there, or none is asked for."""
+        asked_for = self.timesteps if timesteps is None else tuple(timesteps)
+        absent = [timestep for timestep in asked_for if timestep not in self.timesteps]
+        if absent or not asked_for:
+            asked = f"there is no timestep {listed(absent)}" if absent else "no timestep is asked for"
+            raise TedmError(f"{asked}; the features have {listed(self.timesteps)}")
+        return asked_for
+
     def channels_of(self, levels: Sequence[str]) -> list[int]:
         """Return where the channels of levels are in a pixel's vector."""
         edges = [0, *accumulate(level.channels for level in self.levels)]

@@ -20,7 +20,6 @@ from tedm.errors import TedmError
 from tedm.store import Block, Features
 from tedm.store.layout import Floats
 from tedm.store.settings import Upsampling
-from tedm.text import listed
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -272,11 +271,7 @@ def dask_rows(
     X, y = dask_rows(store, store.labels.select(split="train"), timesteps=[50])
     """
     settings = features.settings
-    timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
-    absent = [timestep for timestep in timesteps if timestep not in settings.timesteps]
-    if absent or not timesteps:
-        asked = f"there is no timestep {listed(absent)}" if absent else "no timestep is asked for"
-        raise TedmError(f"{asked}; the features have {listed(settings.timesteps)}")
+    timesteps = settings.timesteps_asked_for(timesteps)
     if not names:
         raise TedmError("no image is named, of which there could be rows")
     for name in names:
