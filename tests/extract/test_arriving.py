@@ -17,16 +17,16 @@ def test_a_batch_is_cut_where_its_images_change():
         backbone.sha256, backbone.levels, 16, 1, "pad", (-1.0, 1.0), None, "nearest", "none", 0, (1, 50, 800), 2
     )
     image = np.zeros((16, 16, 1), np.float32)
-    opened = {name: Opened.of(name, image, settings, 3, "float16", "cpu") for name in "abc"}
-    batch = [("a", 4), ("a", 5), *(("b", entry) for entry in range(6)), ("c", 0)]
-    places = places_of(batch, opened)
+    opened = [Opened.of(name, image, settings, 3, "float16", "cpu") for name in "abc"]
+    batch = [(0, 4), (0, 5), *((1, entry) for entry in range(6)), (2, 0)]
+    places = places_of(batch, dict(enumerate(opened)))
     assert [place.entries for place in places] == [slice(0, 2), slice(2, 8), slice(8, 9)]
     for number, place in enumerate(places, 1):
         for rows in place.rows:
             rows.fill_(number)
-    for name, filled in (("a", [4, 5]), ("b", range(6)), ("c", [0])):
-        for cells in opened[name].computed.cells:
-            assert (cells.reshape(6, -1)[list(filled)] == "abc".index(name) + 1).all()
+    for number, filled in enumerate(([4, 5], range(6), [0])):
+        for cells in opened[number].computed.cells:
+            assert (cells.reshape(6, -1)[list(filled)] == number + 1).all()
 
 
 def test_entries_arrive_where_their_image_has_them():

@@ -47,6 +47,16 @@ def test_batches_on_their_way_to_the_host_change_no_bit(monkeypatch):
     assert cells() == expected
 
 
+def test_an_image_that_comes_twice_is_computed_twice():
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=1, batch_size=4)
+    (_, first), (_, other) = squares(2)
+    images = [("a", first), ("a", first), ("b", other), ("a", first)]
+    found = list(compute(BACKBONE, SETTINGS, arithmetic, images))
+    assert [each.name for each in found] == ["a", "a", "b", "a"]
+    bits = [b"".join(level.tobytes() for level in each.cells) for each in found]
+    assert bits[0] == bits[1] == bits[3] != bits[2]
+
+
 def test_images_that_are_noised_several_at_once_change_no_bit_and_no_order(monkeypatch):
     expected = cells()
     monkeypatch.setitem(MADE_AT_ONCE, "cpu", 3)  # as beside a GPU

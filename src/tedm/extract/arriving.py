@@ -153,20 +153,20 @@ class Arriving:
             place.rows[level].copy_(pixels[place.entries], non_blocking=True)
 
 
-def places_of(batch: Sequence[tuple[str, int]], open_images: Mapping[str, Opened]) -> list[Place]:
+def places_of(batch: Sequence[tuple[int, int]], open_images: Mapping[int, Opened]) -> list[Place]:
     """Return where the entries of a batch go.
 
     Parameters
     ----------
-    batch : sequence of (str, int)
-        The image of each, and which of its entries it is.
-    open_images : mapping of str to Opened
-        These images.
+    batch : sequence of (int, int)
+        The number of each entry's image, and which of its entries it is.
+    open_images : mapping of int to Opened
+        These images by their numbers.
     """
     places, first = [], 0
-    for name, of_image in itertools.groupby(batch, key=lambda entry: entry[0]):
+    for number, of_image in itertools.groupby(batch, key=lambda entry: entry[0]):
         entries = [entry for _, entry in of_image]
-        places.append(Place(first, [rows[entries[0] : entries[-1] + 1] for rows in open_images[name].rows]))
+        places.append(Place(first, [rows[entries[0] : entries[-1] + 1] for rows in open_images[number].rows]))
         first += len(entries)
     return places
 

@@ -82,10 +82,10 @@ def compute(
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
     # One image's entries, in the order in which they fill its cells.
     slots = [(timestep, draw) for timestep in timesteps for draw in range(settings.draws)]
-    open_images: dict[str, Opened] = {}
-    batch: list[tuple[str, int]] = []  # images, and which of their entries
+    open_images: dict[int, Opened] = {}  # by their places among all: a name may come twice
+    batch: list[tuple[int, int]] = []  # images, and which of their entries
     inputs: list[Tensor] = []
-    on_the_way: deque[tuple[list[tuple[str, int]], Arriving]] = deque()
+    on_the_way: deque[tuple[list[tuple[int, int]], Arriving]] = deque()
 
     def start() -> None:
         levels = _forward(backbone, arithmetic, inputs, [slots[entry][0] for _, entry in batch], dtype)
@@ -97,20 +97,21 @@ def compute(
         while len(on_the_way) > most:
             entries, arriving = on_the_way.popleft()
             for level, at, numbers in arriving.misfits():
-                name, entry = entries[at]
-                require_fitting(name, settings.levels[level].name, slots[entry][0], numbers, dtype)
-            for name, _ in entries:
-                opened = open_images[name]
+                number, entry = entries[at]
+                name, of_level = open_images[number].computed.name, settings.levels[level].name
+                require_fitting(name, of_level, slots[entry][0], numbers, dtype)
+            for number, _ in entries:
+                opened = open_images[number]
                 opened.left -= 1
                 if not opened.left:
-                    yield open_images.pop(name).computed
+                    yield open_images.pop(number).computed
 
     noised = _noised(backbone, settings, images, slots, at_once=MADE_AT_ONCE[arithmetic.device])
     with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
-        for name, image, x_t in ready:
-            open_images[name] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
+        for number, (name, image, x_t) in enumerate(ready):
+            open_images[number] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
             for entry, its_input in enumerate(x_t):
-                batch.append((name, entry))
+                batch.append((number, entry))
                 inputs.append(its_input)
                 if len(batch) == arithmetic.batch_size:
                     start()
