@@ -41,6 +41,14 @@ def test_it_says_each_step_and_where_to_look_and_goes_on_after_a_kill(dataset: P
         assert tree(out / part) == tree(tmp_path / "whole" / part)
 
 
+def test_a_method_that_trains_the_diffusion_model_further_takes_it_from_the_checkpoint(
+    dataset: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    result = run(dataset, tmp_path / "out", "--checkpoint", checkpoint, "--method", "ddpm-finetune", "--device", "cpu")
+    assert "head: ddpm-finetune (unet, looks at images) from 4 images" in result.stderr
+    assert len(list((tmp_path / "out" / "masks").glob("*.png"))) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -49,6 +57,7 @@ def test_it_says_each_step_and_where_to_look_and_goes_on_after_a_kill(dataset: P
         (["IMAGES", "IMAGES", "--checkpoint", "DDPM"], 1, "is a file; name a folder"),
         (["IMAGES", "OUT", "--checkpoint", "DDPM", "--method", "tedn"], 1, "tedn"),
         (["IMAGES", "OUT", "--checkpoint", "DDPM", "--train", "99"], 1, "--train 99: of the patients in"),
+        (["IMAGES", "OUT", "--backbone", "OWN", "--method", "jury-finetune"], 2, "jury-finetune starts from weights; name"),
     ],
 )
 def test_bad_input_is_refused_before_the_work(

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "--method",
     default=None,
     show_default="that of tedm-fit",
-    help="How the head learns: see tedm-fit; without a GPU, jury-fast takes a quarter of the passes of jury.",
+    help="How the head learns: see tedm-fit; without a GPU, jury-fast takes a quarter of the passes of jury. jury-finetune and "
+    "ddpm-finetune train the diffusion model of --checkpoint further.",
 )
 @options.CLASSES
 @options.IGNORE
@@ -76,12 +77,16 @@ def main(
     """
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the diffusion model with --checkpoint FILE or --backbone MODULE:FUNCTION")
-    from tedm.heads import DEFAULT, method_named
+    from tedm.extract.pretrain import read_pretrained
+    from tedm.heads import DEFAULT, method_named, starts_from_weights
     from tedm.study.whole.plan import Places, read_images
     from tedm.study.whole.run import run_whole
 
     places = Places(out)
     chosen = method_named(method or DEFAULT)
+    starts = starts_from_weights(chosen)
+    if starts and checkpoint is None:
+        raise click.UsageError(f"--method {chosen.name} starts from weights; name their file with --checkpoint")
     loaded = backbones.load(checkpoint, backbone, backbone_config)
     assert loaded is not None  # one of the two options is there
     manifest = read_images(
@@ -95,6 +100,7 @@ def main(
         loaded,
         chosen,
         any_method=method is None,
+        start=read_pretrained(checkpoint) if starts and checkpoint is not None else None,
         truth=images,
         ignore=ignore,
         geometry=geometry,

@@ -11,7 +11,7 @@ from tedm.errors import TedmError
 from tedm.heads import committee_of, fit, load_head, method_named, names_in_records, predict, save_head
 from tedm.heads.base.head import HeadOptions
 from tedm.heads.segmenter import by_number as rule
-from tedm.heads.segmenter.by_number import MANY, as_asked, by_number, is_jury, with_network
+from tedm.heads.segmenter.by_number import MANY, as_asked, by_number, is_jury, starts_from_weights, with_network
 from tedm.heads.segmenter.methods import DEFAULT, JURIES, METHODS
 from tedm.networks.pretrained import Pretrained
 
@@ -37,6 +37,12 @@ def test_the_default_and_its_fast_variant_are_mlps_and_a_network_and_the_mlps_ot
         assert as_asked(made) == as_asked(asked) == asked
         assert is_jury(asked)
         assert not is_jury(made)
+
+
+def test_methods_that_start_from_weights_are_those_that_train_some_further():
+    starting = {"ddpm-finetune", "jury-finetune", "global-cl", "global-local-cl"}
+    assert {name for name in METHODS if starts_from_weights(METHODS[name])} == starting & set(METHODS)
+    assert starting <= set(METHODS)
 
 
 def test_the_fast_variant_is_the_default_at_two_timesteps_and_a_name_of_its_own():

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions
-from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of
+from tedm.heads.base.head import HeadOptions, StartingHead
+from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, unfitted_head
 from tedm.jsons import JsonValue
 
 MANY = 200  # training images, from which on the MLPs are three on larger batches
 # What may be asked of the default's head without making it another method's.
 TAKEN = ("iterations", "class_weight", "precision")
+NOTHING_ASKED = HeadOptions()
 
 
 def with_network(method: Method, images: int) -> Method:
@@ -115,3 +117,9 @@ def _with_free_choices_of(method: Method) -> Method:
     """Return the default or its fast variant, with those choices of another method that leave it what it is."""
     free = {"timesteps": method.timesteps, "views": method.views, "smoothing": method.smoothing, "specks": method.specks}
     return replace(METHODS[method.name], **free)  # type: ignore[arg-type]
+
+
+def starts_from_weights(method: Method) -> bool:
+    """Tell whether a fit of a method starts from weights that were trained before, those of a diffusion model say."""
+    head = unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
+    return head.capabilities.starts and cast(StartingHead, head).needs_weights()

@@ -19,6 +19,7 @@ from tedm.extract.images import Manifest
 from tedm.files import discard, make_folder, write_whole
 from tedm.heads import Method, Segmenter, Table, load_head, read_records, summarise
 from tedm.jsons import JsonObject
+from tedm.networks.pretrained import Pretrained
 from tedm.store import FeatureStore
 from tedm.store.settings import Geometry
 from tedm.store.splits import labelled_images
@@ -67,6 +68,7 @@ def run_whole(
     method: Method,
     *,
     any_method: bool = False,
+    start: Pretrained | None = None,
     truth: Path | None = None,
     ignore: int | None = None,
     geometry: Geometry = "pad",
@@ -92,6 +94,8 @@ def run_whole(
         How the head is fitted.
     any_method : bool
         Whether a head of another method that is there is as good, because nobody asked for this one.
+    start : Pretrained or None
+        Weights that the fit starts from, for methods that do.
     truth : Path or None
         What the manifest was read from. Whole volumes are scored against the files of masks that it names; None scores slices
         only.
@@ -123,7 +127,7 @@ def run_whole(
             manifest, places, backbone, method, geometry, intensity_range, normalisation, checkpoint_name, device, threads,
             progress, log,
         )  # fmt: skip
-        head = _head(store, places, method, any_method, device, memory, progress, log)
+        head = _head(store, places, method, any_method, start, device, memory, progress, log)
         made_by = _digest(places.head)
         originals = Originals(manifest, store)
         table = _scores(store, places, head, made_by, originals, command, memory, progress, log)
@@ -185,6 +189,7 @@ def _head(
     places: Places,
     method: Method,
     any_method: bool,
+    start: Pretrained | None,
     device: Device,
     memory: int | None,
     progress: Stages,
@@ -206,7 +211,7 @@ def _head(
     for remark in method_remarks(method, named=not any_method):
         log(remark)
     with progress("fitting") as show:
-        head = fit_folder(places.head, store, method, device=where, memory=memory, progress=show)
+        head = fit_folder(places.head, store, method, start=start, device=where, memory=memory, progress=show)
     _record(places, "learned", _of_masks(store, labelled_images(store.labels, split="train", domain=None)))
     for remark in fit_remarks(head):
         log(remark)
