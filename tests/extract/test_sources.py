@@ -286,7 +286,7 @@ def test_an_update_that_was_killed_leaves_nothing_stale(world, monkeypatch, step
     world.invert(world.image())
     world.invert(world.mask())
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
