@@ -111,6 +111,18 @@ def test_several_work_at_the_same_time() -> None:
     assert len(list(in_order(lambda _: both.wait(), range(4), threads=2))) == 4
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_what_came_before_an_error_of_the_items_comes_before_it(threads) -> None:
+    def items() -> Iterator[int]:
+        yield from (1, 2, 3)
+        raise OSError("the disk is gone")
+
+    coming = in_order(lambda item: 10 * item, items(), threads=threads)
+    assert [next(coming) for _ in range(3)] == [10, 20, 30]
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(coming)
+
+
 def test_an_error_of_several_comes_where_it_occurred_and_ends_the_threads() -> None:
     coming = in_order(lambda item: 1 // (2 - item), range(9), threads=2)
     assert [next(coming), next(coming)] == [0, 1]

@@ -89,11 +89,18 @@ def in_order(work: Callable[[S], T], items: Iterable[S], *, threads: int) -> Ite
         yield from map(work, items)
         return
     made: deque[Future[T]] = deque()
+    coming = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="tedm-in-order") as pool:
         try:
-            for item in items:
-                made.append(pool.submit(work, item))
-                del item
+            while True:
+                try:
+                    made.append(pool.submit(work, next(coming)))
+                except StopIteration:
+                    break
+                except Exception:
+                    while made:  # what came before the error is handed over before it
+                        yield made.popleft().result()
+                    raise
                 if len(made) == threads:
                     yield made.popleft().result()
             while made:

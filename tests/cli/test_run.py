@@ -57,7 +57,8 @@ def test_a_method_that_trains_the_diffusion_model_further_takes_it_from_the_chec
         (["IMAGES", "IMAGES", "--checkpoint", "DDPM"], 1, "is a file; name a folder"),
         (["IMAGES", "OUT", "--checkpoint", "DDPM", "--method", "tedn"], 1, "tedn"),
         (["IMAGES", "OUT", "--checkpoint", "DDPM", "--train", "99"], 1, "--train 99: of the patients in"),
-        (["IMAGES", "OUT", "--backbone", "OWN", "--method", "jury-finetune"], 2, "jury-finetune starts from weights; name"),
+        (["IMAGES", "OUT", "--checkpoint", "DDPM", "--method", "global-cl"], 1, "this method starts from global-cl"),
+        (["IMAGES", "OUT", "--backbone", "OWN", "--method", "jury-finetune"], 2, "name its file with --checkpoint in place of"),
     ],
 )
 def test_bad_input_is_refused_before_the_work(

@@ -57,6 +57,13 @@ def test_an_image_that_comes_twice_is_computed_twice():
     assert bits[0] == bits[1] == bits[3] != bits[2]
 
 
+def test_timesteps_that_the_settings_do_not_have_are_refused_and_none_too():
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=1, batch_size=4)
+    for timesteps, said in (((), "no timestep is asked for"), ((1, 7), "there is no timestep 7; the features have 1, 50, 800")):
+        with pytest.raises(TedmError, match=said):
+            next(compute(BACKBONE, SETTINGS, arithmetic, squares(1), timesteps))
+
+
 def test_images_that_are_noised_several_at_once_change_no_bit_and_no_order(monkeypatch):
     expected = cells()
     monkeypatch.setitem(MADE_AT_ONCE, "cpu", 3)  # as beside a GPU

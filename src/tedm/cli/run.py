@@ -78,15 +78,21 @@ def main(
     if checkpoint is None and backbone is None:
         raise click.UsageError("name the diffusion model with --checkpoint FILE or --backbone MODULE:FUNCTION")
     from tedm.extract.pretrain import read_pretrained
-    from tedm.heads import DEFAULT, method_named, starts_from_weights
+    from tedm.heads import DEFAULT, method_named, require_start, starts_from_weights
     from tedm.study.whole.plan import Places, read_images
     from tedm.study.whole.run import run_whole
 
     places = Places(out)
     chosen = method_named(method or DEFAULT)
-    starts = starts_from_weights(chosen)
-    if starts and checkpoint is None:
-        raise click.UsageError(f"--method {chosen.name} starts from weights; name their file with --checkpoint")
+    start = None
+    if starts_from_weights(chosen):
+        if checkpoint is None:
+            raise click.UsageError(
+                f"--method {chosen.name} trains the diffusion model further: name its file with --checkpoint in place of "
+                "--backbone"
+            )
+        start = read_pretrained(checkpoint)
+        require_start(chosen, start)
     loaded = backbones.load(checkpoint, backbone, backbone_config)
     assert loaded is not None  # one of the two options is there
     manifest = read_images(
@@ -100,7 +106,7 @@ def main(
         loaded,
         chosen,
         any_method=method is None,
-        start=read_pretrained(checkpoint) if starts and checkpoint is not None else None,
+        start=start,
         truth=images,
         ignore=ignore,
         geometry=geometry,

@@ -75,10 +75,11 @@ def compute(
     Raises
     ------
     TedmError
-        If the device runs out of memory; the message names a batch size (on a CPU a number of threads) that would do. If an
-        activation that is asked for in float16 is not finite, or too large for it.
+        If a timestep is not among the settings', or none is asked for. If the device runs out of memory; the message names a
+        batch size (on a CPU a number of threads) that would do. If an activation that is asked for in float16 is not finite, or
+        too large for it.
     """
-    timesteps = settings.timesteps if timesteps is None else tuple(timesteps)
+    timesteps = settings.timesteps_asked_for(timesteps)
     backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
     # One image's entries, in the order in which they fill its cells.
     slots = [(timestep, draw) for timestep in timesteps for draw in range(settings.draws)]

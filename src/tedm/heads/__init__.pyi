@@ -105,6 +105,7 @@ from .runtime.workers import Workers as Workers
 from .runtime.workers import connect as connect
 from .segmenter.by_number import MANY as MANY
 from .segmenter.by_number import by_number as by_number
+from .segmenter.by_number import require_start as require_start
 from .segmenter.by_number import starts_from_weights as starts_from_weights
 from .segmenter.fit import fit as fit
 from .segmenter.fit import order_of as order_of

@@ -353,7 +353,7 @@ def test_whatever_a_part_refuses_is_refused_before_any_part_learns(make_store, m
 def test_a_budget_that_a_part_does_not_fit_is_refused_as_such(make_store, committee, data_of):
     data = data_of(make_store(), committee())
     data.budget.total, data.budget.was_given = 1000, True
-    with pytest.raises(BudgetError, match=r"the part 'shared' .* the least that would do is --memory \d+MB"):
+    with pytest.raises(BudgetError, match=r"the part 'shared' .* the least that would do is --memory \d+MB$"):
         committee().fit_blocks(data)
 
 

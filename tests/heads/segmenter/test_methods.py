@@ -28,6 +28,8 @@ def test_methods_are_the_papers():
     for wrong in ("nnunet", "timestep", "timestep:-1", "timestep:x"):
         with pytest.raises(TedmError, match="there is no method"):
             method_named(wrong)
+    with pytest.raises(TedmError, match="--members is 0; it must be at least 1"):
+        method_named("tedm", members=0)
     with pytest.raises(TedmError, match="5 members of logistic would be equal; --members is for --head mlp"):
         method_named("tedm", head="logistic", members=5)
 

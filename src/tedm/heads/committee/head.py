@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.allocator import give_back
 from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Head, HeadOptions, Progress, StartingHead
@@ -159,19 +160,20 @@ class CommitteeHead(Classifier):
         _require_rows(parts, data)
         tasks = [self._task(part, data, validation) for part in parts]
         for part, (own, deciding) in zip(parts, tasks, strict=True):
-            with _named(part):
+            with _named(part), own.budget.without_advice():
                 rehearse(self._started(part), own, deciding)
         states = None if checkpoint is None else States(Path(checkpoint), parts)
         heads = []
         for index, (part, (own, deciding)) in enumerate(zip(parts, tasks, strict=True)):
             head, shown = self._started(part), None if progress is None else _PartProgress(progress, index, len(parts))
             try:
-                with _named(part):
+                with _named(part), own.budget.without_advice():
                     heads.append(head.fit_blocks(own, deciding, shown, None if states is None else states.of(index)))
             finally:
                 own.let_go()
                 if deciding is not None:
                     deciding.let_go()
+                give_back()  # to the system what this part has freed: the next counts what the process has
             if shown is not None:
                 shown.finish()
         self.parts_, self.heads_ = parts, heads

@@ -6,6 +6,8 @@ need before it starts, so that an impossible budget is refused and not discovere
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -48,6 +50,7 @@ class Budget:
         self.was_given = memory is not None
         self.kept_was_given = kept is not None
         self._unkept = int(self.total * KEPT_SHARE) if kept is None else kept
+        self._advises = True
 
     def left(self) -> int:
         """Return the bytes that may still be taken."""
@@ -67,6 +70,15 @@ class Budget:
     def keepable(self) -> int:
         """Return the bytes that `keep` would still grant."""
         return self._unkept
+
+    @contextmanager
+    def without_advice(self) -> Iterator[None]:
+        """Say in refusals what memory would do, and nothing else, meanwhile: a committee does not take its heads' options."""
+        before, self._advises = self._advises, False
+        try:
+            yield
+        finally:
+            self._advises = before
 
     def require(self, needed: int, what: str, remedy: str = "") -> None:
         """Refuse work that needs more than is left.
@@ -91,7 +103,8 @@ class Budget:
         name = "--memory" if self.was_given else "half of the free memory,"
         raise BudgetError(
             f"{name} {gigabytes(self.total)} is not enough for {what}: "
-            f"the least that would do is --memory {_megabytes_up(least)}" + (f"; or {remedy}" if remedy else "")
+            f"the least that would do is --memory {_megabytes_up(least)}"
+            + (f"; or {remedy}" if remedy and self._advises else "")
         )
 
 

@@ -15,6 +15,7 @@ from tedm.errors import TedmError
 from tedm.heads.base.head import HeadOptions, StartingHead
 from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, unfitted_head
 from tedm.jsons import JsonValue
+from tedm.networks.pretrained import Pretrained
 
 MANY = 200  # training images, from which on the MLPs are three on larger batches
 # What may be asked of the default's head without making it another method's.
@@ -123,3 +124,9 @@ def starts_from_weights(method: Method) -> bool:
     """Tell whether a fit of a method starts from weights that were trained before, those of a diffusion model say."""
     head = unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
     return head.capabilities.starts and cast(StartingHead, head).needs_weights()
+
+
+def require_start(method: Method, weights: Pretrained) -> None:
+    """Refuse weights that a method which starts from some cannot start from: a `TedmError`."""
+    head = unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
+    cast(StartingHead, head).start_from(weights)

@@ -166,6 +166,8 @@ def method_named(
     if published and name in METHODS:
         require_published(method.name)
         method = replace(method, members=1, vote="soft", published=True)
+    if members is not None and members < 1:
+        raise TedmError(f"--members is {members}; it must be at least 1")
     if members is not None and members > 1 and not head_class(method.head).capabilities.members:
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
