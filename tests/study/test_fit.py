@@ -12,7 +12,7 @@ from tedm.errors import TedmError
 from tedm.heads import FitReport, HeadOptions, fit, load_head, method_named
 from tedm.store import FeatureStore, Registration
 from tedm.study import fit_folder
-from tedm.study.fit import course, fit_remarks, fit_summary, published_remarks, training_remarks
+from tedm.study.fit import course, fit_remarks, fit_summary, method_remarks, published_remarks, training_remarks
 
 
 def test_the_head_in_the_folder_is_the_one_that_fit_gives(extracted: Path, tmp_path: Path) -> None:
@@ -112,3 +112,17 @@ def test_features_that_are_as_published_need_no_note(make_store: Callable[..., F
 
 def _no_step(done: int, total: int, loss: float) -> None:
     raise AssertionError("the fit has begun")
+
+
+def test_options_of_the_mlps_alone_leave_the_network_out_and_that_is_said() -> None:
+    jury = method_named("jury")
+    for left_out, asked in (
+        (False, HeadOptions()),
+        (False, HeadOptions(iterations=5, precision="float32")),
+        (True, HeadOptions(learning_rate=1e-3)),
+        (True, HeadOptions(images_per_batch=2)),
+    ):
+        said = [line for line in method_remarks(jury, asked, named=True) if line.startswith("note: no network votes")]
+        assert bool(said) == left_out
+    assert len(method_remarks(jury, params={"hidden": [8]}, named=True)) == 2
+    assert method_remarks(method_named("tedm"), HeadOptions(learning_rate=1e-3), named=True) == []

@@ -184,6 +184,11 @@ def method_remarks(
         f"{method.name}: {counted(method.members, 'classifier')}, {counted(len(method.timesteps), 'timestep')} side by side, "
         f"learn from the images{learns}{also} vote; specks are dropped" + ("" if named else "; --method chooses another")
     ]
+    if not network:
+        told.append(
+            "note: no network votes, since what else was asked is of MLPs alone; a network has its vote where no more is asked "
+            "than --iterations, --class-weight and --precision"
+        )
     if method.views < usual:
         told.append(
             f"note: {counted(method.views, 'view') if method.views else 'no views'} of training images here; from few labels "
