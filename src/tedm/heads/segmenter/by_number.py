@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from tedm.errors import TedmError
 from tedm.heads.base.head import HeadOptions, StartingHead
 from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, unfitted_head
 from tedm.jsons import JsonValue
-from tedm.networks.pretrained import Pretrained
+
+if TYPE_CHECKING:  # it imports torch, which heads that need none are to do without
+    from tedm.networks.pretrained import Pretrained
 
 MANY = 200  # training images, from which on the MLPs are three on larger batches
 # What may be asked of the default's head without making it another method's.
