@@ -10,6 +10,7 @@ import torch
 
 from tedm.errors import TedmError
 from tedm.extract.arithmetic import choose_arithmetic
+from tedm.extract.arriving import Arriving
 from tedm.extract.backbones import Backbone, random_backbone
 from tedm.extract.noise import draw_noise
 from tedm.extract.pipeline import MADE_AT_ONCE, ON_THE_WAY, compute, images_at_once, noisy_image
@@ -62,6 +63,19 @@ def test_timesteps_that_the_settings_do_not_have_are_refused_and_none_too():
     for timesteps, said in (((), "no timestep is asked for"), ((1, 7), "there is no timestep 7; the features have 1, 50, 800")):
         with pytest.raises(TedmError, match=said):
             next(compute(BACKBONE, SETTINGS, arithmetic, squares(1), timesteps))
+
+
+def test_a_caller_that_stops_early_leaves_no_copy_under_way(monkeypatch):
+    """Beside a GPU the memory of cells is others' as soon as it is let go of."""
+    waited, wait = [], Arriving.wait
+    monkeypatch.setattr(Arriving, "wait", lambda self: (waited.append(self), wait(self))[1])
+    monkeypatch.setitem(ON_THE_WAY, "cpu", 1)
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=1, batch_size=6)
+    coming = compute(BACKBONE, SETTINGS, arithmetic, squares(4))
+    next(coming)
+    before = len(waited)
+    coming.close()
+    assert (before, len(waited)) == (1, 2)
 
 
 def test_images_that_are_noised_several_at_once_change_no_bit_and_no_order(monkeypatch):

@@ -136,10 +136,14 @@ class Arriving:
             self._fits.copy_(torch.stack(fits), non_blocking=True)
         self._event = stream.record_event()
 
-    def misfits(self) -> Iterator[tuple[int, int, Floats]]:
-        """Wait until all is there; yield the level, the entry of the batch and the numbers of what is not finite in float16."""
+    def wait(self) -> None:
+        """Wait until all is there: whoever lets go of the cells before leaves a copy that writes into the memory of others."""
         if self._event is not None:
             self._event.synchronize()
+
+    def misfits(self) -> Iterator[tuple[int, int, Floats]]:
+        """Wait until all is there; yield the level, the entry of the batch and the numbers of what is not finite in float16."""
+        self.wait()
         if self._fits is not None and bool(self._fits.all()):
             return
         for level, numbers in enumerate(self._levels):

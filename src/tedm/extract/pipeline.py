@@ -108,18 +108,22 @@ def compute(
                     yield open_images.pop(number).computed
 
     noised = _noised(backbone, settings, images, slots, at_once=MADE_AT_ONCE[arithmetic.device])
-    with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
-        for number, (name, image, x_t) in enumerate(ready):
-            open_images[number] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
-            for entry, its_input in enumerate(x_t):
-                batch.append((number, entry))
-                inputs.append(its_input)
-                if len(batch) == arithmetic.batch_size:
-                    start()
-                    yield from finish(most=ON_THE_WAY[arithmetic.device])
-        if batch:
-            start()
-        yield from finish(most=0)
+    try:
+        with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
+            for number, (name, image, x_t) in enumerate(ready):
+                open_images[number] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
+                for entry, its_input in enumerate(x_t):
+                    batch.append((number, entry))
+                    inputs.append(its_input)
+                    if len(batch) == arithmetic.batch_size:
+                        start()
+                        yield from finish(most=ON_THE_WAY[arithmetic.device])
+            if batch:
+                start()
+            yield from finish(most=0)
+    finally:
+        for _, arriving in on_the_way:  # of a caller that stopped early, or after an error
+            arriving.wait()
 
 
 def images_at_once(entries: int, arithmetic: Arithmetic) -> int:

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, cast
 
 from tedm.errors import TedmError
-from tedm.heads.base.head import HeadOptions, StartingHead
+from tedm.heads.base.head import Head, HeadOptions, StartingHead
 from tedm.heads.segmenter.methods import JURIES, METHODS, Method, committee_of, unfitted_head
 from tedm.jsons import JsonValue
 
@@ -124,11 +124,14 @@ def _with_free_choices_of(method: Method) -> Method:
 
 def starts_from_weights(method: Method) -> bool:
     """Tell whether a fit of a method starts from weights that were trained before, those of a diffusion model say."""
-    head = unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
+    head = _unfitted(method)
     return head.capabilities.starts and cast(StartingHead, head).needs_weights()
 
 
 def require_start(method: Method, weights: Pretrained) -> None:
     """Refuse weights that a method which starts from some cannot start from: a `TedmError`."""
-    head = unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
-    cast(StartingHead, head).start_from(weights)
+    cast(StartingHead, _unfitted(method)).start_from(weights)
+
+
+def _unfitted(method: Method) -> Head:
+    return unfitted_head(by_number(method, 1, NOTHING_ASKED, None), NOTHING_ASKED)
