@@ -49,6 +49,16 @@ def test_what_a_head_does_not_take_is_said_with_those_that_do():
         make_head("logistic", params={"strength": 1})
 
 
+def test_the_size_of_batches_of_something_else_is_refused_and_not_ignored():
+    assert make_head("mlp", HeadOptions(batch="images", images_per_batch=4)).images_per_batch == 4
+    assert make_head("mlp", HeadOptions(images_per_batch=4), {"batch": "images"}).images_per_batch == 4
+    assert make_head("unet", HeadOptions(images_per_batch=4)).images_per_batch == 4
+    with pytest.raises(TedmError, match="--images-per-batch is given, but batches are of pixels: add --batch images"):
+        make_head("mlp", HeadOptions(images_per_batch=4))
+    with pytest.raises(TedmError, match="--pixels-per-batch is given, but batches are of whole images: add --batch pixels"):
+        make_head("mlp", HeadOptions(pixels_per_batch=4, batch="images"))
+
+
 def test_a_head_is_made_again_by_its_class_whatever_it_was_called():
     assert remake_head("logistic", "LogisticHead", {"ridge": 2.0}).ridge == 2.0
     assert remake_head("old-name", "MLPHead", {"members": 2}, device="cuda").device == "cuda"

@@ -65,7 +65,9 @@ def test_timesteps_views_and_shapes_that_are_asked_for_stay_as_they_are():
         assert as_asked(made) == asked
 
 
-@pytest.mark.parametrize("changed", [{"members": 5}, {"vote": "soft"}, {"rows": "share"}, {"head": "logistic"}])
+@pytest.mark.parametrize(
+    "changed", [{"members": 5}, {"vote": "soft"}, {"rows": "share"}, {"head": "logistic"}, {"head": "mlp"}]
+)
 def test_what_else_is_asked_for_is_done_whatever_the_number(changed):
     asked = method_named(DEFAULT, **changed)
     assert by_number(asked, 1, JUST, None) == by_number(asked, 10 * MANY, JUST, None) == asked

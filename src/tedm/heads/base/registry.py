@@ -120,7 +120,17 @@ def make_head(
     if unknown:
         hint = did_you_mean(unknown[0], known)
         raise TedmError(f"--params: {head} heads know no {unknown[0]!r}{hint}; they know {listed(known)}")
-    return cls(**{**arguments, **(params or {})})
+    arguments |= params or {}
+    if "batch" in able.options:
+        _require_of_batches(given, str(arguments.get(able.options["batch"], known[able.options["batch"]].default)))
+    return cls(**arguments)
+
+
+def _require_of_batches(given: Mapping[str, JsonValue], batch: str) -> None:
+    """Refuse the size of batches that are of something else, which would be asked for and have no effect."""
+    for kind, other in (("pixels", "whole images"), ("images", "pixels")):
+        if f"{kind}_per_batch" in given and batch != kind:
+            raise TedmError(f"--{kind}-per-batch is given, but batches are of {other}: add --batch {kind}, or leave it out")
 
 
 def remake_head(head: str, class_name: str, arguments: Mapping[str, JsonValue], *, device: str = "cpu") -> Head:

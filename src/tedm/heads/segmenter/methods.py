@@ -222,8 +222,10 @@ def default_method(options: HeadOptions, *others: object) -> str:
 
 
 def _with_named_head(method: Method, head: str | None) -> Method:
-    if head is None or head == method.head:
+    if head is None:
         return method
+    if head == method.head:  # of the default, that head alone is another method: no network votes beside it
+        return replace(method, name=f"{method.name}-{head}") if method.name in JURIES else method
     if head_class(head).capabilities.looks_at_images != method.looks_at_images:
         raise TedmError(
             f"--head {head} looks at images, which --method {method.name} does not: choose a --method of that head's"
