@@ -28,11 +28,12 @@ import zarr
 from method_search import write_development
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage, stats
+from scipy import stats
 
 from tedm.extract.images.geometry import from_square_probabilities
 from tedm.heads import Segmenter, fit, method_named, score, vote
 from tedm.store import Block, FeatureStore
+from tedm.study.masks.edges import RADIUS, guided_mask
 
 Array = NDArray[np.float32]
 BASE, MARGIN, ITERATIONS = "as it is", 0.125, (250, 500, 1000, 2000)
@@ -53,7 +54,8 @@ IDEAS: dict[str, list[str]] = {
         "a second draw of noise at prediction",
         "mirrored at prediction",
         "smaller at prediction",
-        "guided filter",
+        "masks follow edges",
+        "masks follow edges, windows of 2 pixels",
         "random walker",
     ],
     "pool": ["standardised by the training images", "mixed statistics of the image, by entropy"],
@@ -323,8 +325,10 @@ def votes(truths: Truths, learned: str, n: int, seed: int) -> Iterator[tuple[str
         yield ideas[1], block.name, (probabilities + native(truths, head, again)) / 2
         yield ideas[2], block.name, (probabilities + native(truths, head, mirror)[:, ::-1]) / 2
         yield ideas[3], block.name, (probabilities + cut) / 2
-        yield ideas[4], block.name, two(guided(probabilities[..., 1], picture))
-        yield ideas[5], block.name, two(walked(probabilities[..., 1], picture))
+        for idea, radius in zip(ideas[4:6], (RADIUS, 2.0), strict=True):
+            square = head.probabilities(block).reshape(block.size, block.size, -1)
+            yield idea, block.name, two(guided_mask(square, picture[..., None], "pad", radius=radius))
+        yield ideas[6], block.name, two(walked(probabilities[..., 1], picture))
 
 
 def fitted(
@@ -399,17 +403,6 @@ def mixed(head: Segmenter, plain: Block, pool: list[tuple[Array, Array]]) -> NDA
     return vote(np.stack(opinions), rule="entropy")
 
 
-def guided(probability: Array, picture: Array, radius: int = 8, epsilon: float = 1e-3) -> Array:
-    """Smooth along the picture's edges by the guided filter (He et al. 2013, doi:10.1109/TPAMI.2012.213), exact, by boxes."""
-
-    def box(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return ndimage.uniform_filter(np.asarray(values, np.float64), 2 * radius + 1, mode="nearest")
-
-    means = box(picture), box(probability)
-    slope = (box(picture * probability) - means[0] * means[1]) / (box(picture**2) - means[0] ** 2 + epsilon)
-    return (box(slope) * picture + box(means[1] - slope * means[0])).astype(np.float32)
-
-
 def walked(probability: Array, picture: Array) -> Array:
     """Decide what is unsure by a random walk on the picture (Grady 2006, doi:10.1109/TPAMI.2006.233), scikit-image's."""
     from skimage.segmentation import random_walker
@@ -420,9 +413,9 @@ def walked(probability: Array, picture: Array) -> Array:
     return np.asarray(random_walker(picture, sure, beta=130, mode="cg_j", tol=1e-4, return_full_prob=True)[1], np.float32)
 
 
-def two(probability: Array) -> Array:
+def two(probability: NDArray[Any]) -> Array:
     """Return the probabilities of both classes, of the foreground's."""
-    return np.stack([1 - probability, probability], axis=-1)
+    return np.stack([1 - np.asarray(probability, np.float32), np.asarray(probability, np.float32)], axis=-1)
 
 
 def table(parts: Path) -> Iterator[str]:

@@ -220,6 +220,28 @@ def test_a_prediction_finds_what_the_image_shows_where_it_shows_it(volume_study:
         assert overlap[0] == max(overlap)
 
 
+def test_masks_that_follow_edges_are_of_the_images_own_files_and_a_folder_is_of_one_kind(
+    volume_study: Path, checkpoint: Path, extracted: Path, fitted: Path, dataset: Path, tmp_path: Path
+) -> None:
+    head, backbone = load_head(volume_study / "tedm"), load_backbone(checkpoint)
+
+    def masks(folder: str, source: Path, of: Segmenter, **asked: Any) -> dict[str, bytes]:
+        predict_folder(tmp_path / folder, of, source, backbone=backbone, device="cpu", **asked)
+        return {name: (tmp_path / folder / name).read_bytes() for name in files_in(tmp_path / folder)}
+
+    for source, of, name in ((volume_study / "manifest.csv", head, "three.nii.gz"), (dataset, load_head(fitted), "scan 5.png")):
+        plain, edges = masks(f"{name} plain", source, of), masks(f"{name} edges", source, of, edges=True)
+        assert plain[name] != edges[name]
+        assert masks(f"{name} edges", source, of, edges=True) == edges  # goes on where all is there
+        (tmp_path / f"{name} edges" / name).unlink()
+        assert masks(f"{name} edges", source, of, edges=True) == edges
+        with pytest.raises(TedmError, match="holds masks that were made otherwise .*edges: followed there, nothing here"):
+            masks(f"{name} edges", source, of)
+    with pytest.raises(TedmError, match="is a feature store, and --edges is of images at their own size: name the images"):
+        predict_folder(tmp_path / "store", load_head(fitted), extracted, edges=True)
+    assert not (tmp_path / "store").exists()
+
+
 def test_maps_of_volumes_are_float_volumes_and_their_means_a_line_each(volume_study: Path, tmp_path: Path) -> None:
     head = load_head(volume_study / "tedm")
     predict_folder(tmp_path / "masks", head, volume_study / "store", probabilities=True, uncertainty=True)

@@ -18,7 +18,7 @@ from tedm.errors import TedmError
 from tedm.extract import extract, load_backbone, read_manifest
 from tedm.heads import Cleaning, Segmenter, evaluate, load_head, summarise
 from tedm.store import FeatureStore
-from tedm.study import predict_folder
+from tedm.study import evaluate_heads, predict_folder
 from tedm.study.volume_scores import score_volumes
 
 TEST = {"three": ".nii.gz", "again": ".nii", "four": ".nrrd"}
@@ -84,6 +84,34 @@ def test_scores_are_those_by_hand_at_the_volumes_own_resolution_for_two_heads(vo
     table, slices = summarise(records), summarise(of_slices)
     assert [cell.images for cell in table.cells] == [3, 3]
     assert abs(table.cells[0].mean - slices.cells[0].mean) > 1  # at feature resolution, slice by slice, it is another number
+
+
+def test_masks_that_follow_edges_are_scored_as_they_are_written_and_called_so(
+    volume_study, store, heads, predicted, checkpoint, tmp_path
+):
+    truth, one = volume_study / "manifest.csv", {"tedm": heads["tedm"]}
+    predict_folder(
+        tmp_path / "edges", heads["tedm"], truth, backbone=load_backbone(checkpoint), split="test", device="cpu", edges=True
+    )
+    records = scored(store, one, truth, edges=True)
+    assert {record.method for record in records} == {f"{heads['tedm'].label}+edges"}
+    for record in records:
+        file = next((tmp_path / "edges").glob(f"{record.image}.n*"))
+        expected = by_hand(
+            voxels_in(volume_study / "masks" / f"{record.image}{TEST[record.image]}")[0], voxels_in(file)[0], record.class_value
+        )
+        np.testing.assert_allclose(record.dice, expected["dice"], rtol=1e-12)
+    assert [record.dice for record in records] != [record.dice for record in scored(store, one, truth)]
+    with pytest.raises(TedmError, match="--edges is of images at their own size, and these scores are at feature resolution"):
+        evaluate_heads(store, one, edges=True)
+
+
+def test_images_that_are_others_than_the_features_are_give_no_edges(volume_study, store, heads, tmp_path):
+    shutil.copytree(volume_study, tmp_path / "other")
+    image = next((tmp_path / "other" / "images").glob("three*"))
+    shutil.copy(next(path for path in (volume_study / "images").glob("again*")), image)
+    with pytest.raises(TedmError):
+        scored(store, heads, tmp_path / "other" / "manifest.csv", edges=True)
 
 
 def test_the_mean_is_over_volumes_and_two_scans_of_a_patient_are_of_one_group(volume_study, store, heads):

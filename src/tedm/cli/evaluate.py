@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 @options.VOTE
 @options.TIMESTEPS
 @options.cleaning_options
+@options.EDGES
 @click.option("--out", type=options.TABLE, default=None, help="Write the table here: .csv, .md, .tex or .txt.")
 @click.option("--records", type=options.PATH, default=None, help="Write the scores of every image and class here, as CSV.")
 @click.option(
@@ -104,6 +105,7 @@ def main(
     largest: int | None,
     fill_holes: bool,
     min_area: int | None,
+    edges: bool,
     out: Path | None,
     records: Path | None,
     calibration: Path | None,
@@ -120,6 +122,8 @@ def main(
 
     With --largest, --fill-holes or --min-area each head is scored twice, with its masks as they are and cleaned, side by side;
     volumes are cleaned in three dimensions.
+
+    With --volumes and --edges, masks are scored as tedm-predict --edges makes them, of the volumes that MANIFEST names.
     """
     twice = sorted({str(path) for path in heads if heads.count(path) > 1})
     if twice:
@@ -149,6 +153,7 @@ def main(
             ignore=ignore,
             distances=distances,
             tolerance=tolerance,
+            edges=edges,
             by_class=by_class,
             correction=correction,
             rule=vote,

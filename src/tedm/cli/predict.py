@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @options.VOTE
 @options.TIMESTEPS
 @options.cleaning_options
+@options.EDGES
 @click.option("--split", default=None, help='Which images. Default: "test" if there are any, else all.')
 @options.DOMAIN
 @click.option("--probabilities", is_flag=True, help="Also write the class probabilities as NumPy arrays, of volumes as NIfTI.")
@@ -63,6 +64,7 @@ def main(
     largest: int | None,
     fill_holes: bool,
     min_area: int | None,
+    edges: bool,
     split: str | None,
     domain: str | None,
     probabilities: bool,
@@ -85,6 +87,9 @@ def main(
     --largest, --fill-holes and --min-area clean the masks, at the images' own size and of volumes in three dimensions; a pixel
     of --min-area is one at feature resolution, so that it means the same for images of all sizes and in tedm-evaluate.
     Probabilities stay as they are.
+
+    With --edges, borders of masks follow the edges of the images at their own size, which is before the cleaning; without, they
+    are as smooth as the backbone's pixels are large.
 
     Masks of pictures are seen in colour, and their pixels are the values; classes.csv says which value is which class, and
     prediction.json what the masks were made from.
@@ -117,6 +122,7 @@ def main(
             split=split,
             domain=domain,
             cleaning=cleaning,
+            edges=edges,
             probabilities=probabilities,
             uncertainty=uncertainty,
             overlay=overlay,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--intensity-range", type=options.Range(), default=None, help="Black and white in files of more than 8 bits.")
 @volumes.volume_options
+@options.EDGES
 @click.option("--threads", type=int, default=None, help="Threads on a CPU. Default: all cores of the process.")
 @options.MEMORY
 @options.DEVICE
@@ -64,6 +65,7 @@ def main(
     intensity_range: tuple[float, float] | None,
     volume_choices: VolumeOptions,
     normalisation: Normalisation | None,
+    edges: bool,
     threads: int | None,
     memory: int | None,
     device: Literal["auto", "cpu", "cuda"],
@@ -112,6 +114,7 @@ def main(
         geometry=geometry,
         intensity_range=intensity_range,
         normalisation=normalisation,
+        edges=edges,
         checkpoint_name=checkpoint.name if checkpoint else str(backbone),
         command=command_line("tedm-run"),
         device=device,

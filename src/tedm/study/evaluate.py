@@ -86,6 +86,7 @@ def evaluate_heads(
     ignore: int | None = None,
     distances: bool = False,
     tolerance: float | None = None,
+    edges: bool = False,
     command: str = "",
     table_file: Path | None = None,
     records_file: Path | None = None,
@@ -114,6 +115,8 @@ def evaluate_heads(
         Of volumes: also measure distances between surfaces (HD95, NSD). They are measured when `metric` is one of them.
     tolerance : float or None
         Millimetres that a surface may be off; see `tedm.heads.surface_scores`.
+    edges : bool
+        Of volumes: whether masks follow the edges of the volumes' own files.
     command : str
         What the folder says of how it was made.
     table_file : Path or None
@@ -143,6 +146,8 @@ def evaluate_heads(
         require_measured_at("feature", metric)
         if distances or tolerance is not None:
             raise TedmError("distances between surfaces are for whole volumes; name their masks with --volumes MANIFEST")
+        if edges:
+            raise TedmError("--edges is of images at their own size, and these scores are at feature resolution: leave it out")
         if ignore is not None:
             raise TedmError("--ignore is of the masks that --volumes MANIFEST names; the store knows which of its pixels count")
     elif tolerance is not None and not distances:
@@ -192,6 +197,7 @@ def evaluate_heads(
                     cleaning=cleaning,
                     distances=distances,
                     tolerance=tolerance,
+                    edges=edges,
                     log=log,
                 )
         if not by_domain:

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tedm.errors import TedmError
 from tedm.extract import LiveFeatures
 from tedm.extract.images import Manifest, Rows, native_mask, to_square_mask
 from tedm.store import Features
+from tedm.text import shown
 
 AT_ONCE = 2**22  # pixels of a band
 LONGEST = 1024  # side of a picture in a report, in pixels
@@ -60,6 +62,20 @@ class Originals:
         """Return an image at its own size, in [0, 1]; None if its file is not known, or is of another image by now."""
         if name not in self._entries or not np.array_equal(self._live.image(name), self._features.image(name)):
             return None
+        return self._live.rows(name)
+
+    def whole(self, name: str) -> Rows:
+        """Return an image at its own size, in [0, 1]; of a slice of a volume, the part that is shown.
+
+        Raises
+        ------
+        TedmError
+            If its file is not known, or is of another image by now.
+        """
+        if name not in self._live.labels.names:
+            raise TedmError(f"the file of image {shown(name)} is not known; name the images that the features are of")
+        if not np.array_equal(self._live.image(name), self._features.image(name)):
+            raise TedmError(f"the file of image {shown(name)} shows another image than the features are of; extract it anew")
         return self._live.rows(name)
 
     def shown(self, name: str, probabilities: Mapping[str, NDArray[np.floating]]) -> AtOwnSize | None:

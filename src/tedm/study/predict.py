@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
 from tedm.extract.images import (
     UNCERTAINTY,
+    Rows,
     VolumeOptions,
     files_written,
     shown_sources,
@@ -23,12 +24,12 @@ from tedm.extract.images import (
 from tedm.files import filled_folder, place_of, require_new, require_there
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, fingerprint_of, predict
 from tedm.jsons import JsonValue
-from tedm.names import require_files
 from tedm.store import Arithmetic, Features, FeatureSettings, FeatureStore, Location
 from tedm.store.sources import Source, Stamp
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
-from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of
+from tedm.study.masks.edges import mask_at_own_size
+from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of, digest_of_images, require_outputs
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.originals import Originals
@@ -54,6 +55,7 @@ def predict_folder(
     domain: str | None = None,
     names: Sequence[str] | None = None,
     cleaning: Cleaning = NO_CLEANING,
+    edges: bool = False,
     probabilities: bool = False,
     uncertainty: bool = False,
     overlay: bool = False,
@@ -90,9 +92,11 @@ def predict_folder(
         Which images, by name, in place of these two.
     cleaning : Cleaning
         What is done to masks, at the images' own size; a pixel of its smallest area is one at feature resolution.
+    edges : bool
+        Whether masks follow the edges of the images' own files (`tedm.study.masks.edges`), before they are cleaned.
     probabilities : bool
         Also write NAME.npy, the probabilities of the classes, or of a volume NAME-probabilities.nii.gz of four dimensions, the
-        classes last; these are never cleaned.
+        classes last; these are never cleaned, and follow no edges.
     uncertainty : bool
         Also write, to a folder `uncertainty` in it, NAME-entropy.png (black: sure, white: a guess), NAME-disagreement.png, the
         Jensen-Shannon divergence of the voters (black: alike), of a volume NAME-entropy.nii.gz and so on with the numbers from
@@ -105,7 +109,8 @@ def predict_folder(
     brain : {"mask", "nonzero", "all"} or None
         See `live_features`.
     originals : Originals or None
-        The files of a store's images, which overlays are drawn on; None draws them on the images as the backbone had them.
+        The files of a store's images, which overlays are drawn on and edges are taken from; None draws them on the images as
+        the backbone had them, and there are no edges.
     device : {"auto", "cpu", "cuda"}
         Where the backbone computes.
     workers : Workers
@@ -124,7 +129,7 @@ def predict_folder(
     ------
     TedmError
         If the folder is taken or holds masks of something else, the head is for other features, or the backbone is missing,
-        superfluous or another one.
+        superfluous or another one, or the images' files, whose edges are asked for, are not known.
     """
     if not (place_of(folder) / ABOUT).is_file():
         require_new(folder)
@@ -139,6 +144,10 @@ def predict_folder(
             raise TedmError(f"{what} is a feature store: --checkpoint and --backbone are for images; leave them out")
         if brain is not None:
             raise TedmError(f"{what} is a feature store, whose images are read already: leave out --brain")
+        if edges and originals is None:
+            raise TedmError(
+                f"{what} is a feature store, and --edges is of images at their own size: name the images, or leave it out"
+            )
         features = store = FeatureStore.open(source)
         sources = store.sources()
         for remark in differences_from_store(features, [head]):
@@ -161,6 +170,7 @@ def predict_folder(
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain) if names is None else list(names)
+    image_of = None if not edges else live.rows if live is not None else originals.whole if originals is not None else None
     vote = head.vote(rule, timesteps)
     head.require(features, vote.timesteps, what=what)
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
@@ -174,14 +184,14 @@ def predict_folder(
     files = output.files_of(volumes)
     files |= {name: files_written(name, probabilities=probabilities, maps=maps) for name in pictures}
     files = with_overlays(files) if overlay else files
-    _require_outputs(files, pictures, head, probabilities and bool(volumes), what)
+    require_outputs(files, pictures, head, probabilities and bool(volumes), what)
 
     def stamp_of(name: str) -> Stamp:
         return sources[name].image if live is None else Stamp.of(*live.files_of(name))
 
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
-        "images": _digest_of_images(features, names, stamp_of),
+        "images": digest_of_images(features, names, stamp_of),
         "vote": vote.rule,
         "timesteps": list(vote.timesteps),
         "cleaning": str(cleaning) if cleaning else "none",
@@ -191,6 +201,7 @@ def predict_folder(
         "format of volumes": volume_format,
         "brain": brain or "the head's",
         "arithmetic": "the store's" if live is None else asdict(live.arithmetic),
+        **({"edges": "followed"} if edges else {}),  # folders of before have no word on it
     }
     masks = MaskFolder(folder, made_of)
     subfolders = [*[UNCERTAINTY] * uncertainty, *[OVERLAYS] * overlay]
@@ -218,7 +229,7 @@ def predict_folder(
                     uncertainty=uncertainty,
                 ),
             )
-            for volume in assembled(predictions, volumes_left, features, probabilities=probabilities):
+            for volume in assembled(predictions, volumes_left, features, probabilities=probabilities, image_of=image_of):
                 masks.begin(legend_rows(head), subfolders)
                 output.write(place, volume, live)
                 if maps:
@@ -226,7 +237,8 @@ def predict_folder(
                 del volume  # the next one is made first
             for prediction in predictions:
                 masks.begin(legend_rows(head), subfolders)
-                _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities)
+                image = None if image_of is None else image_of(prediction.name)
+                _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities, image=image)
                 if overlays is not None:
                     overlays.write(place, prediction.name)
                 if prediction.entropy is not None and prediction.disagreement is not None:
@@ -248,27 +260,6 @@ def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
     if store is not None:
         raise TedmError(f"{store} is a feature store, one of {len(sources)} places; name it alone, or images alone")
     return list(sources)
-
-
-def _digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
-    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
-    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
-    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
-
-
-def _require_outputs(
-    files: Mapping[str, list[str]], pictures: Sequence[str], head: Segmenter, probabilities: bool, source: str
-) -> None:
-    """Refuse, before the work, masks that no PNG can hold, and names that cannot be files or of which two would be one file."""
-    odd = [value for value in head.classes if pictures and not 0 <= value < 2**16]
-    if odd:
-        raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
-    together = ", or leave out --probabilities" if probabilities else ""
-    require_files(
-        files,
-        what=f"cannot write the masks of {source} under its images' names",
-        remedy=f"extract one of them under another name (a column `name`){together}",
-    )
 
 
 def live_features(
@@ -371,7 +362,14 @@ def ready_backbone(
 
 
 def _write(
-    folder: Path, prediction: Prediction, features: Features, head: Segmenter, *, cleaning: Cleaning, probabilities: bool
+    folder: Path,
+    prediction: Prediction,
+    features: Features,
+    head: Segmenter,
+    *,
+    cleaning: Cleaning,
+    probabilities: bool,
+    image: Rows | None,
 ) -> None:
     """Write a mask, and the maps of its uncertainty if they were asked for."""
     size = features.labels.original_sizes[features.labels.index(prediction.name)]
@@ -386,7 +384,7 @@ def _write(
         colours=colours_of(head),
         keep_probabilities=probabilities,
         cleaning=cleaning,
-        uncalibrated=prediction.uncalibrated,
+        mask=mask_at_own_size(prediction.decisive, size, geometry, image),
     )
     if prediction.entropy is not None and prediction.disagreement is not None:
         maps = dict(zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract import Manifest, read_manifest
-from tedm.extract.images import ManifestEntry, VolumeOptions
+from tedm.extract.images import ManifestEntry, Rows, VolumeOptions
 from tedm.heads import (
     HERE,
     Cleaning,
@@ -24,6 +25,7 @@ from tedm.heads import (
     unseen_images,
 )
 from tedm.store import Features
+from tedm.study.originals import Originals
 from tedm.study.stages import Log, mute
 from tedm.study.volumes import WholeVolume, assembled, counted_by, whole_volumes
 from tedm.text import counted
@@ -46,6 +48,7 @@ def score_volumes(
     cleaning: Cleaning | None = None,
     distances: bool = False,
     tolerance: float | None = None,
+    edges: bool = False,
     log: Log = mute,
 ) -> list[Record]:
     """Score heads on the labelled volumes of a split and a domain; one volume is in memory at a time.
@@ -62,6 +65,9 @@ def score_volumes(
         Called after each slice and head.
     distances, tolerance
         See `tedm.heads.evaluate_volumes`.
+    edges : bool
+        Whether masks follow the edges of the volumes' own slices, which the manifest names beside their masks; methods are
+        called `+edges` then.
     log : callable
         Takes a remark on pictures that are left out.
 
@@ -93,6 +99,7 @@ def score_volumes(
         options=VolumeOptions.of(features.settings),
     )
     masks = _masks_of(manifest, volumes, truth)
+    image_of = _images_of(features, truth) if edges else None
 
     def compared() -> Iterator[VolumeMasks]:
         slices = [name for whole in volumes for name in whole.names]
@@ -102,7 +109,7 @@ def score_volumes(
         if progress is not None:
             predictions = counted_by(progress, len(slices) * len(heads), predictions)
         known: dict[str, NDArray[np.uint8]] = {}
-        for volume in assembled(predictions, volumes, features, heads=len(heads)):
+        for volume in assembled(predictions, volumes, features, heads=len(heads), image_of=image_of):
             if volume.name not in known:
                 known = {volume.name: _truth(manifest, masks[volume.name], volume.whole)}
             yield VolumeMasks(
@@ -117,7 +124,7 @@ def score_volumes(
         for _ in predictions:  # none is left, and the last one is counted
             pass
 
-    return evaluate_volumes(
+    records = evaluate_volumes(
         labels,
         heads,
         compared(),
@@ -127,6 +134,13 @@ def score_volumes(
         distances=distances,
         tolerance=tolerance,
     )
+    return [replace(record, method=f"{record.method}+edges") for record in records] if edges else records
+
+
+def _images_of(features: Features, truth: Path) -> Callable[[str], Rows]:
+    """Return what reads a slice at its own size; whether it is the features' is looked at slice by slice."""
+    images = read_manifest(truth, known=features.labels, options=VolumeOptions.of(features.settings))
+    return Originals(images, features).whole
 
 
 def _masks_of(manifest: Manifest, volumes: Sequence[WholeVolume], truth: Path) -> dict[str, dict[int, ManifestEntry]]:

@@ -11,7 +11,7 @@ from PIL import Image
 from tedm.errors import TedmError
 from tedm.extract.images.geometry import from_square_probabilities
 from tedm.extract.images.read import read_labels
-from tedm.extract.images.write import mask_png, write_prediction, write_uncertainty
+from tedm.extract.images.write import mask_png, native_mask, write_prediction, write_uncertainty
 
 
 @pytest.fixture
@@ -63,10 +63,11 @@ def test_values_beyond_a_palette_are_grey_of_16_bits(tmp_path, probabilities):
     assert values_in(path).dtype == np.uint16
 
 
-def test_a_temperature_changes_probabilities_and_no_mask(tmp_path, probabilities):
+def test_a_mask_that_is_given_is_written_and_not_that_of_the_probabilities(tmp_path, probabilities):
     flat = np.full_like(probabilities, 1 / 3)
     options = {"original_size": (8, 8), "geometry": "pad", "classes": (0, 1, 2)}
-    write_prediction(tmp_path, "a", flat, uncalibrated=probabilities, keep_probabilities=True, **options)
+    mask = native_mask(probabilities, (8, 8), "pad")
+    write_prediction(tmp_path, "a", flat, mask=mask, keep_probabilities=True, **options)
     assert np.array_equal(values_in(tmp_path / "a.png"), probabilities.argmax(axis=-1))
     assert np.array_equal(np.load(tmp_path / "a.npy"), flat.astype(np.float32))
 

@@ -55,6 +55,16 @@ def test_the_mask_of_an_array_is_that_of_tedm_predict_for_a_png(
     np.testing.assert_array_equal(result.probabilities, np.load(masks / "scan.npy"))
 
 
+def test_a_mask_that_follows_edges_is_that_of_tedm_predict(
+    tmp_path: Path, fitted: Path, checkpoint: Path, ready: tuple[Segmenter, Backbone]
+) -> None:
+    masks = predicted(tmp_path, SCAN, fitted, checkpoint, "--edges", "--fill-holes")
+    result = tedm.segment(SCAN, *ready, name="scan", device="cpu", edges=True, cleaning=Cleaning(fill_holes=True))
+    with Image.open(masks / "scan.png") as mask:
+        np.testing.assert_array_equal(result.mask, np.asarray(mask))
+    assert (result.mask != tedm.segment(SCAN, *ready, name="scan", device="cpu").mask).any()
+
+
 def test_uncertainty_and_cleaned_masks_are_those_of_tedm_predict(
     tmp_path: Path, fitted: Path, checkpoint: Path, ready: tuple[Segmenter, Backbone]
 ) -> None:

@@ -162,7 +162,7 @@ def test_images_that_came_since_are_added_and_a_new_head_makes_scores_and_masks_
     fit_folder(tmp_path / "out" / "head", FeatureStore.open(tmp_path / "out" / "features"), METHOD, name="mine")
     run(tmp_path / "out", log=said.append)
     assert "note: the scores that were there are of another head, other images or other masks; they are made anew" in said
-    assert "note: the masks that were there are of another head or other images; they are made anew" in said
+    assert "note: the masks that were there are of another head, other images or other edges; they are made anew" in said
     with (tmp_path / "out" / "scores" / "records.csv").open() as file:
         assert {row["method"] for row in csv.DictReader(file)} == {"mine"}
 
@@ -202,6 +202,27 @@ def test_test_volumes_are_scored_whole_too_and_only_once(run, volume_study, tmp_
     assert tree(out) == before
     assert any("volumes.csv is there, of 3 volumes" in line for line in said)
     assert run(tmp_path / "slices", manifest).volumes is None
+
+
+def test_masks_of_a_run_follow_edges_where_that_is_asked_for_and_are_made_anew_where_it_is_not(run, volume_study, tmp_path):
+    manifest, out, said = volume_study / "manifest.csv", tmp_path / "out", list[str]()
+    done = run(out, manifest, truth=manifest, edges=True)
+    assert done.volumes is not None
+    assert {record.method for record in read_records(out / "volumes.csv")} == {"timestep:1+edges"}
+    before = tree(out)
+    run(out, manifest, truth=manifest, edges=True)
+    assert tree(out) == before
+    run(out, manifest, truth=manifest, log=said.append)
+    assert "note: the masks that were there are of another head, other images or other edges; they are made anew" in said
+    plain = tree(out)
+    assert {name for name in before if before[name] != plain[name]} >= {"masks/three.nii.gz", "volumes.csv"}
+
+
+def test_pictures_of_a_run_follow_the_edges_of_their_files(run, tmp_path):
+    run(tmp_path / "plain")
+    run(tmp_path / "edges", edges=True)
+    masks = [bytes_of(tmp_path / out)["masks/scan 4.png"] for out in ("plain", "edges")]
+    assert masks[0] != masks[1]
 
 
 def test_masks_that_were_corrected_are_scored_anew_and_said_of_those_that_were_learned_from(run, images, tmp_path):

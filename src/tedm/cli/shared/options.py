@@ -239,6 +239,7 @@ SCHEDULER = click.option(
     "--scheduler", default=None, help="Compute on the Dask cluster with this scheduler, tcp://host:port. Default: here."
 )
 
+EDGES = click.option("--edges", is_flag=True, help="Let borders of masks follow the edges of the images' own files.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

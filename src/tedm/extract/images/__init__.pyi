@@ -1,5 +1,5 @@
 from .entry import ManifestEntry
-from .geometry import Rows, centres, from_square, from_square_probabilities, to_square_image, to_square_mask
+from .geometry import Rows, centres, from_square, from_square_probabilities, square_bands, to_square_image, to_square_mask
 from .listing.legend import Legend, problem_of_name, read_legend
 from .listing.several import Sources, shown_sources
 from .manifest import Manifest, read_manifest
@@ -43,6 +43,7 @@ __all__ = [
     "read_square",
     "read_squares",
     "shown_sources",
+    "square_bands",
     "to_square_image",
     "to_square_mask",
     "uncropped",

@@ -62,7 +62,7 @@ def write_prediction(
     colours: Sequence[str] = (),
     keep_probabilities: bool = False,
     cleaning: Cleaner | None = None,
-    uncalibrated: NDArray[np.floating] | None = None,
+    mask: NDArray[np.uint8] | None = None,
 ) -> Path:
     """Write one image's mask as PNG.
 
@@ -86,8 +86,9 @@ def write_prediction(
         Also write `name.npy`: float32 of shape (height, width, classes).
     cleaning : Cleaner or None
         Applied to the mask at the image's own size.
-    uncalibrated : array of the shape of `probabilities`, or None
-        Probabilities that the mask is taken from, if not from those: a temperature is to change no mask.
+    mask : array of shape (height, width), or None
+        Class indices at the image's own size, where the mask is not that of these probabilities; None takes the most probable
+        class.
 
     Returns
     -------
@@ -95,8 +96,8 @@ def write_prediction(
         The PNG.
     """
     dtype = np.uint8 if max(classes) < 256 else np.uint16
-    decisive = probabilities if uncalibrated is None else uncalibrated
-    mask = native_mask(decisive, original_size, geometry)
+    if mask is None:
+        mask = native_mask(probabilities, original_size, geometry)
     if cleaning is not None:
         mask = cleaning.enlarged(pixels_of_a_cell(original_size, len(probabilities), geometry))(mask)
     path = file_of(folder, name, MASK)

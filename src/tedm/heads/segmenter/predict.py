@@ -47,6 +47,11 @@ class Prediction:
     uncalibrated: NDArray[np.floating] | None = None
 
     @property
+    def decisive(self) -> NDArray[np.floating]:
+        """The probabilities that masks at another resolution are taken from."""
+        return self.probabilities if self.uncalibrated is None else self.uncalibrated
+
+    @property
     def mask(self) -> NDArray[np.uint8]:
         """Class indices of shape (size, size)."""
         return np.asarray(self.probabilities.argmax(axis=-1), dtype=np.uint8)

@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveArrays, Picture, load_backbone, pictures_of, require_intensities
-from tedm.extract.images import native_mask, pixels_of_a_cell
+from tedm.extract.images import pixels_of_a_cell
 from tedm.heads import Cleaning, Prediction, Segmenter, VotingRule, load_head, predict
 from tedm.keywords import plain_keywords
-from tedm.store.settings import Geometry
+from tedm.store.settings import FeatureSettings
 from tedm.study.arrays.result import Segmentation
 from tedm.study.masks.colours import names_of
+from tedm.study.masks.edges import mask_at_own_size
 from tedm.study.predict import NO_CLEANING, Device, ready_backbone
 from tedm.study.remarks import temperatures_not_applied
 from tedm.study.stages import Log
@@ -89,6 +90,7 @@ class Session:
         rule: VotingRule | None = None,
         timesteps: Sequence[int] | None = None,
         cleaning: Cleaning = NO_CLEANING,
+        edges: bool = False,
     ) -> Segmentation:
         """Segment an array; see `tedm.segment`."""
         head, ready = self.head, self._ready
@@ -118,7 +120,7 @@ class Session:
         )
         return Segmentation(
             name,
-            _mask_of(pictures, predictions, head, settings.geometry, axis, cleaning),
+            _mask_of(pictures, predictions, head, settings, axis, cleaning, edges),
             head.classes,
             names_of(head),
             head.label,
@@ -141,6 +143,7 @@ def segment(
     rule: VotingRule | None = None,
     timesteps: Sequence[int] | None = None,
     cleaning: Cleaning = NO_CLEANING,
+    edges: bool = False,
     device: Device = "auto",
     log: Log = warn,
 ) -> Segmentation:
@@ -168,6 +171,8 @@ def segment(
         See `tedm.heads.predict`.
     cleaning : Cleaning
         What is done to the mask, of a volume in three dimensions; see `predict_folder`.
+    edges : bool
+        Whether the mask follows the edges of the image (`tedm.study.masks.edges`), before it is cleaned.
     device : {"auto", "cpu", "cuda"}
         Where the backbone computes.
     log : callable (str)
@@ -196,6 +201,7 @@ def segment(
         rule=rule,
         timesteps=timesteps,
         cleaning=cleaning,
+        edges=edges,
     )
 
 
@@ -203,17 +209,20 @@ def _mask_of(
     pictures: Sequence[Picture],
     predictions: Sequence[Prediction],
     head: Segmenter,
-    geometry: Geometry,
+    settings: FeatureSettings,
     axis: int | None,
     cleaning: Cleaning,
+    edges: bool,
 ) -> NDArray[Any]:
     """Return the values of the classes at the image's own size, as `tedm.extract.images.write_prediction` writes them."""
-    decisive = [each.probabilities if each.uncalibrated is None else each.uncalibrated for each in predictions]
-    size = pictures[0].size
-    planes = [native_mask(each, size, geometry) for each in decisive]
+    size, geometry = pictures[0].size, settings.geometry
+    planes = [
+        mask_at_own_size(each.decisive, size, geometry, picture.intensities(settings.image_channels) if edges else None)
+        for each, picture in zip(predictions, pictures, strict=True)
+    ]
     mask = planes[0] if axis is None else np.stack(planes)
     if cleaning:
-        mask = cleaning.enlarged(pixels_of_a_cell(size, len(decisive[0]), geometry))(mask)
+        mask = cleaning.enlarged(pixels_of_a_cell(size, settings.image_size, geometry))(mask)
     if axis is not None:
         mask = np.moveaxis(mask, 0, axis)
     low, high = min(head.classes), max(head.classes)

@@ -11,14 +11,18 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.files import make_folder, place_of, require_new, write_table, write_whole
 from tedm.foreign import MOST_JSON, bytes_of, json_of
+from tedm.heads import Segmenter
 from tedm.jsons import JsonObject, JsonValue
+from tedm.names import require_files
+from tedm.store import Features
+from tedm.store.sources import Stamp
 from tedm.text import from_entry, listed, shown
 
 ABOUT, CLASSES, TABLE = "prediction.json", "classes.csv", "uncertainty.csv"
@@ -90,6 +94,27 @@ class MaskFolder:
 def digest_of(values: JsonValue) -> str:
     """Return the first half of a SHA-256 of some values: enough to tell two apart, and to be said in a line."""
     return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
+    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
+    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
+    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
+
+
+def require_outputs(
+    files: Mapping[str, list[str]], pictures: Sequence[str], head: Segmenter, probabilities: bool, source: str
+) -> None:
+    """Refuse, before the work, masks that no PNG can hold, and names that cannot be files or of which two would be one file."""
+    odd = [value for value in head.classes if pictures and not 0 <= value < 2**16]
+    if odd:
+        raise TedmError(f"a PNG cannot hold the mask value {odd[0]}, a class of this head; fit one on values from 0 to 65535")
+    together = ", or leave out --probabilities" if probabilities else ""
+    require_files(
+        files,
+        what=f"cannot write the masks of {source} under its images' names",
+        remedy=f"extract one of them under another name (a column `name`){together}",
+    )
 
 
 class Means:

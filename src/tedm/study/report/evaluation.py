@@ -299,9 +299,7 @@ def _example(
 ) -> Example:
     """Return an image at its own size where its files are known, else as it was scored."""
     if originals is not None:
-        decisive = {
-            title: each.probabilities if each.uncalibrated is None else each.uncalibrated for title, each in predictions.items()
-        }
+        decisive = {title: each.decisive for title, each in predictions.items()}
         if (own := originals.shown(place.image, decisive)) is not None:
             return Example(place, own.picture / 255, own.truth, own.masks, dice, own_size=True)
     masks = {title: each.mask for title, each in predictions.items()}

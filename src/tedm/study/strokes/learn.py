@@ -135,6 +135,5 @@ def look(features: Features, head: Segmenter, name: str, *, what: str = "the ima
     (made,) = predict(features, {head.label: head}, [name], what=what, uncertainty=True)
     size = features.labels.original_sizes[features.labels.index(name)]
     geometry = features.settings.geometry
-    decisive = made.probabilities if made.uncalibrated is None else made.uncalibrated
     entropy = np.asarray(made.entropy, np.float32)[..., np.newaxis]
-    return Look(name, native_mask(decisive, size, geometry), from_square(entropy, size, geometry)[..., 0].clip(0, 1))
+    return Look(name, native_mask(made.decisive, size, geometry), from_square(entropy, size, geometry)[..., 0].clip(0, 1))

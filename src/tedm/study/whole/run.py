@@ -74,6 +74,7 @@ def run_whole(
     geometry: Geometry = "pad",
     intensity_range: tuple[float, float] | None = None,
     normalisation: Normalisation | None = None,
+    edges: bool = False,
     checkpoint_name: str = "",
     command: str = "",
     device: Device = "auto",
@@ -103,6 +104,8 @@ def run_whole(
         Of these masks: the value of voxels without a label.
     geometry, intensity_range, normalisation
         See `tedm.extract.extract`.
+    edges : bool
+        Whether masks follow the edges of the images, and scores of whole volumes are of such; see `tedm.study.predict_folder`.
     checkpoint_name, command : str
         What the store and the report say of how they were made.
     device : {"auto", "cpu", "cuda"}
@@ -131,8 +134,9 @@ def run_whole(
         made_by = _digest(places.head)
         originals = Originals(manifest, store)
         table = _scores(store, places, head, made_by, originals, command, memory, progress, log)
-        volumes = _volume_scores(store, places, head, made_by, truth, ignore, memory, progress, log)
-        masks = _masks(store, places, head, made_by, originals, device, progress, log)
+        made_by = f"{made_by} with edges" if edges else made_by
+        volumes = _volume_scores(store, places, head, made_by, truth, ignore, edges, memory, progress, log)
+        masks = _masks(store, places, head, made_by, originals, edges, device, progress, log)
     if table is None:
         log("report: none, since there are no scores")
     elif not places.report.exists():
@@ -288,6 +292,7 @@ def _volume_scores(
     made_by: str,
     truth: Path | None,
     ignore: int | None,
+    edges: bool,
     memory: int | None,
     progress: Stages,
     log: Log,
@@ -315,6 +320,7 @@ def _volume_scores(
         {"head": head},
         truth=truth,
         ignore=ignore,
+        edges=edges,
         memory=memory,
         what=str(places.features),
         records_file=file,
@@ -331,6 +337,7 @@ def _masks(
     head: Segmenter,
     made_by: str,
     originals: Originals,
+    edges: bool,
     device: Device,
     progress: Stages,
     log: Log,
@@ -340,7 +347,7 @@ def _masks(
     wanted = {volume.name if (volume := labels.volume_of(name)) else name for name in names}
     made_of = f"{made_by} {hashlib.sha256(chr(0).join(names).encode()).hexdigest()}"
     if places.masks.exists() and _recorded(places).get("masks") != made_of:
-        log("note: the masks that were there are of another head or other images; they are made anew")
+        log("note: the masks that were there are of another head, other images or other edges; they are made anew")
         discard(places.masks)
     _record(places, "masks", made_of)
     predict_folder(
@@ -348,6 +355,7 @@ def _masks(
         head,
         places.features,
         names=names,
+        edges=edges,
         overlay=True,
         originals=originals,
         device=device,
