@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ from tedm.store.sources import Source, Stamp
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
 from tedm.study.masks.edges import mask_at_own_size
-from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of, digest_of_images, require_outputs
+from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of, require_outputs
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.originals import Originals
@@ -191,7 +191,7 @@ def predict_folder(
 
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
-        "images": digest_of_images(features, names, stamp_of),
+        "images": _digest_of_images(features, names, stamp_of),
         "vote": vote.rule,
         "timesteps": list(vote.timesteps),
         "cleaning": str(cleaning) if cleaning else "none",
@@ -260,6 +260,12 @@ def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
     if store is not None:
         raise TedmError(f"{store} is a feature store, one of {len(sources)} places; name it alone, or images alone")
     return list(sources)
+
+
+def _digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
+    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
+    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
+    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
 
 
 def live_features(

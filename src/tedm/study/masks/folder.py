@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,8 +21,6 @@ from tedm.foreign import MOST_JSON, bytes_of, json_of
 from tedm.heads import Segmenter
 from tedm.jsons import JsonObject, JsonValue
 from tedm.names import require_files
-from tedm.store import Features
-from tedm.store.sources import Stamp
 from tedm.text import from_entry, listed, shown
 
 ABOUT, CLASSES, TABLE = "prediction.json", "classes.csv", "uncertainty.csv"
@@ -94,12 +92,6 @@ class MaskFolder:
 def digest_of(values: JsonValue) -> str:
     """Return the first half of a SHA-256 of some values: enough to tell two apart, and to be said in a line."""
     return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
-    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
-    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
-    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
 
 
 def require_outputs(
