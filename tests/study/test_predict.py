@@ -348,6 +348,8 @@ def test_a_head_of_several_modalities_uses_the_numbers_of_its_training_patients(
     np.testing.assert_array_equal(of_files, of_store)
     assert of_files.shape == (10, 9, 4, 3)
     assert not np.array_equal(of_bare, of_files)
+    predict_folder(tmp_path / "edges", head, table, backbone=backbone, device="cpu", edges=True)  # of two modalities at once
+    assert voxels_in(tmp_path / "edges" / "p2.nii.gz")[0].shape == (10, 9, 4)
 
 
 def test_a_brain_to_crop_to_can_be_said_again_at_prediction(volume_study: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -368,8 +370,11 @@ def test_a_brain_to_crop_to_can_be_said_again_at_prediction(volume_study: Path, 
     mask = voxels_in(tmp_path / "files" / "v.nii.gz")[0]
     for folder in ("store masks", "as the head says"):
         np.testing.assert_array_equal(mask, voxels_in(tmp_path / folder / "v.nii.gz")[0])
-    assert not mask[:3].any()
-    assert not mask[:, 9:].any()
+    predict_folder(tmp_path / "edges", head, tmp_path / "v.nii.gz", backbone=backbone, device="cpu", edges=True)
+    for shown in (mask, voxels_in(tmp_path / "edges" / "v.nii.gz")[0]):
+        assert shown.any()
+        assert not shown[:3].any()
+        assert not shown[:, 9:].any()
 
 
 def test_what_cannot_be_predicted_of_volumes_is_refused_before_the_work(
