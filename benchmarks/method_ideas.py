@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import stats
 
-from tedm.extract.images.geometry import from_square_probabilities
+from tedm.extract.images import from_square_probabilities
 from tedm.heads import Segmenter, fit, method_named, score, vote
 from tedm.store import Block, FeatureStore
 from tedm.study.masks.edges import RADIUS, guided_mask

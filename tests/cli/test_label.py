@@ -7,6 +7,7 @@ import shutil
 
 from click.testing import CliRunner
 from PIL import Image
+from trees import tree
 
 from tedm.cli import extract, fit, label
 from tedm.store import FeatureStore
@@ -71,4 +72,12 @@ def test_a_column_that_is_not_read_is_said_and_refused_if_strict(dataset, extrac
     shutil.copytree(extracted, store)
     manifest.write_text("image,subset\nscan 5.png,test\n")
     assert "subset (did you mean split?)" in run("label", store, manifest, "--strict", code=1).stderr
-    assert "note: " in run("label", store, manifest).stderr
+    before = tree(store)
+    nothing = run("label", store, manifest, code=1).stderr
+    assert "says nothing of the images in" in nothing
+    assert "subset (did you mean split?)" in nothing
+    assert tree(store) == before
+    manifest.write_text("image,subset,domain\nscan 5.png,test,elsewhere\nscan 4.png,test,\n")
+    done = run("label", store, manifest)
+    assert "note: " in done.stderr
+    assert "1 image relabelled" in done.stdout

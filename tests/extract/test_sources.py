@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -363,3 +364,42 @@ def test_classes_keep_the_order_that_was_asked_for(world):
     ours, theirs = (FeatureStore.open(path).mask("scan 1") for path in (world.store, store))
     assert there.labels.classes == (255, 0)
     assert np.array_equal(ours, theirs)
+
+
+def classes_of(world):
+    return FeatureStore.open(world.store).labels.classes
+
+
+def test_masks_that_are_read_in_another_way_are_compared_said_and_taken_on_request(world):
+    before = tree(world.store)
+    said = world.extract("--threshold", "100")
+    assert "note: masks that differ from those in" in said
+    assert "not taken" in said
+    assert classes_of(world) == (0, 255)
+    taken = world.extract("--threshold", "100", "--update")
+    assert "taken: " in taken
+    assert classes_of(world) == (0, 1)
+    assert "note" not in world.extract("--threshold", "100")  # they are known, read so
+    assert tree(world.store) != before
+
+
+def test_classes_and_thresholds_that_masks_of_known_images_do_not_have_are_refused(world):
+    before = tree(world.store)
+    for asked, words in (
+        (["--threshold", "300"], "--threshold 300 leaves class 1 without a pixel"),
+        (["--classes", "0,7"], "values 255 are none of the classes 0, 7"),
+        (["--classes", "255,0"], "--classes 255,0 is asked for, and .* has 0,255; leave it out, or write to a new store"),
+        (["--classes", "255,0", "--update"], "--classes 255,0 is asked for, and .* has 0,255"),
+    ):
+        assert re.search(words, world.extract(*asked, code=1))
+        assert tree(world.store) == before
+
+
+def test_masks_that_are_refused_are_not_said_to_be_taken(world):
+    with Image.open(world.mask()) as file:
+        mask = np.array(file)
+    mask[:2] = 7
+    Image.fromarray(mask).save(world.mask())
+    said = world.extract("--update", code=1)
+    assert "cannot relabel" in said
+    assert "taken" not in said

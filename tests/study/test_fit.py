@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tedm.errors import TedmError
 from tedm.heads import FitReport, HeadOptions, fit, load_head, method_named
 from tedm.store import FeatureStore, Registration
 from tedm.study import fit_folder
-from tedm.study.fit import course, fit_remarks, fit_summary, method_remarks, published_remarks, training_remarks
+from tedm.study.fit import absent_classes, course, fit_remarks, fit_summary, method_remarks, published_remarks, training_remarks
 
 
 def test_the_head_in_the_folder_is_the_one_that_fit_gives(extracted: Path, tmp_path: Path) -> None:
@@ -75,6 +77,19 @@ def test_images_that_are_of_few_patients_are_said_before_the_fit(extracted: Path
     assert training_remarks(sliced, images=2, groups=2) == training_remarks(sliced) == []
     with pytest.raises(TedmError, match="only 4 to choose from"):
         training_remarks(sliced, images=5)
+
+
+def test_a_class_that_no_training_image_shows_is_said(extracted: Path, tmp_path: Path) -> None:
+    shutil.copytree(extracted, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    head = fit(store, method_named("timestep:1"), images=1, iterations=5)
+    assert absent_classes(store, head) == []
+    mask = np.zeros_like(store.mask(head.provenance.images[0]))
+    store.relabel([Registration(head.provenance.images[0], "", "", "", (0, 0), mask)], store.labels.classes)
+    assert absent_classes(store, head) == [
+        "note: class 255 has no labelled pixel in the images that were learned from, so the head cannot find them; "
+        "add images that show them to the split train"
+    ]
 
 
 def test_the_first_images_of_the_list_are_spoken_of_where_these_are_learned_from(extracted: Path) -> None:

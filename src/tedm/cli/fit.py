@@ -187,7 +187,15 @@ def main(
     from tedm.heads import HeadOptions, connect, default_method, method_named
     from tedm.store import FeatureStore
     from tedm.study import fit_folder
-    from tedm.study.fit import fit_remarks, fit_summary, method_remarks, published_remarks, training_remarks, with_views_there
+    from tedm.study.fit import (
+        absent_classes,
+        fit_remarks,
+        fit_summary,
+        method_remarks,
+        published_remarks,
+        training_remarks,
+        with_views_there,
+    )
 
     features = FeatureStore.open(store)
     asked = HeadOptions(
@@ -259,7 +267,7 @@ def main(
             workers=workers,
             progress=show,
         )
-    for remark in fit_remarks(fitted):
+    for remark in (*fit_remarks(fitted), *absent_classes(features, fitted)):
         say(remark)
     click.echo(f"{head}: {fit_summary(fitted)}")
 

@@ -35,7 +35,7 @@ def main(
     MANIFEST is what tedm-extract takes, or what tedm-rank wrote, with the masks' files filled in; images themselves are not
     opened again. Images of the store that it does not name keep what they have.
     """
-    from tedm.extract import relabel
+    from tedm.extract import relabel, tells_something
     from tedm.store import FeatureStore
 
     features = FeatureStore.open(store)
@@ -50,7 +50,8 @@ def main(
     )
     for line in new.sentences():
         say(line)
-    click.echo(f"{store}: {counted(len(new.entries), 'image')} relabelled; {features.labels.summary()}")
+    count = sum(map(tells_something, new.entries))
+    click.echo(f"{store}: {counted(count, 'image')} relabelled; {features.labels.summary()}")
 
 
 if __name__ == "__main__":

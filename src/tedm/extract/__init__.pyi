@@ -13,7 +13,15 @@ from .live import LiveFeatures, labels_of, square_image
 from .noise import draw_noise
 from .pipeline import ON_THE_WAY, compute, noisy_image
 from .recompute import recompute_images
-from .registration import normalisation_of, registrations, relabel, require_images_as_trained, settled, whole_images
+from .registration import (
+    normalisation_of,
+    registrations,
+    relabel,
+    require_images_as_trained,
+    settled,
+    tells_something,
+    whole_images,
+)
 from .run import TEDM_TIMESTEPS, extract, writers
 from .sources import as_read, compare, differences
 from .stages import Behind, Waited
@@ -64,6 +72,7 @@ __all__ = [
     "settled",
     "square_image",
     "store_of",
+    "tells_something",
     "whole_images",
     "writers",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone
-from tedm.extract.images import Legend, Manifest, VolumeOptions, read_manifest
+from tedm.extract.images import Legend, Manifest, ManifestEntry, VolumeOptions, read_manifest
 from tedm.extract.images.slices.ranges import with_statistics
 from tedm.extract.live import square_mask
 from tedm.store import FeatureSettings, FeatureStore, Labels, Location, Registration
@@ -134,8 +134,8 @@ def relabel(
     Raises
     ------
     TedmError
-        For a manifest that cannot be used, an image that is not in the store, masks that stay and have other classes, or a
-        group that would be in two splits.
+        For a manifest that cannot be used or says nothing, an image that is not in the store, masks that stay and have other
+        classes, or a group that would be in two splits.
     """
     manifest = read_manifest(
         source,
@@ -147,10 +147,22 @@ def relabel(
         options=VolumeOptions.of(store.settings),
         legend=legend or Legend(),
     )
+    if not manifest.class_names and not any(map(tells_something, manifest.entries)):
+        nothing = (
+            f"{source} says nothing of the images in {store.path}: no mask, split, group or domain, so nothing would change; "
+            "name masks in the column mask of a manifest, or lay masks/ beside images/ under the same names"
+        )
+        raise TedmError("\n  ".join([nothing, *manifest.remarks]))
     require_whole_groups(store.labels, ((entry.name, entry.group, entry.split) for entry in manifest.entries))
     store.relabel(registrations(manifest, store.settings), manifest.classes or ())
     name_classes(store, manifest)
     return manifest
+
+
+def tells_something(entry: ManifestEntry) -> bool:
+    """Whether a manifest says something of an image that a store may know otherwise: its mask, or one of its labels."""
+    said = {"split": entry.split, "group": entry.group, "domain": entry.domain}
+    return entry.mask is not None or any(value for column, value in said.items() if column not in entry.unsaid)
 
 
 def registrations(manifest: Manifest, settings: FeatureSettings, *, skip: set[str] | None = None) -> list[Registration]:

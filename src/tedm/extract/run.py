@@ -28,7 +28,7 @@ from tedm.extract.pace import pace
 from tedm.extract.pipeline import MADE_AT_ONCE, compute
 from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_room, require_store
-from tedm.extract.sources import compare, renew
+from tedm.extract.sources import compare, renew, require_classes_of
 from tedm.extract.stages import Behind, Waited
 from tedm.jsons import JsonObject
 from tedm.keywords import plain_keywords
@@ -197,10 +197,11 @@ def extract(
         _discard_damaged(store)
     found = compare(store, manifest, list(entries.values()))
     found.require_unchanged(store, update=update)
-    for remark in found.remarks(store, update=update):
+    require_classes_of(store, manifest, found, update=update)
+    renew(store, manifest, found, update=update)
+    for remark in found.remarks(store, update=update):  # behind it: what is refused is not said to be taken
         if log is not None:
             log(remark)
-    renew(store, manifest, found, update=update)
     store.register(new, manifest.classes or ())
     name_classes(store, manifest)
     with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more

@@ -8,7 +8,7 @@ copied or packed otherwise is the same image, one with other pixels is another, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from tedm.errors import TedmError, raise_listed
 from tedm.extract.images import Manifest, ManifestEntry, to_square_image
+from tedm.extract.images.listing.rows import composed
 from tedm.extract.images.square import naming, rows_of
 from tedm.extract.live import square_mask
 from tedm.store import IGNORE, DamagedError, FeatureStore, Location, Registration, Source
 from tedm.store.labelling import require_fitting
-from tedm.store.sources import ANEW, UNKNOWN, UNREAD
+from tedm.store.sources import ANEW, UNKNOWN, UNREAD, AsRead
 from tedm.store.splits import require_whole_groups
 from tedm.text import counted, listed
 
@@ -112,7 +113,7 @@ class Comparison:
         return found
 
 
-def as_read(path: Location) -> Callable[[str, Sequence[Path], Path | None], bool] | None:
+def as_read(path: Location) -> AsRead | None:
     """Return what tells whether the store at `path` has read the files of an image of some name; None without a store.
 
     A file that is gone counts as read: there is nothing to read again.
@@ -121,8 +122,8 @@ def as_read(path: Location) -> Callable[[str, Sequence[Path], Path | None], bool
         return None
     sources = FeatureStore.open(path).sources()
 
-    def told(name: str, images: Sequence[Path], mask: Path | None) -> bool:
-        known, now = sources.get(name, UNREAD), Source.of(images, mask)
+    def told(name: str, images: Sequence[Path], mask: Path | None, reading: int = 0) -> bool:
+        known, now = sources.get(name, UNREAD), Source.of(images, mask, reading)
         return now.image in (known.image, UNKNOWN) and now.mask in (known.mask, UNKNOWN)
 
     return told
@@ -169,6 +170,17 @@ def compare(store: FeatureStore, manifest: Manifest, entries: Sequence[ManifestE
         sizes={each.name: each.size for each in found if each.size is not None},
         moved=_moved(store, chosen),
     )
+
+
+def require_classes_of(store: FeatureStore, manifest: Manifest, comparison: Comparison, *, update: bool) -> None:
+    """Refuse classes that somebody names where the masks that stay have others, or have them in another order."""
+    ours, labels = store.labels.classes, store.labels
+    if not manifest.classes_given or not any(labels.labelled) or manifest.classes == ours:
+        return
+    if update and (comparison.masks or comparison.new_masks):  # `renew` sees whether all that stay fit
+        return
+    asked, there = (",".join(map(str, classes)) for classes in (manifest.classes or (), ours))
+    raise TedmError(f"--classes {asked} is asked for, and {store.path} has {there}; leave it out, or write to a new store")
 
 
 def renew(store: FeatureStore, manifest: Manifest, comparison: Comparison, *, update: bool) -> None:
@@ -323,7 +335,7 @@ def _other_labels(store: FeatureStore, entries: Sequence[ManifestEntry]) -> dict
         other = [
             f"{column} {value}, in the store {columns[column][at] or 'none'}"
             for column, value in said.items()
-            if value and column not in entry.unsaid and value != columns[column][at]
+            if value and column not in entry.unsaid and composed(value) != composed(columns[column][at])
         ]
         if other:
             found[entry.name] = "; ".join(other)

@@ -7,14 +7,17 @@ costs a comparison and nothing else, so that several processes may write records
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
+from zlib import crc32
 
 from tedm.store.arrays import Arrays
 
 COLUMN = "source"
+# Of an image's name, its files, its mask and how that is read: whether they are as a store has read them.
+AsRead = Callable[[str, Sequence[Path], Path | None, int], bool]
 
 
 class Stamp(NamedTuple):
@@ -64,9 +67,30 @@ class Source:
     mask: Stamp = UNKNOWN
 
     @classmethod
-    def of(cls, images: Sequence[Path], mask: Path | None) -> Self:
-        """Return what the files of an image, one or several that are its channels, and of its mask are like now."""
-        return cls(Stamp.of(*images), UNKNOWN if mask is None else Stamp.of(mask))
+    def of(cls, images: Sequence[Path], mask: Path | None, reading: int = 0) -> Self:
+        """Return what the files of an image, one or several that are its channels, and of its mask are like now.
+
+        Parameters
+        ----------
+        images : sequence of Path
+        mask : Path or None
+        reading : int
+            How the mask's values are read (`reading_of`): the same file read in another way is another mask.
+        """
+        of_mask = UNKNOWN if mask is None else Stamp.of(mask)
+        return cls(Stamp.of(*images), of_mask if of_mask == UNKNOWN else Stamp(of_mask.nbytes, of_mask.modified ^ reading))
+
+
+def reading_of(classes: Sequence[int] | None, ignore: int | None, threshold: int | None) -> int:
+    """Return a number for how masks are read: 0 where nothing is asked, so that stamps are those of the files alone.
+
+    Examples
+    --------
+    >>> reading_of(None, None, None), reading_of(None, None, 100) == reading_of(None, None, 101)
+    (0, False)
+    """
+    asked = (None if classes is None else tuple(classes), ignore, threshold)
+    return 0 if asked == (None, None, None) else crc32(repr(asked).encode())
 
 
 UNREAD = Source()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tedm.files import beside, discard, reserved
 from tedm.heads import (
     HERE,
@@ -31,7 +33,7 @@ from tedm.jsons import JsonValue
 from tedm.networks.pretrained import Pretrained
 from tedm.store import Features, Labels
 from tedm.store.splits import images_to_learn_from, labelled_images
-from tedm.text import counted, listed
+from tedm.text import called, counted, listed
 
 NO_OPTIONS = HeadOptions()
 REMEDY = "name another folder"
@@ -290,6 +292,24 @@ def fit_remarks(head: Segmenter) -> list[str]:
             f"before {worth.before:.4f}"
         )
     return remarks
+
+
+def absent_classes(features: Features, head: Segmenter) -> list[str]:
+    """Return a remark on classes that no image shows which a head has learned from; masks are read until all have been seen."""
+    unseen = set(range(len(head.classes)))
+    for name in head.provenance.images:
+        if not unseen:
+            break
+        if features.labels.has(name):
+            unseen -= set(np.unique(features.mask(name)).tolist())
+    if not unseen:
+        return []
+    values = [called(value, head.named_classes.get(value, "")) for index, value in enumerate(head.classes) if index in unseen]
+    have = "has" if len(values) == 1 else "have"
+    return [
+        f"note: {listed(values)} {have} no labelled pixel in the images that were learned from, so the head cannot "
+        "find them; add images that show them to the split train"
+    ]
 
 
 def course(fall: float) -> str:

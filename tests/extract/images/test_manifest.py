@@ -231,6 +231,13 @@ def test_a_group_a_patient_and_an_image_stay_in_one_split(three: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["group", "patient"])
+def test_two_spellings_of_the_same_letters_are_one_group(three: Path, column: str) -> None:
+    rows = [["image", "split", column], ["images/a.png", "train", "M\u00fcller"], ["images/b.png", "test", "Mu\u0308ller"]]
+    (problem,) = problems_of(write_csv(three / "list.csv", rows))[1:]
+    assert "M\u00fcller is in train (line 2) and test (line 3); keep it in one split" in problem
+
+
 def test_a_mask_without_image_a_double_stem_and_another_format_are_problems(three: Path) -> None:
     save(three / "masks" / "d.png", labels(3))
     save(three / "masks" / "a.png", labels(3))
@@ -487,7 +494,8 @@ def test_known_volumes_are_not_opened_again_unless_their_files_changed(patients:
     assert list(again.volume_headers) == ["p2"]
     asked: list[tuple[str, list[str], str | None]] = []
 
-    def as_read(name: str, images: Sequence[Path], mask: Path | None) -> bool:
+    def as_read(name: str, images: Sequence[Path], mask: Path | None, reading: int) -> bool:
+        assert reading == 0
         asked.append((name, [path.parent.name for path in images], mask and mask.parent.name))
         return name.startswith("p3")
 

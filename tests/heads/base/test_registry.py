@@ -75,3 +75,10 @@ def test_every_built_in_head_is_there_by_its_name():
 def test_a_class_of_scikit_learn_under_its_full_name_is_told_how_it_is_named_here():
     with pytest.raises(TedmError, match=r"did you mean sklearn:ensemble\.RandomForestClassifier\?"):
         head_class("sklearn.ensemble.RandomForestClassifier")
+
+
+@pytest.mark.parametrize("head", ["mlp", "logistic", "xgboost", "unet"])
+def test_iterations_below_one_are_refused_of_every_head(head):
+    for iterations in (0, -5):
+        with pytest.raises(TedmError, match=f"iterations is {iterations}; it must be at least 1"):
+            make_head(head, HeadOptions(iterations=iterations))

@@ -246,3 +246,15 @@ def test_masks_that_were_corrected_are_scored_anew_and_said_of_those_that_were_l
 
 def summary_of(out: Path) -> str:
     return (out / "scores" / "records.csv").read_text()
+
+
+def test_a_run_over_images_that_all_have_masks_and_are_for_training_ends_with_its_head(run, images, tmp_path):
+    rows = list(csv.DictReader(images.read_text().splitlines()))
+    with images.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "split": "train"} for row in rows if row["mask"])
+    for _ in range(2):
+        said: list[str] = []
+        assert run(tmp_path / "out", log=said.append).masks == 0
+        assert "masks: none, since every image has one and none is of the split test" in said

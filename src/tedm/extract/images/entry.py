@@ -40,6 +40,8 @@ class ManifestEntry:
         The volume of which the image is a slice.
     slice : Slice
         Where it is in it; the position of the volume among others is not said.
+    reading : int
+        How its mask is read (`tedm.store.sources.reading_of`).
     """
 
     name: str
@@ -54,6 +56,7 @@ class ManifestEntry:
     brain: Path | None = None
     volume: Volume | None = None
     slice: Slice = NO_SLICE
+    reading: int = 0
 
     @classmethod
     def of_picture(cls, path: Path) -> Self:
@@ -68,4 +71,4 @@ class ManifestEntry:
     @property
     def source(self) -> Source:
         """What its files are like now."""
-        return Source.of([*self.files, *([self.brain] if self.brain else [])], self.mask)
+        return Source.of([*self.files, *([self.brain] if self.brain else [])], self.mask, self.reading)

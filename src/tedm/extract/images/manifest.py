@@ -8,7 +8,7 @@ has already are not opened again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from tedm.errors import TedmError, raise_listed
 from tedm.extract.volumes.header import VolumeHeader
 from tedm.store import IGNORE, Labels
 from tedm.store.settings import Axis
+from tedm.store.sources import AsRead, reading_of
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.text import counted, listed
 
@@ -69,6 +70,8 @@ class Manifest:
         For each volume that was opened, by its name, the header of each channel.
     options : VolumeOptions
         How volumes were cut.
+    classes_given : bool
+        Whether whoever read it said which values are classes, in which order.
     """
 
     entries: tuple[ManifestEntry, ...]
@@ -82,6 +85,7 @@ class Manifest:
     class_colours: tuple[str, ...] = ()
     volume_headers: Mapping[str, tuple[VolumeHeader, ...]] = field(default_factory=dict, repr=False)
     options: VolumeOptions = NO_OPTIONS
+    classes_given: bool = False
 
     @property
     def axis(self) -> Axis | None:
@@ -191,7 +195,7 @@ def read_manifest(
     masks: bool = True,
     strict: bool = False,
     known: Labels | None = None,
-    as_read: Callable[[str, Sequence[Path], Path | None], bool] | None = None,
+    as_read: AsRead | None = None,
     only_masks_of: Labels | None = None,
     options: VolumeOptions = NO_OPTIONS,
     legend: Legend = NO_LEGEND,
@@ -218,9 +222,9 @@ def read_manifest(
         Refuse what would be left out, instead of saying so in `Manifest.remarks`.
     known : Labels, optional
         Images that need not be opened: a store has them whole. Their sizes, and classes, are taken from here.
-    as_read : callable (name, image, mask), optional
-        Whether the files of an image in `known`, and of its mask, are as they were read; if not, they
-        are opened all the same. Default: they are.
+    as_read : callable (name, image, mask, reading), optional
+        Whether the files of an image in `known`, and of its mask, are as they were read, and the mask in the same way
+        (`tedm.store.sources.reading_of`); if not, they are opened all the same. Default: they are.
     only_masks_of : Labels, optional
         Images of which only the masks are opened, to label them anew: their files may be elsewhere. Their sizes are taken from
         here, and the splits, groups and domains of which nothing is said.
@@ -244,6 +248,7 @@ def read_manifest(
         its image or with values that are no classes, masks with soft edges or of two encodings without `classes` or
         `threshold`, two images of one name, an unknown split, a group, a patient or an image in two splits.
     """
+    reading, classes_given = reading_of(classes, ignore, threshold), classes is not None
     found, what = found_in(source, options.channels, masks=masks), shown_sources(source)
     rows, problems = list(found.rows), list(found.problems)
     options = replace(options, channels=found.channels)
@@ -270,8 +275,11 @@ def read_manifest(
     palettes = Palettes()
     check = Check(classes, ignore, threshold, options, palettes, classes_in, labelled_anew)
 
+    unopened: list[Row] = []
+
     def checked_row(row: Row) -> CheckedRow:
-        if whole is not None and whole.has(row) and _as_read(row, whole, as_read):
+        if whole is not None and whole.has(row) and _as_read(row, whole, as_read, reading):
+            unopened.append(row)
             return whole.as_it_is(row)
         return check.opened(row)
 
@@ -293,7 +301,7 @@ def read_manifest(
         problems += encoding_problems({each.row.where: each.mask for each in checked if each.mask.pixels}, before)
     counts = class_counts((each.mask for each in checked), found_classes or ())
     empty = [count.value for count in counts if not count.pixels]
-    if threshold is not None and with_masks and known is None and not problems and empty:
+    if threshold is not None and with_masks and not any(row.mask for row in unopened) and not problems and empty:
         problems.append(
             f"--threshold {threshold} leaves class {empty[0]} without a pixel; choose a number between those in the masks"
         )
@@ -314,7 +322,7 @@ def read_manifest(
         )
     names, colours = legend.of(found_classes or ())
     return Manifest(
-        tuple(entry for entry, _ in pairs),
+        tuple(replace(entry, reading=reading) if reading else entry for entry, _ in pairs),
         found_classes,
         ignore,
         tuple(header for _, header in pairs),
@@ -325,13 +333,14 @@ def read_manifest(
         colours,
         {each.volume.name: each.headers for each in checked if each.volume is not None and each.headers},
         options,
+        classes_given,
     )
 
 
-def _as_read(row: Row, known: Known, as_read: Callable[[str, Sequence[Path], Path | None], bool] | None) -> bool:
+def _as_read(row: Row, known: Known, as_read: AsRead | None, reading: int) -> bool:
     """Whether a known row's files are as they were read; of a volume its first slice is asked, which has the files of all."""
     files = [*row.files, *([row.brain] if row.brain else [])]
-    return as_read is None or as_read(known.names(row)[0], files, row.mask)
+    return as_read is None or as_read(known.names(row)[0], files, row.mask, reading)
 
 
 def _of_two_kinds(rows: Sequence[Row]) -> list[str]:

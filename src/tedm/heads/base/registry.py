@@ -99,6 +99,8 @@ def make_head(
     """
     cls = head_class(head)
     able = cls.capabilities
+    if options is not None and options.iterations is not None and options.iterations < 1:
+        raise TedmError(f"iterations is {options.iterations}; it must be at least 1")
     given = {option: value for option, value in asdict(options or HeadOptions()).items() if value is not None}
     arguments: dict[str, Any] = {name: value for name, value in (from_method or {}).items() if name in able.from_method}
     for option, value in given.items():

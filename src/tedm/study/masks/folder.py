@@ -64,7 +64,12 @@ class MaskFolder:
         there = _read(about)
         differing = [key for key in dict.fromkeys((*self._made_of, *there)) if there.get(key) != self._made_of.get(key)]
         if differing and any(_whole_files(self._place)):
-            parts = [f"{key}: {_brief(there.get(key))} there, {_brief(self._made_of.get(key))} here" for key in differing]
+            parts = [
+                "images: their names, or the sizes or times of their files, are others"
+                if key == "images"
+                else f"{key}: {_brief(there.get(key))} there, {_brief(self._made_of.get(key))} here"
+                for key in differing
+            ]
             raise TedmError(f"{folder} holds masks that were made otherwise ({listed(parts, most=MOST_SAID)}); {AGAIN}")
 
     def begin(self, classes: Iterable[Sequence[object]], folders: Iterable[str]) -> None:

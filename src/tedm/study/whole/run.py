@@ -25,7 +25,7 @@ from tedm.store.settings import Geometry
 from tedm.store.splits import labelled_images
 from tedm.store.volumes.normalisation import Normalisation
 from tedm.study.evaluate import evaluate_heads
-from tedm.study.fit import FEW, fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
+from tedm.study.fit import FEW, absent_classes, fit_folder, fit_remarks, fit_summary, method_remarks, with_views_there
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.originals import Originals
 from tedm.study.predict import predict_folder
@@ -217,7 +217,7 @@ def _head(
     with progress("fitting") as show:
         head = fit_folder(places.head, store, method, start=start, device=where, memory=memory, progress=show)
     _record(places, "learned", _of_masks(store, labelled_images(store.labels, split="train", domain=None)))
-    for remark in fit_remarks(head):
+    for remark in (*fit_remarks(head), *absent_classes(store, head)):
         log(remark)
     log(f"head: {fit_summary(head)}")
     return head
@@ -298,14 +298,11 @@ def _volume_scores(
     log: Log,
 ) -> Table | None:
     """Score the head on whole test volumes, unless scores of this head on these volumes are there; None where there is none."""
-    tested = {
-        volume.name
-        for name in labelled_images(store.labels, split="test", domain=None)
-        if (volume := store.labels.volume_of(name))
-    }
+    labelled = labelled_images(store.labels, split="test", domain=None)
+    tested = {volume.name for name in labelled if (volume := store.labels.volume_of(name))}
     if not tested or truth is None:
         return None
-    made_by = f"{made_by} {_of_masks(store, labelled_images(store.labels, split='test', domain=None))}"
+    made_by = f"{made_by} {_of_masks(store, labelled)}"
     file = places.volume_scores
     if file.exists():
         records = read_records(file)
@@ -350,6 +347,9 @@ def _masks(
         log("note: the masks that were there are of another head, other images or other edges; they are made anew")
         discard(places.masks)
     _record(places, "masks", made_of)
+    if not wanted:
+        log("masks: none, since every image has one and none is of the split test")
+        return 0
     predict_folder(
         places.masks,
         head,
@@ -387,8 +387,8 @@ def _of_masks(store: FeatureStore, names: Sequence[str]) -> str:
 def _recorded(places: Places) -> JsonObject:
     try:
         record = json.loads(places.record.read_text())
-    except (OSError, ValueError):  # then all is made anew
-        return {}
+    except (OSError, ValueError):
+        record = None  # then all is made anew
     return record if isinstance(record, dict) else {}
 
 

@@ -133,12 +133,12 @@ def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], li
         if endless:
             problems.append(f"{where}: {endless[0]} is no file, but a pipe or a device; name a file")
             continue
-        patient = row.get("patient", "")
+        patient = composed(row.get("patient", ""))
         # the file of one modality is often called after the modality
         name = row.get("name") or (patient or image.parent.name if channels else stem_of(image))
         split = row.get("split", "train" if mask else "")
         domain = row.get("domain") or folder.resolve().name
-        group = row.get("group") or patient
+        group = composed(row.get("group", "")) or patient
         said = {"split": "split" in row, "group": bool(group), "domain": bool(row.get("domain"))}
         unsaid = frozenset(column for column, is_said in said.items() if not is_said)
         image, *more = map(on_disk.of, (image, *more))
