@@ -14,9 +14,9 @@ from tedm.errors import TedmError
 from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
 from tedm.extract.images import (
     UNCERTAINTY,
-    Rows,
     VolumeOptions,
     files_written,
+    native_mask,
     shown_sources,
     write_prediction,
     write_uncertainty,
@@ -28,7 +28,7 @@ from tedm.store import Arithmetic, Features, FeatureSettings, FeatureStore, Loca
 from tedm.store.sources import Source, Stamp
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
-from tedm.study.masks.edges import mask_at_own_size
+from tedm.study.masks.edges import masks_along_edges
 from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of, require_outputs
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
@@ -36,7 +36,7 @@ from tedm.study.originals import Originals
 from tedm.study.remarks import differences_from_store, temperatures_not_applied
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
-from tedm.study.volumes import assembled, counted_by, whole_volumes
+from tedm.study.volumes import MaskOf, assembled, counted_by, whole_volumes
 from tedm.text import counted
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -170,7 +170,8 @@ def predict_folder(
     if split is None and "test" in features.labels.splits:
         split = "test"
     names = features.labels.select(split=split, domain=domain) if names is None else list(names)
-    image_of = None if not edges else live.rows if live is not None else originals.whole if originals is not None else None
+    image_of = live.rows if live is not None else None if originals is None else originals.whole
+    along = masks_along_edges(features.settings.geometry, image_of) if edges and image_of is not None else None
     vote = head.vote(rule, timesteps)
     head.require(features, vote.timesteps, what=what)
     for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
@@ -229,7 +230,7 @@ def predict_folder(
                     uncertainty=uncertainty,
                 ),
             )
-            for volume in assembled(predictions, volumes_left, features, probabilities=probabilities, image_of=image_of):
+            for volume in assembled(predictions, volumes_left, features, probabilities=probabilities, mask_of=along):
                 masks.begin(legend_rows(head), subfolders)
                 output.write(place, volume, live)
                 if maps:
@@ -237,8 +238,7 @@ def predict_folder(
                 del volume  # the next one is made first
             for prediction in predictions:
                 masks.begin(legend_rows(head), subfolders)
-                image = None if image_of is None else image_of(prediction.name)
-                _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities, image=image)
+                _write(place, prediction, features, head, cleaning=cleaning, probabilities=probabilities, mask_of=along)
                 if overlays is not None:
                     overlays.write(place, prediction.name)
                 if prediction.entropy is not None and prediction.disagreement is not None:
@@ -375,7 +375,7 @@ def _write(
     *,
     cleaning: Cleaning,
     probabilities: bool,
-    image: Rows | None,
+    mask_of: MaskOf | None,
 ) -> None:
     """Write a mask, and the maps of its uncertainty if they were asked for."""
     size = features.labels.original_sizes[features.labels.index(prediction.name)]
@@ -390,7 +390,7 @@ def _write(
         colours=colours_of(head),
         keep_probabilities=probabilities,
         cleaning=cleaning,
-        mask=mask_at_own_size(prediction.decisive, size, geometry, image),
+        mask=native_mask(prediction.decisive, size, geometry) if mask_of is None else mask_of(prediction, size),
     )
     if prediction.entropy is not None and prediction.disagreement is not None:
         maps = dict(zip(MAPS, (prediction.entropy, prediction.disagreement), strict=True))

@@ -25,6 +25,7 @@ from tedm.heads import (
     unseen_images,
 )
 from tedm.store import Features
+from tedm.study.masks.edges import masks_along_edges
 from tedm.study.originals import Originals
 from tedm.study.stages import Log, mute
 from tedm.study.volumes import WholeVolume, assembled, counted_by, whole_volumes
@@ -99,7 +100,7 @@ def score_volumes(
         options=VolumeOptions.of(features.settings),
     )
     masks = _masks_of(manifest, volumes, truth)
-    image_of = _images_of(features, truth) if edges else None
+    mask_of = masks_along_edges(features.settings.geometry, _images_of(features, truth)) if edges else None
 
     def compared() -> Iterator[VolumeMasks]:
         slices = [name for whole in volumes for name in whole.names]
@@ -109,7 +110,7 @@ def score_volumes(
         if progress is not None:
             predictions = counted_by(progress, len(slices) * len(heads), predictions)
         known: dict[str, NDArray[np.uint8]] = {}
-        for volume in assembled(predictions, volumes, features, heads=len(heads), image_of=image_of):
+        for volume in assembled(predictions, volumes, features, heads=len(heads), mask_of=mask_of):
             if volume.name not in known:
                 known = {volume.name: _truth(manifest, masks[volume.name], volume.whole)}
             yield VolumeMasks(

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import raise_listed
-from tedm.extract.images import Rows, from_square, from_square_probabilities, pixels_of_a_cell, uncropped
+from tedm.extract.images import from_square, from_square_probabilities, native_mask, pixels_of_a_cell, uncropped
 from tedm.heads import Prediction
 from tedm.store import Features, Labels, Slice, Volume
 from tedm.store.settings import FeatureSettings
-from tedm.study.masks.edges import mask_at_own_size
 from tedm.text import counted, listed
 
+# Makes class indices of shape (height, width) of a prediction.
+MaskOf = Callable[[Prediction, tuple[int, int]], NDArray[np.uint8]]
 BACKGROUND = 0  # the class index of what a cropped slice does not show
 
 
@@ -138,7 +139,7 @@ def assembled(
     *,
     heads: int = 1,
     probabilities: bool = False,
-    image_of: Callable[[str], Rows] | None = None,
+    mask_of: MaskOf | None = None,
 ) -> Iterator[AssembledVolume]:
     """Put predictions of slices together; whoever takes a volume has it alone.
 
@@ -154,8 +155,8 @@ def assembled(
         How many heads predict.
     probabilities : bool
         Whether these are kept, 4 bytes for each voxel and class.
-    image_of : callable (str) or None
-        Returns a slice at its own size, the part that is shown, if masks are to follow its edges.
+    mask_of : callable (prediction, size) or None
+        Makes the mask of a slice, the part that is shown, at its own size; None takes the most probable classes.
 
     Yields
     ------
@@ -175,7 +176,7 @@ def assembled(
                     raise ValueError(f"the prediction of {name} was expected, and {came} came")
                 if prediction.head not in made:
                     made[prediction.head] = _empty(whole, prediction, at, settings, probabilities)
-                _put(made[prediction.head], number, prediction, at, settings, image_of)
+                _put(made[prediction.head], number, prediction, at, settings, mask_of)
         while made:  # not kept here: the next volume is made while nothing of this one is in memory
             yield made.pop(next(iter(made)))
 
@@ -205,12 +206,11 @@ def _put(
     prediction: Prediction,
     at: Slice,
     settings: FeatureSettings,
-    image_of: Callable[[str], Rows] | None,
+    mask_of: MaskOf | None,
 ) -> None:
     """Bring a slice's prediction to the volume's own resolution; beyond a crop is background, of which all are sure."""
     whole, size, geometry = volume.whole.volume.slice_size, _shown(volume.whole.volume, at), settings.geometry
-    image = None if image_of is None else image_of(prediction.name)
-    shown = mask_at_own_size(prediction.decisive, size, geometry, image)
+    shown = native_mask(prediction.decisive, size, geometry) if mask_of is None else mask_of(prediction, size)
     volume.mask[number] = uncropped(shown, at, whole, np.uint8(BACKGROUND))
     if (kept := volume.maps.get("probabilities")) is not None:
         part = from_square_probabilities(np.asarray(prediction.probabilities, np.float32), size, geometry)

@@ -9,15 +9,23 @@ the backbone's resolution; of larger ones the functions are found at that resolu
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tedm.extract.images import Rows, from_square, native_mask, square_bands, to_square_image
 from tedm.store.settings import Geometry
+from tedm.study.volumes import MaskOf
 
 RADIUS = 0.75  # of a window, in pixels of the backbone
 EPSILON = 1e-3  # variance of intensities from 0 to 1 below which a window has no edge
 FINER = 4
+
+
+def masks_along_edges(geometry: Geometry, image_of: Callable[[str], Rows]) -> MaskOf:
+    """Return what makes masks of predictions that follow the edges of the images that `image_of` gives by their names."""
+    return lambda prediction, size: mask_at_own_size(prediction.decisive, size, geometry, image_of(prediction.name))
 
 
 def mask_at_own_size(
