@@ -40,13 +40,17 @@ class Stamp(NamedTuple):
         nbytes = modified = 0
         try:
             for path in paths:
-                inside = sorted(path.iterdir()) if path.is_dir() else [path]
-                for file in inside:
+                for file in files_in(path):
                     found = file.stat()
                     nbytes, modified = nbytes + found.st_size, max(modified, found.st_mtime_ns)
         except OSError:
             return cls()
         return cls(nbytes, modified)
+
+
+def files_in(path: Path) -> list[Path]:
+    """Return what a path of an image stands for: itself, or all that is in a folder, by name."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 UNKNOWN = Stamp()

@@ -5,7 +5,7 @@ From image files the backbone runs for the head's timesteps only, with the setti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -25,11 +25,12 @@ from tedm.files import filled_folder, place_of, require_new, require_there
 from tedm.heads import HERE, Cleaning, Prediction, Segmenter, VotingRule, Workers, fingerprint_of, predict
 from tedm.jsons import JsonValue
 from tedm.store import Arithmetic, Features, FeatureSettings, FeatureStore, Location
-from tedm.store.sources import Source, Stamp
+from tedm.store.sources import Source
 from tedm.store.volumes.normalisation import Brain
 from tedm.study.masks.colours import colours_of, legend_rows
 from tedm.study.masks.edges import masks_along_edges
-from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, digest_of, require_outputs
+from tedm.study.masks.folder import ABOUT, REMEDY, MaskFolder, Means, require_outputs
+from tedm.study.masks.inputs import Inputs, digest_of
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.originals import Originals
@@ -187,12 +188,8 @@ def predict_folder(
     files = with_overlays(files) if overlay else files
     require_outputs(files, pictures, head, probabilities and bool(volumes), what)
 
-    def stamp_of(name: str) -> Stamp:
-        return sources[name].image if live is None else Stamp.of(*live.files_of(name))
-
     made_of: dict[str, JsonValue] = {
         "head": digest_of(fingerprint_of(head)),
-        "images": _digest_of_images(features, names, stamp_of),
         "vote": vote.rule,
         "timesteps": list(vote.timesteps),
         "cleaning": str(cleaning) if cleaning else "none",
@@ -204,7 +201,7 @@ def predict_folder(
         "arithmetic": "the store's" if live is None else asdict(live.arithmetic),
         **({"edges": "followed"} if edges else {}),  # folders of before have no word on it
     }
-    masks = MaskFolder(folder, made_of)
+    masks = MaskFolder(folder, made_of, Inputs(features, names, sources, None if live is None else live.files_of))
     subfolders = [*[UNCERTAINTY] * uncertainty, *[OVERLAYS] * overlay]
     with filled_folder(folder, remedy=REMEDY, require=masks.require) as place:
         means = Means(place, maps)
@@ -260,12 +257,6 @@ def _images_only(sources: Sequence[Path]) -> Path | list[Path]:
     if store is not None:
         raise TedmError(f"{store} is a feature store, one of {len(sources)} places; name it alone, or images alone")
     return list(sources)
-
-
-def _digest_of_images(features: Features, names: Sequence[str], stamp_of: Callable[[str], Stamp]) -> str:
-    """Return a digest of some images: names, sizes, and their files as a directory shows them where that is known."""
-    sizes = (features.labels.original_sizes[features.labels.index(name)] for name in names)
-    return digest_of([[name, *size, *stamp_of(name)] for name, size in zip(names, sizes, strict=True)])
 
 
 def live_features(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from dataclasses import replace
@@ -17,8 +18,10 @@ from tedm.errors import TedmError
 from tedm.extract import load_backbone
 from tedm.files import filled_folder
 from tedm.heads import Cleaning, load_head, save_head
+from tedm.store import FeatureStore
 from tedm.study import predict_folder
-from tedm.study.masks.folder import ABOUT, NOTED, MaskFolder, Means, digest_of
+from tedm.study.masks.folder import ABOUT, NOTED, MaskFolder, Means
+from tedm.study.masks.inputs import Inputs
 
 KINDS = ("entropy", "disagreement")
 ROWS = [(0, "background", "#000000"), (255, "lung", "#e69f00")]
@@ -27,6 +30,11 @@ ROWS = [(0, "background", "#000000"), (255, "lung", "#e69f00")]
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, hidden ones too, and every folder."""
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def none(extracted) -> Inputs:
+    return Inputs(FeatureStore.open(extracted), [], {}, None)
 
 
 DIES = """
@@ -131,7 +139,7 @@ def test_anything_else_than_the_same_is_refused_in_one_line_before_the_work(extr
         ("masks", head, extracted, {"cleaning": Cleaning(largest=1)}, "cleaning: none there, largest=1 here"),
         ("masks", head, extracted, {"uncertainty": True}, "uncertainty: false there, true here"),
         ("masks", head, extracted, {"probabilities": True}, "probabilities: false there, true here"),
-        ("masks", head, extracted, {"split": "train"}, "images: their names, or the sizes or times of their files, are others"),
+        ("masks", head, extracted, {"split": "train"}, "images: their names, or what is in them, are others"),
         ("masks", head, images, live, "arithmetic: the store's there, .* here"),
     ]
     for folder, own, source, options, said in cases:
@@ -140,29 +148,54 @@ def test_anything_else_than_the_same_is_refused_in_one_line_before_the_work(extr
         assert "\n" not in str(caught.value)
     with Image.open(tmp_path / "images" / "images" / "scan 5.png") as image:
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "images" / "images" / "scan 5.png")
-    with pytest.raises(TedmError, match="live holds masks that were made otherwise .images: "):
+    with pytest.raises(TedmError, match="live holds masks that were made otherwise .images: their names, or what is in them, "):
         predict_folder(tmp_path / "live", head, images, **live)
     assert (tree(tmp_path / "masks"), tree(tmp_path / "live")) == before
 
 
+def test_images_that_were_copied_or_touched_go_on_and_others_in_their_place_do_not(fitted, dataset, checkpoint, tmp_path):
+    shutil.copytree(dataset.parent, tmp_path / "images")
+    head, live = load_head(fitted), {"backbone": load_backbone(checkpoint), "device": "cpu"}
+    images, masks = tmp_path / "images" / "manifest.csv", tmp_path / "masks"
+    names = predict_folder(masks, head, images, **live)
+    before = tree(masks)
+    (masks / f"{names[0]}.png").unlink()
+    for file in (tmp_path / "images" / "images").iterdir():
+        os.utime(file, ns=(0, 0))
+    log: list[str] = []
+    assert predict_folder(masks, head, images, log=log.append, **live) == names
+    assert log == [f"{len(names) - 1} of {len(names)} masks are in {masks} already"]
+    after = tree(masks)
+    assert after.pop(ABOUT) != before.pop(ABOUT)
+    assert after == before
+    about = json.loads((masks / ABOUT).read_text())
+    del about["content of images"]  # as it was before contents were noted
+    (masks / ABOUT).write_text(json.dumps(about))
+    predict_folder(masks, head, images, **live)
+    os.utime(tmp_path / "images" / "images" / "scan 5.png", ns=(1, 1))
+    with pytest.raises(TedmError, match="images: their names, or the sizes or times of their files, are others"):
+        predict_folder(masks, head, images, **live)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff", b"[" * 200 + b"]" * 200])
-def test_a_description_that_cannot_be_read_is_said_in_one_line(tmp_path, content):
+def test_a_description_that_cannot_be_read_is_said_in_one_line(tmp_path, none, content):
     (tmp_path / ABOUT).write_bytes(content)
     with pytest.raises(TedmError, match=rf"{ABOUT} .*; name another folder, or delete this one$") as caught:
-        MaskFolder(tmp_path, {"head": "a"}).require(tmp_path)
+        MaskFolder(tmp_path, {"head": "a"}, none).require(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_a_mask_may_become_another_ones(tmp_path):
-    masks = MaskFolder(tmp_path / "out", {"head": "a"})
+def test_a_folder_without_a_mask_may_become_another_ones(none, tmp_path):
+    masks = MaskFolder(tmp_path / "out", {"head": "a"}, none)
     with filled_folder(tmp_path / "out", require=masks.require):
         masks.begin(ROWS, ["uncertainty"])
         masks.begin(ROWS, ["uncertainty"])
     (tmp_path / "out" / ".scan.png.partial").write_bytes(b"torn")
-    other = MaskFolder(tmp_path / "out", {"head": "b"})
+    other = MaskFolder(tmp_path / "out", {"head": "b"}, none)
     other.require(tmp_path / "out")
     other.begin(ROWS, [])
-    assert json.loads((tmp_path / "out" / ABOUT).read_text()) == {"head": "b"}
+    said = json.loads((tmp_path / "out" / ABOUT).read_text())
+    assert said == {"head": "b", "images": none.listed(), "content of images": none.content()}
     assert (tmp_path / "out" / "classes.csv").read_text() == "value,name,colour\n0,background,#000000\n255,lung,#e69f00\n"
     (tmp_path / "out" / "scan.png").write_bytes(b"mask")
     with pytest.raises(TedmError, match="out holds masks that were made otherwise"):
@@ -200,7 +233,3 @@ def test_means_that_do_not_fit_on_the_disk_are_said(tmp_path):
     (tmp_path / NOTED).symlink_to("/dev/full")
     with pytest.raises(TedmError, match=r"cannot write .*uncertainty: No space left on device; make room; what was written"):
         means.note("b", {"entropy": 0.25, "disagreement": 0.5})
-
-
-def test_digests_tell_values_apart_and_not_the_order_of_keys():
-    assert digest_of({"a": 1, "b": [2]}) == digest_of({"b": [2], "a": 1}) != digest_of({"a": 1, "b": [3]})

@@ -1,6 +1,7 @@
 """A folder of predicted masks that goes on where an earlier run was stopped.
 
-`prediction.json` in it says what the masks are of: the head, the images and every option that changes a file. A run that asks
+`prediction.json` in it says what the masks are of: the head, the images and every option that changes a file. Files of images
+that a directory shows as they were are those; others, copied or touched since, are compared by their content. A run that asks
 for the same computes what is not there and leaves the rest alone; a run that asks for anything else is refused. Files are whole
 or absent, so that what is there is what an uninterrupted run had written. Only the means of uncertainty have no file of their
 own: they are noted line by line in a hidden file until `uncertainty.csv` is written.
@@ -12,7 +13,6 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 
 from tedm.errors import TedmError
@@ -21,9 +21,11 @@ from tedm.foreign import MOST_JSON, bytes_of, json_of
 from tedm.heads import Segmenter
 from tedm.jsons import JsonObject, JsonValue
 from tedm.names import require_files
+from tedm.study.masks.inputs import Inputs
 from tedm.text import from_entry, listed, shown
 
 ABOUT, CLASSES, TABLE = "prediction.json", "classes.csv", "uncertainty.csv"
+IMAGES, CONTENT = "images", "content of images"
 NOTED = ".uncertainty"
 REMEDY = "make room; what was written before is whole"
 AGAIN = "repeat the command that made it, or name another folder"
@@ -39,13 +41,15 @@ class MaskFolder:
     folder : Path
         As the user calls it.
     made_of : mapping of str to JSON
-        What decides the content of its files, by the names that people have for it.
+        What decides the content of its files besides the images, by the names that people have for it.
+    inputs : Inputs
+        The images. What is in them, which takes reading them, is asked where masks are begun and where directories show others.
     """
 
-    def __init__(self, folder: Path, made_of: JsonObject) -> None:
-        self._folder = folder
-        self._about = (json.dumps(made_of, indent=1) + "\n").encode()
-        self._made_of = json.loads(self._about)
+    def __init__(self, folder: Path, made_of: JsonObject, inputs: Inputs) -> None:
+        self._folder, self._inputs = folder, inputs
+        self._made_of: dict[str, JsonValue] = json.loads(json.dumps({**made_of, IMAGES: inputs.listed()}))
+        self._content: str | None = None
         self._place = place_of(folder)
         self._begun = False
 
@@ -62,11 +66,22 @@ class MaskFolder:
             require_new(folder)
             return
         there = _read(about)
+        content = there.pop(CONTENT, None)
         differing = [key for key in dict.fromkeys((*self._made_of, *there)) if there.get(key) != self._made_of.get(key)]
-        if differing and any(_whole_files(self._place)):
+        if not differing and isinstance(content, str):
+            self._content = content
+        if not any(_whole_files(self._place)):
+            return
+        if IMAGES in differing and content is not None:
+            self._content = self._inputs.content()
+            if self._content == content:
+                differing.remove(IMAGES)
+        if differing:
+            # Folders of before do not say what was in the images.
+            what = "the sizes or times of their files" if content is None else "what is in them"
             parts = [
-                "images: their names, or the sizes or times of their files, are others"
-                if key == "images"
+                f"images: their names, or {what}, are others"
+                if key == IMAGES
                 else f"{key}: {_brief(there.get(key))} there, {_brief(self._made_of.get(key))} here"
                 for key in differing
             ]
@@ -84,7 +99,8 @@ class MaskFolder:
         if self._begun:
             return
         self._begun = True
-        write_whole(self._place / ABOUT, self._about, remedy=REMEDY)
+        about = {**self._made_of, CONTENT: self._content or self._inputs.content()}
+        write_whole(self._place / ABOUT, (json.dumps(about, indent=1) + "\n").encode(), remedy=REMEDY)
         write_table(self._place / CLASSES, [["value", "name", "colour"], *classes], remedy=REMEDY)
         for name in folders:
             make_folder(self._place / name, remedy=REMEDY)
@@ -92,11 +108,6 @@ class MaskFolder:
     def has(self, files: Iterable[str]) -> bool:
         """Whether all of some files are there."""
         return all((self._place / file).is_file() for file in files)
-
-
-def digest_of(values: JsonValue) -> str:
-    """Return the first half of a SHA-256 of some values: enough to tell two apart, and to be said in a line."""
-    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def require_outputs(
