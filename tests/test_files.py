@@ -80,6 +80,14 @@ def test_what_cannot_be_written_is_said_with_its_place_and_a_remedy(tmp_path):
         write_table(tmp_path / "gone" / "scores.csv", [["a"]], remedy="make room")
 
 
+@pytest.mark.skipif(not Path("/sys/kernel").exists(), reason="needs a place where nobody may write")
+def test_room_is_no_remedy_where_nothing_may_be_written():
+    with pytest.raises(TedmError, match=r"cannot make the folder /sys/kernel/out: .*; name another place, or allow that"):
+        make_folder(Path("/sys/kernel/out"), remedy="make room; what was written before is whole")
+    with pytest.raises(TedmError, match=r"cannot make the folder /sys/kernel/out: .*; name another --out$"):
+        make_folder(Path("/sys/kernel/out"), remedy="name another --out")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists() or os.name != "posix", reason="needs a device that is always full")
 def test_a_full_disk_leaves_the_old_file(tmp_path):
     (tmp_path / "scores.csv").write_text("old")

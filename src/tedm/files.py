@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import os
@@ -21,6 +22,8 @@ from tedm.locks import hold_folder, let_go, open_alone
 from tedm.text import entry
 
 PLACE = "name another place"
+ALLOW = "name another place, or allow that this one is written to"
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 _HELD: set[Path] = set()  # places that this process has reserved
 
 
@@ -279,7 +282,12 @@ def _plainly(cannot: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TedmError(f"{cannot}: {error.strerror or error}; {remedy}") from error
+        raise TedmError(f"{cannot}: {error.strerror or error}; {what_helps(error, remedy)}") from error
+
+
+def what_helps(error: OSError, remedy: str) -> str:
+    """Return what the user can do where something cannot be written: a remedy, unless it is room, which would not help."""
+    return ALLOW if error.errno in FORBIDDEN and "make room" in remedy else remedy
 
 
 @contextlib.contextmanager

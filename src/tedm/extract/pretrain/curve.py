@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tedm.errors import TedmError
+from tedm.files import what_helps
 from tedm.jsons import JsonValue
 
 
@@ -76,7 +77,8 @@ def write_curve(points: Sequence[Point], path: Path) -> None:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
         aside.replace(path)
     except OSError as error:
-        raise TedmError(f"cannot write {path}: {error.strerror or error}; make room or name another folder") from error
+        remedy = what_helps(error, "make room or name another folder")
+        raise TedmError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 def _number(loss: float | None) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError
-from tedm.files import make_folder, place_of, require_new, write_table, write_whole
+from tedm.files import make_folder, place_of, require_new, what_helps, write_table, write_whole
 from tedm.foreign import MOST_JSON, bytes_of, json_of
 from tedm.heads import Segmenter
 from tedm.jsons import JsonObject, JsonValue
@@ -163,7 +163,7 @@ class Means:
                 if file.write(line) != len(line):
                     raise OSError("No space left on device")
         except OSError as error:
-            raise TedmError(f"cannot write {path}: {error.strerror or error}; {REMEDY}") from error
+            raise TedmError(f"cannot write {path}: {error.strerror or error}; {what_helps(error, REMEDY)}") from error
 
     def finish(self, names: Sequence[str]) -> None:
         """Write the table of some images, in their order."""
