@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -164,3 +165,21 @@ def volume_study(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from scans import make_study
 
     return make_study(tmp_path_factory.mktemp("volumes"), checkpoint, invoke)
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
+    """A file system in memory of a given size, at a path with a space."""
+    path = tmp_path / "a disk"
+    path.mkdir()
+
+    def mount(*options: str) -> Path:
+        done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(path)], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("mounting is not allowed here")
+        return path
+
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", str(path)], capture_output=True, check=False)

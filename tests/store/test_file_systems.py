@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +13,6 @@ from tedm.errors import TedmError
 from tedm.store import FeatureStore, Storage, verify
 
 SMALL = runpy.run_path(str(Path(__file__).with_name("test_disk.py")))
-
-
-@pytest.fixture
-def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
-    """A file system in memory of a given size, at a path with a space."""
-    path = tmp_path / "a disk"
-    path.mkdir()
-
-    def mount(*options: str) -> Path:
-        done = subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", str(path)], capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip("mounting is not allowed here")
-        return path
-
-    try:
-        yield mount
-    finally:
-        subprocess.run(["umount", str(path)], capture_output=True, check=False)
 
 
 def large_cells(number: int) -> list[np.ndarray]:

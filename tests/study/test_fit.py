@@ -54,6 +54,25 @@ def test_a_head_goes_where_a_link_leads_and_a_fit_that_fails_leaves_nothing(extr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
+def test_what_was_learned_is_kept_where_the_disk_is_too_small_for_the_head(extracted: Path, mounted, tmp_path: Path) -> None:
+    disk, whole = mounted("-o", "size=2m"), tmp_path / "head"
+    store, method, options = FeatureStore.open(extracted), method_named("tedm", timesteps=(1, 50)), HeadOptions(iterations=7)
+    same = fit_folder(whole, store, method, options, images=2)
+    nbytes = sum(file.stat().st_size for file in whole.iterdir())
+    # A state is three times as large as a head: weights, and two moments of each.
+    (disk / "other").write_bytes(bytes(int(2 * 2**20 - 3.5 * nbytes)))
+    with pytest.raises(
+        TedmError, match=r"cannot write the head .*: No space left on device; make room and run the same command"
+    ):
+        fit_folder(disk / "head", store, method, options, images=2)
+    assert sorted(path.name for path in disk.iterdir()) == [".head.fit", "other"]
+    (disk / "other").unlink()
+    head = fit_folder(disk / "head", store, method, options, images=2)
+    block = next(iter(store.blocks(["scan 5"])))
+    assert (head.probabilities(block) == same.probabilities(block)).all()
+    assert [path.name for path in disk.iterdir()] == ["head"]
+
+
 def test_the_summary_is_of_the_fit(fitted: Path) -> None:
     head = load_head(fitted)
     loss = head.provenance.report.loss_curve[-1]

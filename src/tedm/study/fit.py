@@ -37,6 +37,8 @@ from tedm.text import called, counted, listed
 
 NO_OPTIONS = HeadOptions()
 REMEDY = "name another folder"
+GO_ON = "make room and run the same command again: what was learned is kept beside it"
+MAKE_ROOM = "make room or name another folder, and run the command again"
 MOST = 6  # groups that are named
 FEW = 25  # training images up to which their views are made unasked: they cost eight times their extraction
 
@@ -119,7 +121,7 @@ def fit_folder(
             checkpoint=checkpoint,
             progress=progress,
         )
-        save_head(head, folder)
+        save_head(head, folder, remedy=GO_ON if checkpoint.exists() else MAKE_ROOM)
     discard(checkpoint)
     return head
 

@@ -46,16 +46,25 @@ LATER: Mapping[str, object] = {
     "published": False,
 }
 
+SAVE_AGAIN = "make room or name another folder, and save it again"
 
-def save_head(head: Segmenter, folder: Path) -> None:
+
+def save_head(head: Segmenter, folder: Path, *, remedy: str = SAVE_AGAIN) -> None:
     """Write a head to a new folder.
+
+    Parameters
+    ----------
+    head : Segmenter
+    folder : Path
+    remedy : str
+        What the user can do where the disk is full, a clause.
 
     Raises
     ------
     TedmError
         If the folder exists and is not empty, or cannot be written.
     """
-    with new_folder(Path(folder), what="the head", remedy="make room or name another folder, and save it again") as aside:
+    with new_folder(Path(folder), what="the head", remedy=remedy) as aside:
         head.estimator.save(aside)
         (aside / DESCRIPTION).write_text(json.dumps(_described(head), indent=1) + "\n", encoding="utf-8")
 
