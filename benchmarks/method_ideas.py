@@ -342,24 +342,20 @@ def fitted(
 
 
 class Some:
-    """A store, or its labels, of which only some images can be chosen."""
+    """A store of whose images some are the split to learn from, and the others are of none."""
 
-    def __init__(self, whole: Any, names: Sequence[str]) -> None:
-        self._whole, self._names = whole, set(names)
+    def __init__(self, store: FeatureStore, names: Sequence[str]) -> None:
+        self._store = store
+        self.labels = replace(store.labels, splits=tuple("train" if name in names else "" for name in store.labels.names))
 
     def __getattr__(self, name: str) -> Any:
-        of = getattr(self._whole, name)
-        return Some(of, self._names) if name == "labels" else of
-
-    def select(self, **asked: Any) -> list[str]:
-        """Return those of the names that the labels select."""
-        return [name for name in self._whole.select(**asked) if name in self._names]
+        return getattr(self._store, name)
 
 
 def iterations_by_folds(truths: Truths, n: int, seed: int) -> int:
     """Choose how long to learn by the Dice of images that are left out, three folds at most, at feature resolution."""
     store = truths.store("plain")
-    names = fitted(store, n, seed, 1).provenance["training_images"]
+    names = fitted(store, n, seed, 1).provenance.images
     folds = [names[at :: min(3, n)] for at in range(min(3, n))]
     scores = {}
     for iterations in ITERATIONS:
