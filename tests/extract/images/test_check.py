@@ -140,6 +140,17 @@ def test_the_channels_of_a_picture_are_of_one_size(tmp_path):
     assert problem == (f"image {tmp_path / 'b.png'}: 5 x 6 pixels (height x width), its channel {tmp_path / 'a.png'} has 4 x 6")
 
 
+def test_a_side_that_is_too_long_is_told_by_the_header(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("L", (150_000, 1)).save(tmp_path / "images" / "strip.png")
+    (row,) = rows(tmp_path)
+    (problem,) = check().opened(row).problems
+    assert problem == (
+        f"image {tmp_path / 'images' / 'strip.png'}: 1 x 150000 pixels; a side of more than 131072 is not taken, "
+        "cut the image into pieces"
+    )
+
+
 def test_rows_go_without_their_masks_where_none_is_wanted(tmp_path):
     row = one_volume(tmp_path)
     assert [each.mask for each in (*rows_without([row], True), *rows_without([row], False))] == [row.mask, None]

@@ -11,7 +11,15 @@ from PIL import Image, ImageFilter
 
 from tedm.errors import TedmError
 from tedm.extract.images import read_manifest
-from tedm.extract.images.masks import as_meant, class_counts, encoding_problems, in_words, look, require_classes
+from tedm.extract.images.masks import (
+    as_meant,
+    class_counts,
+    encoding_problems,
+    in_words,
+    look,
+    look_at_volume,
+    require_classes,
+)
 
 
 def disc(number: int = 0, size: int = 64, radius: float = 0.25) -> np.ndarray:
@@ -87,6 +95,29 @@ CLASSES = {
 @pytest.mark.parametrize("kind", CLASSES)
 def test_areas_are_classes_however_many_and_of_whatever_value(kind: str) -> None:
     assert problems(*(CLASSES[kind](number) for number in range(4))) == []
+
+
+def ball() -> np.ndarray:
+    """A ball, smoothed as interpolation does."""
+    axes = np.mgrid[-12:12, -12:12, -12:12].astype(np.float64)
+    radius = np.sqrt((axes**2).sum(axis=0))
+    return np.rint(255 * (10 - radius).clip(0, 1)).astype(np.int32)
+
+
+def test_soft_edges_in_a_volume_are_no_classes() -> None:
+    (problem,) = encoding_problems({"ball": look_at_volume(ball())})
+    assert "soft edges in 1 mask (ball)" in problem
+    assert "--threshold 128" in problem
+    assert encoding_problems({"ball": look_at_volume((ball() > 127).astype(np.int32))}) == []
+
+
+def test_structures_of_a_volume_are_classes_however_thin() -> None:
+    rng = np.random.default_rng(3)
+    shells = np.minimum(np.linspace(0, 14, 24).astype(np.int32)[:, None, None], 12) + np.zeros((24, 24, 24), np.int32)
+    parcels = rng.integers(1000, 1036, (6, 6, 6)).repeat(4, 0).repeat(4, 1).repeat(4, 2).astype(np.int32)
+    parcels[ball() == 0] = 0
+    for labels in (shells, parcels):
+        assert encoding_problems({"labels": look_at_volume(labels)}) == []
 
 
 @pytest.mark.parametrize(

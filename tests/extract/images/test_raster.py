@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from tedm.errors import TedmError
 from tedm.extract.images import raster
@@ -55,3 +55,37 @@ def test_pixels_that_are_no_labels_are_refused(tmp_path, name, array, text):
     Image.fromarray(array).save(tmp_path / name)
     with pytest.raises(TedmError, match=text):
         raster.read_labels(tmp_path / name)
+
+
+def turned(how: str) -> dict[str, object]:
+    """Return how Pillow is to save a PNG that is to be turned, as `how` says it."""
+    if how == "exif":
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        return {"exif": exif}
+    about = PngImagePlugin.PngInfo()
+    about.add_itxt("XML:com.adobe.xmp", '<rdf:Description tiff:Orientation="6"/>')
+    return {"pnginfo": about}
+
+
+@pytest.mark.parametrize("how", ["exif", "xmp"])
+def test_a_png_that_is_to_be_turned_is_refused_by_its_header(tmp_path, monkeypatch, how):
+    Image.fromarray(VALUES).save(tmp_path / "a.png", **turned(how))
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda image: pytest.fail("pixels are decoded"))
+    with pytest.raises(
+        TedmError, match=r"a PNG with an EXIF orientation \(6\), which only some programs obey; save it upright"
+    ):
+        raster.read_header(tmp_path / "a.png")
+
+
+def test_an_orientation_behind_the_pixels_is_told_when_they_are_read(tmp_path):
+    Image.fromarray(VALUES).save(tmp_path / "a.png", **turned("exif"))
+    content = (tmp_path / "a.png").read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+    last = content.index(b"IEND") - 4
+    (tmp_path / "a.png").write_bytes(content[:start] + content[end:last] + content[start:end] + content[last:])
+    raster.read_header(tmp_path / "a.png")
+    for read in (raster.read_intensities, raster.read_labels):
+        with pytest.raises(TedmError, match="orientation"):
+            read(tmp_path / "a.png")

@@ -21,6 +21,16 @@ from tedm.extract.images import raster, tiff
 VALUES = np.random.default_rng(7).integers(0, 256, (9, 11), np.uint8)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int16, np.uint32])
+def test_what_has_no_black_is_refused_by_its_header(tmp_path: Path, kind: type) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VALUES.astype(kind), photometric="miniswhite", metadata=None)
+    for read in (tiff.read_header, tiff.read_intensities):
+        with pytest.raises(TedmError, match=r"a\.tif: zero is white, and numbers of kind .* have no black; invert them"):
+            read(path)
+    assert (tiff.read_labels(path).values == VALUES).all()
+
+
 @pytest.mark.parametrize(
     ("array", "header"),
     [

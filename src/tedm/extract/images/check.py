@@ -14,8 +14,9 @@ from tedm.store import Labels, Slice, Volume
 from tedm.store.volumes.volume import NO_SLICE
 
 from .entry import ManifestEntry
+from .geometry import side_problem
 from .listing.rows import Row
-from .masks import MaskValues, as_meant, counted_values, look, mask_problem
+from .masks import MaskValues, as_meant, counted_values, look, look_at_volume, mask_problem
 from .palettes import Palettes
 from .read import read_header, read_labels
 from .reader import Header
@@ -193,6 +194,8 @@ class Check:
                         f"image {path}: {one.height} x {one.width} pixels (height x width), its channel {row.image} has "
                         f"{header.height} x {header.width}"
                     )
+                if problem := side_problem(one.height, one.width):
+                    problems.append(f"image {path}: {problem}")
                 header = header or one
             size = (header.height, header.width) if header else None
         values = None
@@ -222,8 +225,7 @@ class Check:
             if problem := self._problem_of(values, None):
                 problems.append(f"mask {row.mask}: {problem}")
             else:
-                # between structures of a label map lie others: what slopes say of pictures' masks they do not say here
-                found = MaskValues(counted_values(values, self.ignore))
+                found = look_at_volume(values, self.ignore)
                 held = {
                     index: frozenset(counted_values(volume.slice_of(values, index), self.ignore)) for index in volume.indices
                 }

@@ -43,6 +43,13 @@ class Rows(Protocol):
         """Return some rows: shape (rows, width, channels)."""
 
 
+def side_problem(height: int, width: int) -> str | None:
+    """Return why an image of this size is not taken, with what to do; None if it is."""
+    if max(height, width) <= LONGEST:
+        return None
+    return f"{height} x {width} pixels; a side of more than {LONGEST} is not taken, cut the image into pieces"
+
+
 def to_square_image(image: Rows, size: int, geometry: Geometry) -> NDArray[np.float32]:
     """Bring an image to the backbone's size, with antialiasing.
 
@@ -73,8 +80,8 @@ def to_square_image(image: Rows, size: int, geometry: Geometry) -> NDArray[np.fl
     """
     _require(image.shape, 3, size)
     height, width, count = image.shape
-    if max(height, width) > LONGEST:
-        raise TedmError(f"{height} x {width} pixels; a side of more than {LONGEST} is not taken, cut the image into pieces")
+    if problem := side_problem(height, width):
+        raise TedmError(problem)
     frame = _frame((height, width), geometry)
     above, beside = frame.padding(height, width)
     square = np.empty((size, size, count), np.float32)

@@ -60,12 +60,25 @@ def look(mask: NDArray[np.int32], ignore: int | None = None) -> MaskValues:
     >>> look(np.array([[0, 0, 90, 255]], np.int32))
     MaskValues(pixels={0: 2, 90: 1, 255: 1}, on_slopes={90: 1})
     """
-    pixels = _counts(mask)
-    on_slopes = _counts(mask[_slopes(mask)]) if len(pixels) > 2 else {}
-    for counts in (pixels, on_slopes):
-        if ignore is not None:
-            counts.pop(ignore, None)
+    pixels = counted_values(mask, ignore)
+    on_slopes = counted_values(mask[_slopes(mask)], ignore) if len(pixels) > 2 else {}
     return MaskValues(pixels, on_slopes)
+
+
+def look_at_volume(mask: NDArray[np.int32], ignore: int | None = None) -> MaskValues:
+    """Count the values of a volume's mask, of shape (x, y, z).
+
+    Between structures of a label map lie others, so that slopes say nothing there. They are looked for where the lowest and the
+    highest value fill the volume, as in a mask of one structure that was interpolated.
+    """
+    pixels = counted_values(mask, ignore)
+    on_slopes: Counter[int] = Counter()
+    if len(pixels) >= 2 + FEWEST_EDGE_VALUES_OF_ONE:
+        low, high = pixels[min(pixels)], pixels[max(pixels)]
+        if 2 * (sum(pixels.values()) - low - high) < min(low, high):
+            for plane in np.moveaxis(mask, -1, 0):
+                on_slopes.update(counted_values(plane[_slopes(plane)], ignore))
+    return MaskValues(pixels, dict(on_slopes))
 
 
 def counted_values(mask: NDArray[np.int32], ignore: int | None = None) -> dict[int, int]:

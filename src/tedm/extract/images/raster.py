@@ -34,6 +34,7 @@ def read_header(path: Path) -> Header:
         return tiff.read_header(path)
     with _opened(path) as image:
         header = _header(image)
+        _require_upright(image, Image.Image.getexif(image), path)  # a PNG's own would decode its pixels
         if not _looks_whole(image, path):
             image.load()
         return header
@@ -151,9 +152,14 @@ def _upright(image: Image.Image, path: Path) -> Image.Image:
     image.load()
     if image.format in _JPEG:
         return ImageOps.exif_transpose(image)
-    if (turn := image.getexif().get(ExifTags.Base.Orientation, 1)) != 1:  # some programs turn such a PNG, some do not
-        raise TedmError(f"{path}: a PNG with an EXIF orientation ({turn}), which only some programs obey; save it upright")
+    _require_upright(image, image.getexif(), path)
     return image
+
+
+def _require_upright(image: Image.Image, exif: Image.Exif, path: Path) -> None:
+    """Refuse a PNG that says how it is to be turned: some programs turn it, some do not."""
+    if image.format not in _JPEG and (turn := exif.get(ExifTags.Base.Orientation, 1)) != 1:
+        raise TedmError(f"{path}: a PNG with an EXIF orientation ({turn}), which only some programs obey; save it upright")
 
 
 def _looks_whole(image: Image.Image, path: Path) -> bool:

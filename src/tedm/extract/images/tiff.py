@@ -47,7 +47,9 @@ def is_tiff(path: Path) -> bool:
 def read_header(path: Path) -> Header:
     """Read a header and check that all pixels lie inside the file, without decoding them."""
     with _opened(path) as page:
-        return _header(page)
+        header = _header(page)
+        _require_black(path, page, header)
+        return header
 
 
 def read_intensities(path: Path) -> tuple[NDArray[Any], Header]:
@@ -62,12 +64,7 @@ def read_intensities(path: Path) -> tuple[NDArray[Any], Header]:
     """
     with _opened(path) as page:
         header = _header(page)
-        if "PhotometricInterpretation" not in page.tags:
-            raise TedmError(f"{path}: does not say whether zero is black or white (no PhotometricInterpretation); save it anew")
-        if page.photometric == _WHITE_IS_ZERO and header.white is None:
-            raise TedmError(
-                f"{path}: zero is white, and numbers of kind {header.mode} have no black; invert them, and save zero as black"
-            )
+        _require_black(path, page, header)
         samples, alpha = _samples(page)
         palette = _palette(page)
     white = header.white
@@ -80,6 +77,16 @@ def read_intensities(path: Path) -> tuple[NDArray[Any], Header]:
         if _ASSOCIATED in page.extrasamples and alpha.min() != _opaque(page):
             samples = _without_alpha(samples, alpha, _opaque(page))
     return samples, header
+
+
+def _require_black(path: Path, page: TiffPage, header: Header) -> None:
+    """Refuse intensities of which it cannot be told what is black."""
+    if "PhotometricInterpretation" not in page.tags:
+        raise TedmError(f"{path}: does not say whether zero is black or white (no PhotometricInterpretation); save it anew")
+    if page.photometric == _WHITE_IS_ZERO and header.white is None:
+        raise TedmError(
+            f"{path}: zero is white, and numbers of kind {header.mode} have no black; invert them, and save zero as black"
+        )
 
 
 def read_labels(path: Path) -> FileLabels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -90,6 +91,12 @@ def test_a_box_around_a_brain_that_is_not_known_is_refused(tmp_path, rng):
         read_manifest(tmp_path / "a.nii.gz", options=VolumeOptions(crop="brain"))
     with pytest.raises(TedmError, match=r"dark\.nii\.gz: no voxel of it is brain, so that there is no box around it"):
         read_manifest(tmp_path / "dark.nii.gz", options=VolumeOptions(crop="brain", brain="nonzero"))
+
+
+def test_slices_with_a_side_that_is_too_long_are_told_before_any_is_read(tmp_path):
+    nibabel.save(nibabel.Nifti2Image(np.zeros((131_073, 1, 2), np.uint8), np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(TedmError, match=r"image .*a\.nii\.gz: 1 x 131073 pixels; a side of more than 131072 is not taken"):
+        read_manifest(tmp_path / "a.nii.gz")
 
 
 def test_a_part_of_slices_is_no_matter_of_pictures(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tedm.errors import TedmError
+from tedm.extract.images.geometry import side_problem
 from tedm.extract.images.listing.rows import Row
 from tedm.extract.images.read import is_volume
 from tedm.extract.volumes.header import VolumeHeader
@@ -80,6 +81,9 @@ def check_volume(row: Row, options: VolumeOptions, known: Volume | None = None) 
         if not problems:
             try:
                 box = _look_inside(row, options, volume, headers, brain, remarks)
+                shown = (box.height, box.width) if box.height else volume.slice_size
+                if problem := side_problem(*shown):
+                    problems.append(f"image {row.image}: {problem}")
             except TedmError as error:
                 problems.append(str(error))
     if problems:
