@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tedm.errors import TedmError
-from tedm.extract.reading import naming, whole_numbers
+from tedm.extract.reading import broken_link, naming, whole_numbers
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(raised, said):
     with pytest.raises(TedmError) as caught, naming(Path("a.nii"), "a NIfTI file"):
         raise raised
     assert str(caught.value) == f"a.nii: {said}"
+
+
+def test_a_link_to_itself_is_said_to_be_one(tmp_path):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    assert broken_link(tmp_path / "loop.png") == "a link that leads back to itself; delete it, or let it lead to the file"
 
 
 def test_a_link_to_nothing_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,14 @@ def naming(path: Path, what: str = "an image file") -> Iterator[None]:
 
 def broken_link(path: Path) -> str | None:
     """Return what is wrong with a link to something that is not there, with what to do; None for everything else."""
-    if not path.is_symlink() or path.exists():
+    if not path.is_symlink():
+        return None
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads back to itself; delete it, or let it lead to the file"
+    if path.exists():
         return None
     return f"a link to {path.readlink()}, which is not there; fetch it, mount its disk, or delete the link"
 

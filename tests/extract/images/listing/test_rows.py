@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tedm.errors import TedmError
+from tedm.extract.images.listing.find import find_rows
 from tedm.extract.images.listing.rows import UNSAID, problems_between, rows_of_csv, rows_of_file, rows_of_folder
 
 
@@ -174,3 +175,48 @@ def test_a_modality_in_two_splits_is_told_as_an_image_is(tmp_path):
 def test_an_image_by_itself_is_of_no_split(tmp_path):
     ((row,), problems) = rows_of_file(tmp_path / "a.b.nii.gz")
     assert (row.name, row.group, row.split, row.unsaid, problems) == ("a.b", "a.b", "", UNSAID, [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("https://example.org/a.png", "https://example.org/a.png is an address, and files are read from disks; fetch it"),
+        ("s3://bucket/a.png", "s3://bucket/a.png is an address"),
+        ("file:///data/a.png", "file:///data/a.png is an address"),
+        ("images\\a.png", "images\\a.png: no such file; write / between folders, not \\"),
+        ("C:\\data\\a.png", "C:\\data\\a.png: no such file; write / between folders"),
+    ],
+)
+@pytest.mark.parametrize("column", ["image", "mask"])
+def test_addresses_and_paths_of_windows_are_said_to_be_such(tmp_path, cell, said, column):
+    cells = {"image": "a.png", "mask": "a.png", column: cell}
+    (tmp_path / "m.csv").write_text(f"image,mask\n{cells['image']},{cells['mask']}\n")
+    rows, (problem,) = rows_of_csv(tmp_path / "m.csv")
+    assert rows == []
+    assert problem.startswith(f"line 2: {said}")
+
+
+def test_a_file_with_a_backslash_in_its_name_is_a_file(tmp_path):
+    (tmp_path / "a\\b.png").write_bytes(b"")
+    (tmp_path / "m.csv").write_text("image,name\na\\b.png,b\n")
+    rows, problems = rows_of_csv(tmp_path / "m.csv")
+    assert ([row.image for row in rows], problems) == ([tmp_path / "a\\b.png"], [])
+
+
+def test_a_line_that_spreadsheets_write_for_themselves_is_passed_over(tmp_path):
+    (tmp_path / "m.csv").write_text("sep=,\nimage,split\na.png,test\n")
+    rows, problems = rows_of_csv(tmp_path / "m.csv")
+    assert ([row.split for row in rows], problems) == (["test"], [])
+    (tmp_path / "m.csv").write_text("sep=;\nimage;split\na.png;test\n")
+    with pytest.raises(TedmError, match=r"m.csv: begins with `sep=;`; separate columns by commas, and delete that line"):
+        rows_of_csv(tmp_path / "m.csv")
+
+
+def test_pipes_are_never_waited_for(tmp_path):
+    (tmp_path / "images").mkdir()
+    os.mkfifo(tmp_path / "images" / "z.png")
+    os.mkfifo(tmp_path / "images" / "notes")
+    rows, problems = rows_of_folder(tmp_path)
+    assert (rows, problems) == ([], ["z.png: no file, but a pipe or a device; take it out"])
+    with pytest.raises(TedmError, match=r"z\.png is no file, but a pipe or a device; name a file"):
+        find_rows(tmp_path / "images" / "z.png", ())

@@ -11,7 +11,7 @@ from tedm.text import listed
 
 from . import bids, nnunet
 from .found import Found
-from .rows import NOT_READ, OTHER_PICTURES, Row, rows_of_csv, rows_of_file, rows_of_folder
+from .rows import ENDLESS, NOT_READ, OTHER_PICTURES, Row, ends, rows_of_csv, rows_of_file, rows_of_folder
 
 # Layouts of data sets, each with what tells that a folder has it; in the order in which they are asked.
 LAYOUTS: tuple[tuple[Callable[[Path], bool], Callable[[Path, tuple[str, ...]], Found]], ...] = (
@@ -37,6 +37,8 @@ def find_rows(source: Path, channels: tuple[str, ...]) -> Found:
     TedmError
         If it is a table or a data set that cannot be read, or says nothing of the channels.
     """
+    if not ends(source):
+        raise TedmError(f"{source} is {ENDLESS}; name a file")
     if not source.is_dir():
         if suffix_of(source) or is_volume(source):
             return _of_one_file_each(source, channels, *rows_of_file(source))

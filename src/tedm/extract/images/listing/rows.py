@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 import unicodedata
 from collections import defaultdict
@@ -52,6 +53,9 @@ OTHER_PICTURES = frozenset(
 )
 
 NOT_READ = f"files of this kind are not read; convert it to one of {', '.join(kinds_read())}"
+
+ENDLESS = "no file, but a pipe or a device"
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 UNSAID = frozenset({"split", "group", "domain"})
 OF_IMAGES = ("masks", "brainmasks")  # folders beside images/
@@ -127,12 +131,12 @@ def rows_of_csv(path: Path, channels: Sequence[str] = ()) -> tuple[list[Row], li
         if any("\0" in cell for cell in cells):
             problems.append(f"{where}: a cell holds a NUL character; write it again as text")
             continue
+        named = [row[column] for column in (*wanted, "mask", "brainmask") if row.get(column)]
+        if odd := [problem for cell in named if (problem := _place_problem(folder, cell))]:
+            problems.append(f"{where}: {odd[0]}")
+            continue
         image, *more = (folder / row[column] for column in wanted)
         mask, brain = (folder / row[column] if row.get(column) else None for column in ("mask", "brainmask"))
-        endless = [file for file in (image, *more, mask, brain) if file is not None and not _ends(file)]
-        if endless:
-            problems.append(f"{where}: {endless[0]} is no file, but a pipe or a device; name a file")
-            continue
         patient = composed(row.get("patient", ""))
         # the file of one modality is often called after the modality
         name = row.get("name") or (patient or image.parent.name if channels else stem_of(image))
@@ -163,6 +167,10 @@ def _lines_of_csv(path: Path) -> list[tuple[int, list[str]]]:
         raise TedmError(f"{path}: no CSV in UTF-8 ({error}); save it as CSV in UTF-8, with commas") from None
     except OSError as error:
         raise TedmError(f"{path}: cannot be read ({error.strerror})") from None
+    if lines and "".join(lines[0][1]).startswith("sep="):  # spreadsheets write it, and show it to nobody
+        if lines[0][1] != ["sep=", ""]:
+            raise TedmError(f"{path}: begins with `{lines[0][1][0]}`; separate columns by commas, and delete that line")
+        del lines[0]
     if not lines:
         raise TedmError(f"{path}: an empty file; expected a CSV with a column `image`")
     return lines
@@ -190,7 +198,19 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _ends(path: Path) -> bool:
+def _place_problem(folder: Path, cell: str) -> str | None:
+    """Return why what a cell names can be no file, with what to do; None if it may be one."""
+    path = folder / cell
+    if not ends(path):
+        return f"{path} is {ENDLESS}; name a file"
+    if URL.match(cell):
+        return f"{cell} is an address, and files are read from disks; fetch it, and name the file"
+    if "\\" in cell and not os.path.lexists(path):
+        return f"{cell}: no such file; write / between folders, not \\"
+    return None
+
+
+def ends(path: Path) -> bool:
     """Tell whether a path is none of a pipe, a device or a socket, which may never end; one that is not there is none."""
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
@@ -264,7 +284,11 @@ def _pictures(folder: Path, problems: list[str]) -> Iterator[Path]:
     paths = sorted(folder.iterdir())
     data = data_of_headers(paths)
     for path in paths:
-        if path.name.startswith(".") or path in data or not (path.is_file() or path.is_dir() or broken_link(path)):
+        if path.name.startswith(".") or path in data:
+            continue
+        if not ends(path):
+            if suffix_of(path):
+                problems.append(f"{path.name}: {ENDLESS}; take it out")
             continue
         if (suffix_of(path) and not path.is_dir()) or is_volume(path):
             yield path
