@@ -8,6 +8,7 @@ from .base.head import Head as Head
 from .base.head import HeadOptions as HeadOptions
 from .base.head import Progress as Progress
 from .base.head import StartingHead as StartingHead
+from .base.registry import SEEDS as SEEDS
 from .boosting.head import XGBoostHead as XGBoostHead
 from .boosting.importance import feature_importance as feature_importance
 from .committee.head import CommitteeHead as CommitteeHead
@@ -18,6 +19,7 @@ from .data.rows import dense_rows as dense_rows
 from .data.rows import row_labels as row_labels
 from .data.sampling import ClassWeight as ClassWeight
 from .data.sampling import Sampling as Sampling
+from .data.sampling import require_pixels as require_pixels
 from .data.subsets import N_COUNTS as N_COUNTS
 from .data.subsets import NCounts as NCounts
 from .data.subsets import Order as Order
@@ -111,6 +113,7 @@ from .segmenter.fit import fit as fit
 from .segmenter.fit import order_of as order_of
 from .segmenter.fit import require_timesteps as require_timesteps
 from .segmenter.fit import training_subset as training_subset
+from .segmenter.fit import weights_by_index as weights_by_index
 from .segmenter.folder import fingerprint_of as fingerprint_of
 from .segmenter.folder import load_head as load_head
 from .segmenter.folder import save_head as save_head

@@ -244,3 +244,19 @@ def fingerprints(features: Features, names: Sequence[str]) -> list[Fingerprint]:
         If there is no such image, or it cannot be read.
     """
     return Pictures(features).fingerprints(names)
+
+
+def digest_of_masks(features: Features, names: Sequence[str]) -> str:
+    """Return the SHA-256 of the masks of some images, whatever their order."""
+    of = sha256()
+    for name in sorted(names):
+        of.update(f"{name}\0".encode())
+        of.update(features.mask(name).tobytes())
+    return of.hexdigest()
+
+
+def digest_of_pictures(features: Features, names: Sequence[str]) -> str:
+    """Return the SHA-256 of the pictures of some images, rounded as in `digest`, whatever their order."""
+    return sha256(
+        "".join(f"{each.name}\0{each.digest}\0" for each in fingerprints(features, sorted(names))).encode()
+    ).hexdigest()

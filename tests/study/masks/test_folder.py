@@ -88,6 +88,9 @@ def test_a_folder_that_is_done_stays_as_it_is_and_gets_back_what_was_deleted(ext
         predict_folder(tmp_path / "out", head, extracted, uncertainty=True, log=calls.append)
         assert tree(tmp_path / "out") == before
     assert [line.split()[0] for line in calls] == ["3", "2"]  # without the table nothing is known of the means
+    (tmp_path / "out" / "scan 6.png").write_bytes(b"")
+    predict_folder(tmp_path / "out", head, extracted, uncertainty=True)
+    assert tree(tmp_path / "out") == before
 
 
 def test_a_head_that_is_saved_and_loaded_is_the_same_head(extracted, fitted, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from trial_study import of_store, write_study
 
 from tedm.errors import TedmError
-from tedm.store import FeatureStore
+from tedm.store import FeatureStore, Registration
 from tedm.study import read_study
 from tedm.study.trial.asked import FILE, require_same_methods, require_study, settle
 
@@ -85,6 +85,35 @@ def test_units_of_the_default_without_its_network_are_not_taken_for_its_own(extr
     (head / "head.json").touch()
     with pytest.raises(TedmError, match='jury: network was not said, and is "one vote of two" now'):
         require_same_methods(study, out, FeatureStore.open(extracted).labels)
+
+
+@pytest.mark.parametrize("part", ["learn: ", "score: 1."])
+def test_masks_that_are_others_than_those_of_the_units_are_refused(
+    done: Path, extracted: Path, tmp_path: Path, part: str
+) -> None:
+    shutil.copytree(extracted, tmp_path / "store")
+    shutil.copytree(done / "out", tmp_path / "out")
+    store, study = FeatureStore.open(tmp_path / "store"), read_study(done / "study.toml")
+    kept = (tmp_path / "out" / FILE).read_bytes()
+    settle(study, tmp_path / "out", store)
+    assert (tmp_path / "out" / FILE).read_bytes() == kept
+    name = next(
+        name
+        for name, split, domain in zip(store.labels.names, store.labels.splits, store.labels.domains, strict=True)
+        if (split == "train" if part == "learn: " else split == "test" and domain == "here")
+    )
+    mask = store.mask(name).copy()
+    mask[0] = mask[0] == 0
+    size = store.labels.original_sizes[store.labels.index(name)]
+    store.relabel([Registration(name, "", "", "", size, mask)], store.labels.classes)
+    with pytest.raises(TedmError, match=rf"another study.*\n  {part}masks are others than when its units were made; delete"):
+        settle(study, tmp_path / "out", FeatureStore.open(tmp_path / "store"))
+    before = json.loads(kept)
+    for each in (before["learn"], *before["score"].values()):
+        del each["masks"], each["pictures"]
+    (tmp_path / "out" / FILE).write_text(json.dumps(before))  # as it was before they were noted
+    settle(study, tmp_path / "out", FeatureStore.open(tmp_path / "store"))
+    assert json.loads((tmp_path / "out" / FILE).read_text())["learn"]["masks"]
 
 
 def test_settings_of_a_method_that_is_no_more_asked_for_are_kept_with_its_units(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,6 +193,20 @@ class Head(Protocol):
 
     def restore(self, folder: Path, *, features: int, classes: int) -> None:
         """Read what `save` wrote; predictions are the same bits."""
+
+
+@runtime_checkable
+class ChecksSettings(Protocol):
+    """A head that can tell, before it is given anything to learn from, whether its settings make a fit."""
+
+    def require_settings(self) -> None:
+        """Refuse settings of which nothing can be learned.
+
+        Raises
+        ------
+        TedmError
+            Which says what is wrong, and what to do.
+        """
 
 
 class StartingHead(Head, Protocol):

@@ -18,11 +18,13 @@ import msgspec
 
 from tedm.devices import choose_device
 from tedm.errors import TedmError
-from tedm.heads.base.head import Capabilities, Head, HeadOptions
+from tedm.heads.base.head import Capabilities, ChecksSettings, Head, HeadOptions
+from tedm.heads.data.sampling import require_word
 from tedm.jsons import JsonValue
 from tedm.text import did_you_mean, listed
 
 GROUP = "tedm.heads"
+SEEDS = 2**63  # there are as many, and as many below 0
 BUILT_IN = {
     "mlp": "tedm.heads.mlp.head:MLPHead",
     "logistic": "tedm.heads.linear.logistic:LogisticHead",
@@ -101,6 +103,10 @@ def make_head(
     able = cls.capabilities
     if options is not None and options.iterations is not None and options.iterations < 1:
         raise TedmError(f"iterations is {options.iterations}; it must be at least 1")
+    if options is not None and isinstance(options.class_weight, str):
+        require_word(options.class_weight)
+    if abs(seed) >= SEEDS:
+        raise TedmError(f"the seed is {seed}; it must be below {SEEDS}")
     given = {option: value for option, value in asdict(options or HeadOptions()).items() if value is not None}
     arguments: dict[str, Any] = {name: value for name, value in (from_method or {}).items() if name in able.from_method}
     for option, value in given.items():
@@ -116,7 +122,7 @@ def make_head(
         arguments[able.named_by] = head.partition(":")[2]
     if able.parameters is not None:
         arguments[able.parameters] = dict(params or {})
-        return cls(**arguments)
+        return _possible(cls(**arguments))
     known = signature(cls).parameters
     unknown = sorted(set(params or {}) - set(known))
     if unknown:
@@ -125,7 +131,14 @@ def make_head(
     arguments |= params or {}
     if "batch" in able.options:
         _require_of_batches(given, str(arguments.get(able.options["batch"], known[able.options["batch"]].default)))
-    return cls(**arguments)
+    return _possible(cls(**arguments))
+
+
+def _possible(head: Head) -> Head:
+    """Return a head, whose settings are looked at now if it can do so: a fit would find them wrong after the work before it."""
+    if isinstance(head, ChecksSettings):
+        head.require_settings()
+    return head
 
 
 def _require_of_batches(given: Mapping[str, JsonValue], batch: str) -> None:

@@ -23,6 +23,7 @@ from tedm.errors import TedmError
 from tedm.heads.base.classifier import Classifier
 from tedm.heads.base.head import Capabilities, FitReport, Progress
 from tedm.heads.base.predictor import opinions_in_parts
+from tedm.heads.base.settings import require_rate
 from tedm.heads.boosting.cluster import train_on_cluster
 from tedm.heads.boosting.external_memory import Pages, plan_pages, positions_of, require_disk, some_rows
 from tedm.heads.boosting.importance import feature_importance
@@ -229,7 +230,8 @@ class XGBoostHead(Classifier):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    def _check(self, validation: TrainingData | None) -> None:
+    def require_settings(self) -> None:
+        """Refuse numbers out of their range."""
         whole = {"rounds": (1, None), "max_depth": (1, 16), "max_bin": (2, 256)}
         for what, (least, most) in whole.items():
             value = getattr(self, what)
@@ -238,11 +240,13 @@ class XGBoostHead(Classifier):
         for what in ("subsample", "colsample_bytree"):
             if not 0 < getattr(self, what) <= 1:
                 raise TedmError(f"{what} is {getattr(self, what)}; it must be above 0 and at most 1")
-        if not self.learning_rate > 0:
-            raise TedmError(f"the learning rate is {self.learning_rate}; it must be above 0")
+        require_rate(self.learning_rate)
         for what in ("reg_lambda", "min_child_weight"):
             if not getattr(self, what) >= 0:
                 raise TedmError(f"{what} is {getattr(self, what)}; it must be 0 or more")
+
+    def _check(self, validation: TrainingData | None) -> None:
+        self.require_settings()
         if self.patience is not None and validation is None:
             raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
 

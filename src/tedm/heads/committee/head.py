@@ -130,6 +130,12 @@ class CommitteeHead(Classifier):
                 cast(StartingHead, self._made(part)).start_from(weights)
         self._weights: Pretrained | None = weights
 
+    def require_settings(self) -> None:
+        """Refuse settings with which a part makes no fit; a committee that has no parts yet can still get some."""
+        for part in self._parts() if self.parts else ():
+            with _named(part):
+                self._made(part)
+
     def fit_blocks(
         self,
         data: TrainingData,

@@ -81,8 +81,7 @@ def draw_pixels(mask: NDArray[np.uint8], pixels: int, sampling: Sampling, seed: 
     seed, name : int, str
         Of the image.
     """
-    if pixels < 1:
-        raise TedmError(f"--pixels-per-image is {pixels}; it must be at least 1")
+    require_pixels(pixels)
     labelled = np.flatnonzero(mask.ravel() != IGNORE)
     weights = pixel_weights(mask, sampling).ravel()[labelled]
     time = -np.log1p(-np.random.default_rng([seed, *name.encode()]).random(len(labelled))) / weights
@@ -125,8 +124,7 @@ def class_weights(wanted: ClassWeight, labels: Sequence[Any], counts: NDArray[np
     if wanted is None:
         return weights
     if isinstance(wanted, str):
-        if wanted != "balanced":
-            raise TedmError(f"there are no class weights {wanted!r}; write balanced, or give each class its weight")
+        require_word(wanted)
         present = counts > 0
         weights[present] = counts.sum() / (present.sum() * counts[present])
         return weights
@@ -137,4 +135,18 @@ def class_weights(wanted: ClassWeight, labels: Sequence[Any], counts: NDArray[np
         if not (isinstance(weight, (int, float)) and np.isfinite(weight) and weight >= 0):
             raise TedmError(f"the weight of class {label!r} is {weight!r}; it must be a number of at least 0")
         weights[known[str(label)]] = weight
+    if not weights[counts > 0].any():
+        raise TedmError("the weights of all classes that are there are 0: nothing would be learned; give one a weight above 0")
     return weights
+
+
+def require_word(wanted: str) -> None:
+    """Refuse a word for class weights that there is not."""
+    if wanted != "balanced":
+        raise TedmError(f"there are no class weights {wanted!r}; write balanced, or give each class its weight")
+
+
+def require_pixels(pixels: int | None) -> None:
+    """Refuse a number of pixels of each image below 1; None takes all."""
+    if pixels is not None and pixels < 1:
+        raise TedmError(f"--pixels-per-image is {pixels}; it must be at least 1")

@@ -149,6 +149,15 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator_, self.classes_ = made, made.classes_
         return self
 
+    def require_settings(self) -> None:
+        """Refuse an estimator that there is not, or that cannot be kept, and parameters that it does not take."""
+        made = self.unfitted()
+        if not self.epochs >= 1:
+            raise TedmError(f"epochs is {self.epochs}; it must be at least 1")
+        require_search(made)
+        if isinstance(self.estimator, str):
+            require_kept(made)
+
     def needs_validation(self) -> bool:
         """Tell that no images of the val split decide anything."""
         return False
@@ -168,12 +177,8 @@ class EstimatorHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the estimator does not exist, refuses its parameters or the rows, takes no weights although there are some, or
             the budget does not hold the smallest sample.
         """
+        self.require_settings()
         made = self.unfitted()
-        if not self.epochs >= 1:
-            raise TedmError(f"epochs is {self.epochs}; it must be at least 1")
-        require_search(made)
-        if isinstance(self.estimator, str):
-            require_kept(made)
         streamed = hasattr(made, "partial_fit")
         self._weighted(made, "partial_fit" if streamed else "fit", self._weights(data.class_counts()), np.empty(0, int))
         self.rows_there_ = data.n_rows

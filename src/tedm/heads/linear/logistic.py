@@ -216,8 +216,12 @@ class LogisticHead(Classifier):
         self.n_iter_, self.objective_, self.converged_ = solution.n_iter, solution.objective, solution.converged
         return self
 
-    def _job(self, source: Source, held_out: Source | None) -> Job:
-        """Make the job of all images and the strengths to try."""
+    def require_settings(self) -> None:
+        """Refuse penalties that there are not."""
+        self._strengths()
+
+    def _strengths(self) -> list[float]:
+        """Return the penalties to try."""
         if isinstance(self.ridge, str) and self.ridge != "auto":
             raise TedmError(f"ridge is {self.ridge!r}; it must be a number, several, or auto")
         if self.select not in ("cv", "val"):
@@ -225,6 +229,11 @@ class LogisticHead(Classifier):
         asked = [self.ridge] if isinstance(self.ridge, (int, float)) else PATH if self.ridge == "auto" else self.ridge
         strengths = [float(strength) for strength in asked]
         require_strengths(strengths, self.ridge)
+        return strengths
+
+    def _job(self, source: Source, held_out: Source | None) -> Job:
+        """Make the job of all images and the strengths to try."""
+        strengths = self._strengths()
         images = list(source.counts)
         if len(strengths) > 1 and held_out is not None:
             return Job(tuple(images), tuple(strengths), (), f"the loss on {len(held_out.counts)} validation images")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tedm.devices import choose_precision
 from tedm.errors import TedmError
+from tedm.heads.base.settings import require_rate
 from tedm.heads.data.dataset import TrainingData
 from tedm.jsons import JsonValue
 
@@ -60,8 +61,11 @@ def require_settings(asked: Mapping[str, Any]) -> None:
             raise TedmError(f"{what} is {asked[what]}; it must be at least 1")
     if asked["batch"] not in ("pixels", "images"):
         raise TedmError(f"there are no batches of {asked['batch']!r}; choose pixels or images")
-    if not asked["learning_rate"] > 0:
-        raise TedmError(f"the learning rate is {asked['learning_rate']}; it must be above 0")
+    require_rate(asked["learning_rate"])
+    if asked["patience"] is not None and asked["patience"] < 1:
+        raise TedmError(f"patience is {asked['patience']}; it must be at least 1")
+    if asked["hidden"] is not None and not all(isinstance(width, int) and width >= 1 for width in asked["hidden"]):
+        raise TedmError(f"hidden is {list(asked['hidden'])}; a layer has at least 1 unit")
     if not asked["weight_decay"] >= 0:
         raise TedmError(f"weight_decay is {asked['weight_decay']}; it must be at least 0")
     for what in ("label_smoothing", "dropout"):

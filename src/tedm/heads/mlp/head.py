@@ -289,9 +289,13 @@ class MLPHead(Classifier):
         self.network_ = network.to(self.device).eval()
         self.classes_, self.n_features_in_ = np.arange(classes), features
 
+    def require_settings(self) -> None:
+        """Refuse settings that make no fit."""
+        require_settings(self.get_params())
+
     def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64], *, arrays: bool = False) -> None:
         """Check the settings and draw initial weights; `counts`: rows or pixels of each class."""
-        require_settings(self.get_params())
+        self.require_settings()
         self.precision_ = precision_of(self.get_params(), arrays=arrays)
         self.classes_ = classes
         self._class_weight: Tensor | None = None

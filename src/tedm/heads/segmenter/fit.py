@@ -142,7 +142,7 @@ def fit(
         ridge,
         select,
         patience,
-        _by_index(class_weight, features.labels.classes),
+        weights_by_index(class_weight, features.labels.classes),
         precision,
     )
     unfitted_head(method, options, params, seed=seed, device=device)  # refuses what the method does not take
@@ -269,7 +269,7 @@ def require_timesteps(method: Method, there: Sequence[int]) -> None:
         )
 
 
-def _by_index(wanted: ClassWeight, classes: Sequence[int]) -> ClassWeight:
+def weights_by_index(wanted: ClassWeight, classes: Sequence[int]) -> ClassWeight:
     """Return class weights by mask value as weights by class index, which is what heads know."""
     if not isinstance(wanted, Mapping):
         return wanted

@@ -172,6 +172,8 @@ def method_named(
         raise TedmError(
             f"{members} members of {method.head} would be equal; --members is for --head {' or '.join(heads_taking('members'))}"
         )
+    if timesteps is not None and not timesteps:
+        raise TedmError(f"{name} is asked to read no timestep; name one or more")
     if views is not None and views < 0:
         raise TedmError(f"--views is {views}; it must be at least 0")
     if smoothing is not None and not 0 <= smoothing <= MOST_SMOOTHING:

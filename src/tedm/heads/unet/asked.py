@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from tedm.devices import choose_precision
 from tedm.errors import TedmError
+from tedm.heads.base.settings import require_rate
 from tedm.heads.data.sampling import Sampling
 from tedm.heads.unet.losses import LossName
 from tedm.heads.unet.network import (
@@ -78,8 +79,7 @@ class Steps:
 def rate_of(learning_rate: float | None, start: Start) -> float:
     """Return the learning rate that was asked for, or the usual one; a `TedmError` if it is not above 0."""
     rate = learning_rate if learning_rate is not None else TUNING_RATE if start else LEARNING_RATE
-    if not rate > 0:
-        raise TedmError(f"the learning rate is {rate}; it must be above 0")
+    require_rate(rate)
     return rate
 
 

@@ -173,6 +173,11 @@ class UNetHead(Classifier):
         """Refuse rows: a `TedmError`."""
         raise TedmError("a unet looks at images and not at rows: ask it with opinions, for a block that has its image")
 
+    def require_settings(self) -> None:
+        """Refuse names that there are not, and a learning rate that makes no fit."""
+        require_choices(self.network, self.loss, self.start)
+        rate_of(self.learning_rate, self.start)
+
     def needs_validation(self) -> bool:
         """Tell whether validation images decide which weights are kept."""
         return self.patience is not None
@@ -194,13 +199,9 @@ class UNetHead(Classifier):
             If they have learned something else than `start`, or are of another network.
         """
         require_objective(self.start, weights)
-        for what, ours, theirs in (
-            ("width", self.width, weights.width),
-            ("multipliers", self.multipliers and tuple(self.multipliers), tuple(weights.multipliers)),
-            ("image_channels", self.image_channels, weights.image_channels),
-            ("image_size", self.image_size, weights.image_size),
-        ):
-            if ours is not None and ours != theirs:
+        for what in ("width", "multipliers", "image_channels", "image_size"):
+            ours, theirs = getattr(self, what), getattr(weights, what)
+            if ours is not None and not np.array_equal(ours, theirs):
                 raise TedmError(f"the checkpoint's {what} is {theirs}, and {ours} was asked for; leave {what} out")
         self._weights: Pretrained | None = weights
 
@@ -231,7 +232,7 @@ class UNetHead(Classifier):
         TedmError
             If settings or weights are wrong, the budget is too small, the loss diverges, or the checkpoint is another fit's.
         """
-        require_choices(self.network, self.loss, self.start)
+        self.require_settings()
         steps = Steps.asked_for(self.network, len(data.classes), self.iterations, self.images_per_batch)
         steps.require(augment=self.augment, mirror=self.mirror, sampling=data.sampling)
         self.precision_ = precision_of(self.precision, self.device)
@@ -266,9 +267,8 @@ class UNetHead(Classifier):
         pictures = Pictures(data)
         looked_at = None if validation is None or self.patience is None else Pictures(validation)
         try:
-            saved = None
-            if checkpoint is not None:
-                saved = Checkpoint(Path(checkpoint), self._identity(shape, pictures, looked_at))
+            identity = self._identity(shape, pictures, looked_at)
+            saved = None if checkpoint is None else Checkpoint(Path(checkpoint), identity)
             state = (saved.read() if saved is not None else None) or FitState(0)
             self.shape_ = shape
             self.network_ = initial_network(shape, self.seed, None if weights is None else weights.tensors).to(self.device)

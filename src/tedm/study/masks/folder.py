@@ -106,8 +106,9 @@ class MaskFolder:
             make_folder(self._place / name, remedy=REMEDY)
 
     def has(self, files: Iterable[str]) -> bool:
-        """Whether all of some files are there."""
-        return all((self._place / file).is_file() for file in files)
+        """Whether all of some files are there; one without a byte is no file of ours."""
+        places = [self._place / file for file in files]
+        return all(place.is_file() and place.stat().st_size for place in places)
 
 
 def require_outputs(

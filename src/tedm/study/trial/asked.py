@@ -18,6 +18,7 @@ from tedm.files import write_whole
 from tedm.foreign import json_of
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Features, Labels
+from tedm.store.fingerprints import digest_of_masks, digest_of_pictures
 from tedm.store.splits import labelled_images
 from tedm.study.trial.check import needs_val
 from tedm.study.trial.names import folder_name
@@ -31,6 +32,8 @@ FORMAT = 1
 NETWORK, OF_PARTS = "network", "one vote of two"
 CLASSES_OF_BEFORE = 2  # of up to so many, what is left to the number of classes is what it was before there was a rule
 REMEDY = "make room, or name another folder"
+CONTENT = PICTURES, MASKS = "pictures", "masks"
+DIGITS = 12  # of a digest
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,8 @@ def _asked(study: Study, features: Features) -> _Asked:
     scored = [(each, labelled_images(labels, split=each.split, domain=each.domain)) for each in study.score]
     return _Asked(
         features=_plain({**features.settings.to_json(), **features.storage.to_json(), "classes": list(labels.classes)}),
-        learn=_plain({**asdict(learn), "counts": study.counts, "images": _images(labels, candidates)}),
-        score={
-            str(number): _plain({**asdict(each), "images": _images(labels, of)}) for number, (each, of) in enumerate(scored, 1)
-        },
+        learn=_plain({**asdict(learn), "counts": study.counts, **_images(features, candidates)}),
+        score={str(number): _plain({**asdict(each), **_images(features, of)}) for number, (each, of) in enumerate(scored, 1)},
         methods={method.label: _settings(study, method, labels) for method in study.methods},
     )
 
@@ -136,7 +137,7 @@ def _settings(study: Study, method: MethodAsked, labels: Labels) -> JsonObject:
     if method.checkpoint is not None:
         settings["checkpoint"] = _digest_of(study.path(method.checkpoint))
     if needs_val(method):
-        settings["val"] = _images(labels, labelled_images(labels, split="val", domain=study.learn.domain))
+        settings["val"] = _listed(labels, labelled_images(labels, split="val", domain=study.learn.domain))
     return _plain(settings)
 
 
@@ -146,10 +147,19 @@ def _plain(values: Mapping[str, Any]) -> JsonObject:
     return plain
 
 
-def _images(labels: Labels, names: Sequence[str]) -> str:
+def _images(features: Features, names: Sequence[str]) -> JsonObject:
+    """Return images as values that differ where their names, pictures or masks do."""
+    return {
+        "images": _listed(features.labels, names),
+        PICTURES: digest_of_pictures(features, names)[:DIGITS],
+        MASKS: digest_of_masks(features, names)[:DIGITS],
+    }
+
+
+def _listed(labels: Labels, names: Sequence[str]) -> str:
     """Return images in words that differ where their names, groups or domains do."""
     rows = sorted((name, labels.groups[at], labels.domains[at]) for name in names for at in (labels.index(name),))
-    return f"{counted(len(rows), 'image')} ({sha256(json.dumps(rows).encode()).hexdigest()[:12]})"
+    return f"{counted(len(rows), 'image')} ({sha256(json.dumps(rows).encode()).hexdigest()[:DIGITS]})"
 
 
 def _digest_of(path: Path) -> str:
@@ -170,7 +180,10 @@ def _differences(was: JsonValue, now: JsonValue, name: str = "") -> Iterator[str
     """Yield a line for each value that differs."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*was, *now]):
-            yield from _differences(was.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+            if key not in CONTENT or was.get(key) is not None:  # a study of before has no word on it
+                yield from _differences(was.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+    elif was != now and name.rsplit(".", 1)[-1] in CONTENT:
+        yield f"{name} are others than when its units were made; delete the units that are there, or name another folder"
     elif was != now:
         yield f"{name} was {_said(was)}, and is {_said(now)} now"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tedm.errors import TedmError, raise_listed
-from tedm.heads import require_timesteps, training_subset
+from tedm.heads import require_pixels, require_timesteps, training_subset, weights_by_index
 from tedm.store import Features, Labels
 from tedm.store.splits import images_to_learn_from, labelled_images, require_apart, seen_by_label
 from tedm.study.trial.spec import MethodAsked, Study
@@ -93,6 +93,9 @@ def _problems_of(
     try:
         require_timesteps(method.settled(), timesteps)
         require_weights(study, method, images)
+        require_pixels(method.pixels_per_image)
+        if labels.classes:
+            weights_by_index(method.class_weight, labels.classes)
     except (TedmError, TypeError) as error:
         yield str(error)
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tedm.errors import TedmError, raise_listed
-from tedm.heads import LEAVE_OUT, Correction, EmptyTruth, Metric, NCounts, require_measured_at
+from tedm.heads import LEAVE_OUT, SEEDS, Correction, EmptyTruth, Metric, NCounts, require_measured_at
 from tedm.study.trial.names import require_apart
 from tedm.study.trial.spec import FeaturesAsked, LearnAsked, MethodAsked, ScoreAsked, Study
 from tedm.study.trial.toml_tables import as_dataclass, read_toml
@@ -108,6 +108,8 @@ def _of_numbers(file: _File, methods: Sequence[MethodAsked]) -> Iterator[str]:
             yield f"{where} is empty; name one number or more"
         elif min(numbers) < least:
             yield f"{where} has {min(numbers)}; numbers are from {least} on"
+        elif max(numbers) >= SEEDS:
+            yield f"{where} has {max(numbers)}; numbers are below {SEEDS}"
         elif len(set(numbers)) < len(numbers):
             yield f"{where} names a number twice"
     for n in file.seeds_at:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +20,7 @@ from tedm.heads import Method, Segmenter, Table, load_head, read_records, summar
 from tedm.jsons import JsonObject
 from tedm.networks.pretrained import Pretrained
 from tedm.store import FeatureStore
+from tedm.store.fingerprints import digest_of_masks
 from tedm.store.settings import Geometry
 from tedm.store.splits import labelled_images
 from tedm.store.volumes.normalisation import Normalisation
@@ -205,7 +205,7 @@ def _head(
         head.require(store, what=str(places.features))
         learned = labelled_images(store.labels, split="train", domain=None)
         new = set(learned) - set(head.provenance.images)
-        if not new and _recorded(places).get("learned", now := _of_masks(store, learned)) != now:
+        if not new and _recorded(places).get("learned", now := digest_of_masks(store, learned)) != now:
             log(f"note: masks of training images have changed since the head was fitted; delete {places.head} to fit anew")
         if new:
             log(f"note: {counted(len(new), 'labelled image')} came after the head was fitted; delete {places.head} to fit anew")
@@ -216,7 +216,7 @@ def _head(
         log(remark)
     with progress("fitting") as show:
         head = fit_folder(places.head, store, method, start=start, device=where, memory=memory, progress=show)
-    _record(places, "learned", _of_masks(store, labelled_images(store.labels, split="train", domain=None)))
+    _record(places, "learned", digest_of_masks(store, labelled_images(store.labels, split="train", domain=None)))
     for remark in (*fit_remarks(head), *absent_classes(store, head)):
         log(remark)
     log(f"head: {fit_summary(head)}")
@@ -260,7 +260,7 @@ def _scores(
     if not tested:
         log("scores: none, since no labelled image is of the split test")
         return None
-    made_by = f"{made_by} {_of_masks(store, tested)}"
+    made_by = f"{made_by} {digest_of_masks(store, tested)}"
     if places.scores.exists():
         records = read_records(places.scores / "records.csv")
         if _recorded(places).get("scores") == made_by and {record.image for record in records} == set(tested):
@@ -302,7 +302,7 @@ def _volume_scores(
     tested = {volume.name for name in labelled if (volume := store.labels.volume_of(name))}
     if not tested or truth is None:
         return None
-    made_by = f"{made_by} {_of_masks(store, labelled)}"
+    made_by = f"{made_by} {digest_of_masks(store, labelled)}"
     file = places.volume_scores
     if file.exists():
         records = read_records(file)
@@ -372,15 +372,6 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _of_masks(store: FeatureStore, names: Sequence[str]) -> str:
-    """Return the SHA-256 of the masks of some images."""
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        digest.update(f"{name}\0".encode())
-        digest.update(store.mask(name).tobytes())
     return digest.hexdigest()
 
 
