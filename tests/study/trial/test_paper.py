@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from tedm.heads import load_head, predict
-from tedm.store import FeatureStore
+from tedm.store import FeatureStore, Registration
 from tedm.study import read_study
 from tedm.study.trial import assemble, units_of
 from tedm.study.trial.paper import paper_results, pictures, write_study_paper
@@ -56,6 +57,20 @@ def test_examples_are_the_middle_image_of_each_part_and_what_the_first_seeds_hea
     (prediction,) = predict(store, {"": head}, [here.name])
     assert np.array_equal(here.masks["ledm", 3], prediction.mask)
     assert here.note == "Heads of each method's first seed."
+
+
+def test_no_example_is_an_image_that_shows_less_than_others(done, extracted, parts, tmp_path: Path):
+    study, units, _ = parts
+    shutil.copytree(extracted, tmp_path / "store")
+    store = FeatureStore.open(tmp_path / "store")
+    names = store.labels.select(split="test", domain="there")
+    middle = names[len(names) // 2]
+    size = store.labels.original_sizes[store.labels.index(middle)]
+    nothing = np.zeros_like(store.mask(middle))
+    store.relabel([Registration(middle, "", "", "", size, nothing)], store.labels.classes)
+    _, there = pictures(study, units, FeatureStore.open(tmp_path / "store"), device="cpu")
+    assert there.name in names
+    assert there.name != middle
 
 
 def test_tables_figures_and_a_report_lie_in_the_studys_folder_and_replace_those_of_before(done, extracted, parts):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tedm.heads import Record, Segmenter, load_head, predict
-from tedm.store import Features
+from tedm.store import IGNORE, Features
 from tedm.store.splits import labelled_images
 from tedm.study.paper import Cost, PaperResults, Picture, write_paper
 from tedm.study.paper.results import ROLES, Role
@@ -85,10 +85,10 @@ def paper_results(study: Study, units: Sequence[Unit], results: Results, example
 
 
 def pictures(study: Study, units: Sequence[Unit], features: Features, *, device: str) -> Iterator[Picture]:
-    """Yield an example of each part that is scored: its middle image, and what every method but the probes makes of it.
+    """Yield an example of each part that is scored, and what every method but the probes makes of it.
 
-    The heads are those of each method's first seed; the image is chosen by its place in the list, and by nothing that was
-    predicted.
+    The heads are those of each method's first seed; the image is the middle one of those whose truth shows most classes (many
+    a slice of a volume shows none), and is chosen by nothing that was predicted.
     """
     probes = _probes(study.methods)
     first: dict[tuple[str, int], Unit] = {}
@@ -100,7 +100,14 @@ def pictures(study: Study, units: Sequence[Unit], features: Features, *, device:
         return
     for each in study.score:
         names = labelled_images(features.labels, split=each.split, domain=each.domain)
-        yield _picture(names[len(names) // 2], features, heads)
+        yield _picture(_middle(features, names), features, heads)
+
+
+def _middle(features: Features, names: Sequence[str]) -> str:
+    """Return the middle one of the images whose masks show most classes."""
+    shown = [len(np.setdiff1d(features.mask(name), [IGNORE])) for name in names]
+    full = [name for name, classes in zip(names, shown, strict=True) if classes == max(shown)]
+    return full[len(full) // 2]
 
 
 def _picture(name: str, features: Features, heads: dict[str, Segmenter]) -> Picture:
