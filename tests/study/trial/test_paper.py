@@ -12,6 +12,7 @@ import pytest
 from tedm.heads import load_head, predict
 from tedm.store import FeatureStore, Registration
 from tedm.study import read_study
+from tedm.study.paper.tables import tables
 from tedm.study.trial import assemble, units_of
 from tedm.study.trial.paper import paper_results, pictures, write_study_paper
 
@@ -34,6 +35,17 @@ def test_records_play_the_parts_that_the_file_gives_their_methods(parts):
     assert {(cost.method, cost.n, cost.fits, cost.labels_used) for cost in found.costs} == {
         (method, n, 2, n) for method in ("tedm", "ledm", "timestep:50") for n in (1, 3)
     }
+
+
+def test_the_correction_of_the_file_stands_beside_the_papers_tests(parts):
+    study, units, results = parts
+    assert paper_results(study, units, results).beside == "holm"
+    assert paper_results(replace(study, correction="none"), units, results).beside == "holm"
+    found = paper_results(replace(study, correction="bonferroni"), units, results)
+    (table, *_) = tables(found)
+    assert "p_bonferroni" in str(table.content["table-1.csv"])
+    assert "not after Bonferroni's correction" in str(table.content["table-1.md"])
+    assert "Holm" not in str(table.content["table-1.md"])
 
 
 def test_a_method_of_a_name_of_its_own_plays_its_part_under_that_name(parts):

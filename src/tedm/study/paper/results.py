@@ -84,6 +84,8 @@ class PaperResults:
         The domain that was learned from; None takes the first that `records` name.
     names : mapping of {"unet", "ledm", "ledme", "tedm"} to str
         What `records` call these methods, where it is something else than this.
+    beside : {"holm", "bonferroni"}
+        The correction that stands beside the paper's tests, which have none.
     """
 
     records: tuple[Record, ...]
@@ -94,6 +96,7 @@ class PaperResults:
     costs: tuple[Cost, ...] = ()
     home: str | None = None
     names: Mapping[Role, str] = field(default_factory=dict)
+    beside: Literal["holm", "bonferroni"] = "holm"
 
     def name_of(self, role: Role) -> str:
         """Return what records call a method of the paper."""

@@ -1,7 +1,7 @@
 """Tables 1 to 5: a row a method, a column a training size, a block a domain, as the paper lays them out.
 
 Means, deviations and tests are those of `tedm.heads.summarise`, which is asked twice: without a correction for what is bold,
-with Holm's for what carries a dagger. Here they are only put in the paper's order and written three ways.
+with a corrected one for what carries a dagger. Here they are only put in the paper's order and written three ways.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ABSENT, DAGGER = "–", "†"
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a printed table: its text, whether it is bold, and whether only Holm's correction would make it so."""
+    """An entry of a printed table: its text, whether it is bold, and whether only a correction would make it so."""
 
     text: str
     bold: bool = False
@@ -76,14 +76,14 @@ def _table(number: int, title: str, records: Sequence[Record], metric: Metric, r
         return left_out(what, otherwise)
     try:
         plain = summarise(records, metric=metric, alpha=ALPHA, correction="none")
-        holm = summarise(records, metric=metric, alpha=ALPHA, correction="holm")
+        beside = summarise(records, metric=metric, alpha=ALPHA, correction=results.beside)
         means = seed_means(records, metric=metric)
     except TedmError as error:
         raise TedmError(f"{what} of the paper cannot be made: {error}") from error
-    blocks, notes = _blocks(plain, holm, results), _notes(plain)
+    blocks, notes = _blocks(plain, beside, results), _notes(plain, results)
     name = f"table-{number}"
     content: dict[str, bytes | str] = {
-        f"{name}.csv": _csv(plain, holm, {cell: estimate(seeds.values()) for cell, seeds in means.items()}, results),
+        f"{name}.csv": _csv(plain, beside, {cell: estimate(seeds.values()) for cell, seeds in means.items()}, results),
         f"{name}.md": _markdown(f"Table {number}. {title}.", blocks, notes),
         f"{name}.tex": _latex(name, title, blocks, notes),
     }
@@ -98,10 +98,10 @@ def _table(number: int, title: str, records: Sequence[Record], metric: Metric, r
     return Part(line, content, tables=tuple(sheets), notes=tuple(map(_sentence, notes)))
 
 
-def _blocks(plain: Table, holm: Table, results: PaperResults) -> list[Block]:
+def _blocks(plain: Table, beside: Table, results: PaperResults) -> list[Block]:
     """Return the domains in the paper's order, each with its methods in the paper's order."""
     order = {domain: place for place, domain in enumerate(results.domains)}
-    pairs = sorted(zip(plain.grids(), holm.grids(), strict=True), key=lambda pair: order.get(pair[0].domain, len(order)))
+    pairs = sorted(zip(plain.grids(), beside.grids(), strict=True), key=lambda pair: order.get(pair[0].domain, len(order)))
     return [_block(grid, corrected, results) for grid, corrected in pairs]
 
 
@@ -118,28 +118,28 @@ def _block(grid: Grid, corrected: Grid, results: PaperResults) -> Block:
     )
 
 
-def _notes(plain: Table) -> list[str]:
+def _notes(plain: Table, results: PaperResults) -> list[str]:
     """Return what a reader must know of the marks, then what `Table.notes` says of the numbers."""
     noun = "volume" if plain.resolution == "volume" else "image"
     first, *others = plain.notes("bold")
     return [
         first,
-        f"{DAGGER}: significantly different from the best by this test, and not after Holm's correction for the comparisons "
-        "of its domain and n",
+        f"{DAGGER}: significantly different from the best by this test, and not after {results.beside.title()}'s correction "
+        "for the comparisons of its domain and n",
         f"{ABSENT}: not run at this n, or without a score",
         f"deviations are over {noun}s, each averaged over seeds first; intervals over seeds are in the CSV",
         *others,
     ]
 
 
-def _csv(plain: Table, holm: Table, seeds: dict[Cell, Estimate], results: PaperResults) -> str:
+def _csv(plain: Table, beside: Table, seeds: dict[Cell, Estimate], results: PaperResults) -> str:
     """Write one row a cell, all digits: mean, deviation, interval over seeds, p-values before and after the correction."""
     titles = ["domain", "n", "method", "mean", "deviation", "seeds", "seeds_low", "seeds_high", "images", "left_out", "groups"]
-    titles += ["labels_used", "best", "bold", "bold_holm", "p_value", "p_holm", "comparisons", "metric", "alpha", "resolution"]
-    titles += ["empty_truth", "n_counts"]
+    titles += ["labels_used", "best", "bold", f"bold_{results.beside}", "p_value", f"p_{results.beside}", "comparisons"]
+    titles += ["metric", "alpha", "resolution", "empty_truth", "n_counts"]
     order = {domain: place for place, domain in enumerate(results.domains)}
     methods = {m: place for place, m in enumerate(in_order({cell.method for cell in plain.cells}, results.names))}
-    pairs = list(zip(plain.cells, holm.cells, strict=True))
+    pairs = list(zip(plain.cells, beside.cells, strict=True))
     pairs.sort(key=lambda pair: (order.get(pair[0].domain, len(order)), pair[0].n, methods[pair[0].method]))
     rows = []
     for cell, corrected in pairs:

@@ -81,6 +81,7 @@ def paper_results(study: Study, units: Sequence[Unit], results: Results, example
         costs=tuple(_costs(units, results.records)),
         home=study.learn.domain if any(record.domain == study.learn.domain for record in results.records) else None,
         names=names,
+        beside="bonferroni" if study.correction == "bonferroni" else "holm",
     )
 
 
