@@ -158,7 +158,7 @@ def require_measured_at(resolution: str, metric: Metric) -> None:
         others = listed(each for each in METRICS if each not in BY_SURFACE)
         raise TedmError(
             f"{metric} is a measure of volumes, whose files say how far voxels are apart; images at feature resolution have "
-            f"{others}: choose one of these with --metric, or score whole volumes"
+            f"{others}: choose one of these, or score whole volumes"
         )
 
 

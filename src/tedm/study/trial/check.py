@@ -100,7 +100,11 @@ def _problems_of(
         yield str(error)
         return
     if method.settled().views > views:
-        yield f"it learns from {counted(method.settled().views, 'view')} of each image, and the features have {views or 'none'}"
+        wanted = method.settled().views
+        yield (
+            f"it learns from {counted(wanted, 'view')} of each image, and the features have {views or 'none'}: write "
+            f"views = {wanted} under [features], or views = {views} for the method"
+        )
     domain = study.learn.domain
     if needs_val(method) and not labelled_images(labels, split="val", domain=domain):
         where = "" if domain is None else f" of domain {domain!r}"
