@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tedm.errors import TedmError
 from tedm.files import (
     beside,
+    digest_of_file,
     discard,
     filled_folder,
     make_folder,
@@ -246,3 +247,10 @@ def test_what_is_discarded_is_gone_whatever_it_was_and_what_a_link_names_is_not(
     for name in ("folder", "file", "link", "nothing"):
         discard(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert digest_of_file(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(FileNotFoundError):
+        digest_of_file(tmp_path / "b")

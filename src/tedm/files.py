@@ -98,6 +98,12 @@ def make_folder(folder: Path, *, remedy: str = PLACE) -> None:
         place_of(folder).mkdir(parents=True, exist_ok=True)
 
 
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes; an `OSError` if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_whole(path: Path, content: bytes, *, what: str = "", remedy: str) -> None:
     """Write a file aside, and rename it when it is whole.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 from tedm.errors import TedmError
+from tedm.files import digest_of_file
 from tedm.jsons import JsonValue
 from tedm.store import Features
 from tedm.store.sources import Source, Stamp, files_in
@@ -67,7 +68,6 @@ def digest_of(values: JsonValue) -> str:
 
 def _content_of_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        return digest_of_file(path)
     except OSError as error:
         raise TedmError(f"cannot read {path}: {error.strerror or error}") from error

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tedm.errors import TedmError, raise_listed
-from tedm.files import write_whole
+from tedm.files import digest_of_file, write_whole
 from tedm.foreign import json_of
 from tedm.jsons import JsonObject, JsonValue
 from tedm.store import Features, Labels
@@ -166,11 +166,7 @@ def _digest_of(path: Path) -> str:
     """Return the SHA-256 of a checkpoint, of each of its files where it is a folder."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     try:
-        digests = []
-        for file in files:
-            if file.is_file():
-                with file.open("rb") as content:
-                    digests.append(file_digest(content, "sha256").hexdigest())
+        digests = [digest_of_file(file) for file in files if file.is_file()]
     except OSError as error:
         raise TedmError(f"cannot read the checkpoint {path}: {error.strerror or error}; check the path") from error
     return digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()

@@ -6,7 +6,6 @@ weights with their SHA-256. Somebody who has only the folder can run the file on
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tedm
+from tedm.files import digest_of_file
 from tedm.heads import Segmenter
 from tedm.jsons import JsonObject, JsonValue
 from tedm.study.export.models.described import ONNX, Contents, named_classes
@@ -106,8 +106,7 @@ def _tensor(name: str, what: str, axes: list[JsonValue], folder: Path) -> JsonOb
 
 
 def _file(path: Path) -> JsonObject:
-    with path.open("rb") as content:
-        return {"source": path.name, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
+    return {"source": path.name, "sha256": digest_of_file(path)}
 
 
 def _name(name: str) -> str:
