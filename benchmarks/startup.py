@@ -33,8 +33,9 @@ from tedm.study import Session
 warnings.simplefilter("ignore")
 head, checkpoint, picture = sys.argv[1:]
 from tedm.heads import load_head
-from tedm.extract import load_backbone
-loaded, backbone = load_head(Path(head)), load_backbone(Path(checkpoint))
+from tedm.extract import load_backbone, prepared, running
+loaded = load_head(Path(head))
+backbone = prepared(load_backbone(Path(checkpoint)), loaded.arithmetic)
 session = Session(loaded, backbone)
 size, steps = loaded.settings.image_size, torch.tensor(loaded.timesteps(None))
 entry = ManifestEntry.of_picture(Path(picture))
@@ -44,7 +45,7 @@ spent = {"bare": [], "segment": []}
 for turn in range(12):
     for name, work in (("bare", lambda: backbone.activations(x, steps)), ("segment", lambda: session.segment(image))):
         began = time.process_time()
-        with torch.inference_mode():
+        with torch.inference_mode(), running(loaded.arithmetic):
             work()
         spent[name].append(time.process_time() - began)
 print(*(statistics.median(spent[name][2:]) for name in ("bare", "segment")))

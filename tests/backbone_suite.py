@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,8 +111,7 @@ class BackboneSuite:
     def test_bfloat16_is_close_to_float32(self, backbone: Backbone) -> None:
         x_t, timesteps = images(backbone, 2), self.timesteps(backbone, 2)
         exact = backbone.activations(x_t, timesteps)
-        copied = dataclasses.replace(backbone, network=copy.deepcopy(backbone.network))
-        rounded = copied.prepare("cpu", precision="bfloat16", channels_last=True)
+        rounded = backbone.prepare("cpu", precision="bfloat16", channels_last=True)
         for ours, expected in zip(rounded.activations(x_t, timesteps), exact, strict=True):
             assert ours.dtype == torch.bfloat16
             assert (ours.float() - expected).abs().max() <= self.bfloat16_tolerance * expected.abs().max()

@@ -11,7 +11,7 @@ from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .noise import draw_noise
-from .pipeline import ON_THE_WAY, compute, noisy_image
+from .pipeline import ON_THE_WAY, compute, noisy_image, prepared
 from .recompute import recompute_images
 from .registration import (
     normalisation_of,
@@ -60,6 +60,7 @@ __all__ = [
     "on_this_machine",
     "peak_memory",
     "pictures_of",
+    "prepared",
     "read_manifest",
     "recompute_images",
     "registrations",

@@ -80,7 +80,7 @@ def compute(
         too large for it.
     """
     timesteps = settings.timesteps_asked_for(timesteps)
-    backbone = backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
+    backbone = prepared(backbone, arithmetic)
     # One image's entries, in the order in which they fill its cells.
     slots = [(timestep, draw) for timestep in timesteps for draw in range(settings.draws)]
     open_images: dict[int, Opened] = {}  # by their places among all: a name may come twice
@@ -124,6 +124,17 @@ def compute(
     finally:
         for _, arriving in on_the_way:  # of a caller that stopped early, or after an error
             arriving.wait()
+
+
+def prepared(backbone: Backbone, arithmetic: Arithmetic) -> Backbone:
+    """Return the backbone where and how it is to compute; `compute` asks for it, and asks for nothing where it was done before.
+
+    Raises
+    ------
+    TedmError
+        See `Backbone.prepare`.
+    """
+    return backbone.prepare(arithmetic.device, precision=arithmetic.precision, channels_last=arithmetic.channels_last)
 
 
 def images_at_once(entries: int, arithmetic: Arithmetic) -> int:

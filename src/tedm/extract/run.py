@@ -25,7 +25,7 @@ from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest
 from tedm.extract.live import square_image
 from tedm.extract.pace import pace
-from tedm.extract.pipeline import MADE_AT_ONCE, compute
+from tedm.extract.pipeline import MADE_AT_ONCE, compute, prepared
 from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_room, require_store
 from tedm.extract.sources import compare, renew, require_classes_of
@@ -188,6 +188,7 @@ def extract(
         arithmetic = choose_arithmetic(
             device=device, precision=precision, batch_size=batch_size, threads=threads, image_size=settings.image_size
         )
+        backbone = prepared(backbone, arithmetic)  # once for the rehearsal and all that comes
         new = registrations(manifest, settings)  # masks that cannot be read leave no empty store, nor does what comes next
         rehearse([manifest.entries[at] for at in mine], settings, backbone, arithmetic)
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}

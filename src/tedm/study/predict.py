@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from tedm.errors import TedmError
-from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, read_manifest
+from tedm.extract import Backbone, LiveFeatures, arithmetic_differences, on_this_machine, prepared, read_manifest
 from tedm.extract.images import (
     UNCERTAINTY,
     VolumeOptions,
@@ -355,7 +355,7 @@ def ready_backbone(
     for line in arithmetic_differences(head.arithmetic, arithmetic, us="the head's store"):
         log(f"the last bits may differ: {line}")
     backbone.schedule.require(wanted)
-    return Ready(backbone, replace(head.settings, timesteps=wanted), arithmetic)
+    return Ready(prepared(backbone, arithmetic), replace(head.settings, timesteps=wanted), arithmetic)
 
 
 def _write(

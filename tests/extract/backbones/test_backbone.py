@@ -168,6 +168,23 @@ def test_bfloat16_tells_neighbouring_timesteps_apart() -> None:
     assert not torch.equal(embedded[0], embedded[1])
 
 
+def test_rounding_leaves_the_backbone_as_it_was() -> None:
+    backbone, x_t, timesteps = random_backbone(), torch.randn(2, 1, 16, 16), torch.tensor([1, 400])
+    before = backbone.activations(x_t, timesteps)
+    backbone.prepare("cpu", precision="bfloat16", channels_last=True).activations(x_t, timesteps)
+    again = backbone.prepare("cpu").activations(x_t, timesteps)
+    for level, expected in zip(again, before, strict=True):
+        assert torch.equal(level, expected)
+
+
+def test_a_network_that_cannot_be_copied_is_not_rounded_and_says_so() -> None:
+    backbone = random_backbone()
+    backbone.network.history = torch.ones(1, requires_grad=True) * 2
+    with pytest.raises(TedmError, match="cannot be copied to round its weights.*; use --precision float32"):
+        backbone.prepare("cpu", precision="bfloat16")
+    backbone.prepare("cpu")
+
+
 def test_weights_that_were_rounded_are_not_called_float32() -> None:
     with pytest.raises(TedmError, match="load the checkpoint again"):
         prepared("bfloat16").prepare("cpu", precision="float32")

@@ -7,6 +7,7 @@ what comes after would be computed for nothing. Which modules these are is the f
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,9 +174,10 @@ class Backbone:
         return (x_t - self.schedule.x_t(output, zeros, timesteps)) / self.schedule.x_t(zeros, ones, timesteps)
 
     def prepare(self, device: str = "cpu", *, precision: Precision = "float32", channels_last: bool = False) -> Self:
-        """Move the network to where and how it is to compute.
+        """Return the backbone where and how it is to compute.
 
-        The network itself is moved, not copied: go on with the backbone that is returned.
+        To round weights to bfloat16 the network is copied, since what was rounded cannot be had back: the backbone itself stays
+        as it was. In float32 the network itself is moved.
 
         bfloat16 means that weights and activations are cast. (Autocast would choose the type operation by operation, from
         lists that differ between devices and versions of torch, and would cast all weights anew at every pass.) The time
@@ -193,23 +195,25 @@ class Backbone:
         Raises
         ------
         TedmError
-            If there is no such device, or float32 is asked for after bfloat16 has rounded the weights.
+            If there is no such device, float32 is asked for after bfloat16 has rounded the weights, or the network cannot be
+            copied.
         """
         target = require_device(device)
         if self.precision == "bfloat16" and precision == "float32":
             raise TedmError("the weights were rounded to bfloat16; load the checkpoint again to compute in float32")
-        kept = tuple(getattr(self.network, "kept_in_float32", ()))
-        self.network.to(target)
-        for module_name, module in self.network.named_modules():
+        network = self.network if self.precision == precision else _copied(self.network)
+        kept = tuple(getattr(network, "kept_in_float32", ()))
+        network.to(target)
+        for module_name, module in network.named_modules():
             # torch normalises batches of bfloat16 with statistics in float32, which are no parameters and stay as they are
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 kept += (f"{module_name}.",)
-        for name, parameter in self.network.named_parameters():
+        for name, parameter in network.named_parameters():
             if not name.startswith(kept):
                 parameter.data = parameter.data.to(DTYPES[precision])
         # torch's stubs know no memory format without a type
-        self.network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload]
-        return replace(self, precision=precision, channels_last=channels_last)
+        network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload]
+        return replace(self, network=network, precision=precision, channels_last=channels_last)
 
     def with_levels(self, names: Sequence[str]) -> Self:
         """Return the same backbone, tapped at some levels only, in the order of computation whatever the order of `names`.
@@ -333,6 +337,16 @@ def require_device(name: str) -> torch.device:
             f"there is no device {name!r}: this torch {torch.__version__} {have}; use --device cpu or install a driver"
         )
     return device
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(network)
+    except (RuntimeError, TypeError) as error:  # tensors with a history, such as weight norm's of old; locks and handles
+        raise TedmError(
+            f"the network cannot be copied to round its weights to bfloat16 ({str(error).splitlines()[0]}); "
+            "use --precision float32"
+        ) from error
 
 
 def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[Tensor]) -> list[T]:
