@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tedm.errors import TedmError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def choose_device(device: str) -> Literal["cpu", "cuda"]:
@@ -32,6 +35,31 @@ def choose_device(device: str) -> Literal["cpu", "cuda"]:
     if device == "cuda" and not torch.cuda.is_available():
         raise TedmError("there is no CUDA device here (torch sees none); choose --device cpu, or run on a GPU node")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def require_device(name: str) -> torch.device:
+    """Return the device of that name.
+
+    Raises
+    ------
+    TedmError
+        If there is none.
+    """
+    import torch  # as above
+
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TedmError(f"there is no device {name!r}; use cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise TedmError(f"the device {name!r} is not supported; use cpu, cuda or cuda:N")
+    found = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= found:
+        have = f"has {found} CUDA device(s)" if torch.version.cuda or torch.version.hip else "is a version for CPUs"
+        raise TedmError(
+            f"there is no device {name!r}: this torch {torch.__version__} {have}; use --device cpu or install a driver"
+        )
+    return device
 
 
 def choose_precision(

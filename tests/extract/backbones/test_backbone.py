@@ -177,6 +177,20 @@ def test_rounding_leaves_the_backbone_as_it_was() -> None:
         assert torch.equal(level, expected)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_prepared_is_not_prepared_again(precision: Precision) -> None:
+    backbone = prepared(precision)
+    assert backbone.prepare("cpu", precision=precision, channels_last=backbone.channels_last) is backbone
+    other = backbone.prepare("cpu", precision=precision, channels_last=not backbone.channels_last)
+    assert other is not backbone
+    # the network is one, and was moved: the first is not ready any more, whatever its fields say
+    again = backbone.prepare("cpu", precision=precision, channels_last=backbone.channels_last)
+    weight = next(
+        weight for weight in again.network.parameters() if weight.ndim == 4 and weight.shape[-1] > 1 < weight.shape[1]
+    )
+    assert weight.is_contiguous(memory_format=torch.channels_last) is backbone.channels_last
+
+
 def test_a_network_that_cannot_be_copied_is_not_rounded_and_says_so() -> None:
     backbone = random_backbone()
     backbone.network.history = torch.ones(1, requires_grad=True) * 2

@@ -18,7 +18,7 @@ from typing import Literal, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from tedm.devices import repeatable_convolutions
+from tedm.devices import repeatable_convolutions, require_device
 from tedm.errors import TedmError
 from tedm.store.settings import Level, Precision
 
@@ -201,19 +201,20 @@ class Backbone:
         target = require_device(device)
         if self.precision == "bfloat16" and precision == "float32":
             raise TedmError("the weights were rounded to bfloat16; load the checkpoint again to compute in float32")
-        network = self.network if self.precision == precision else _copied(self.network)
-        kept = tuple(getattr(network, "kept_in_float32", ()))
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        if self._is_there(target, memory_format) and (self.precision, self.channels_last) == (precision, channels_last):
+            return self
+        network = self.network if self.precision == precision else _rounded(self.network, DTYPES[precision])
         network.to(target)
-        for module_name, module in network.named_modules():
-            # torch normalises batches of bfloat16 with statistics in float32, which are no parameters and stay as they are
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                kept += (f"{module_name}.",)
-        for name, parameter in network.named_parameters():
-            if not name.startswith(kept):
-                parameter.data = parameter.data.to(DTYPES[precision])
-        # torch's stubs know no memory format without a type
-        network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)  # type: ignore[call-overload]
+        network.to(memory_format=memory_format)  # type: ignore[call-overload]  # its stubs know none without a type
         return replace(self, network=network, precision=precision, channels_last=channels_last)
+
+    def _is_there(self, target: torch.device, memory_format: torch.memory_format) -> bool:
+        """Whether the weights are on that device and lie so in memory: another backbone may have moved the network."""
+        here = self.device
+        return (here.type, here.index or 0) == (target.type, target.index or 0) and all(
+            weight.is_contiguous(memory_format=memory_format) for weight in self.network.parameters() if weight.ndim == 4
+        )
 
     def with_levels(self, names: Sequence[str]) -> Self:
         """Return the same backbone, tapped at some levels only, in the order of computation whatever the order of `names`.
@@ -316,32 +317,20 @@ def require_size(side: int, multiple: int) -> None:
     )
 
 
-def require_device(name: str) -> torch.device:
-    """Return the device of that name.
-
-    Raises
-    ------
-    TedmError
-        If there is none.
-    """
+def _rounded(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a copy with weights of this type; the others' weights are never there twice in their own type."""
+    kept = tuple(getattr(network, "kept_in_float32", ()))
+    for name, module in network.named_modules():
+        # torch normalises batches of bfloat16 with statistics in float32, which are no parameters and stay as they are
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            kept += (f"{name}.",)
+    weights = {
+        id(parameter): nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+        for name, parameter in network.named_parameters()
+        if not name.startswith(kept)
+    }
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise TedmError(f"there is no device {name!r}; use cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
-        raise TedmError(f"the device {name!r} is not supported; use cpu, cuda or cuda:N")
-    found = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= found:
-        have = f"has {found} CUDA device(s)" if torch.version.cuda or torch.version.hip else "is a version for CPUs"
-        raise TedmError(
-            f"there is no device {name!r}: this torch {torch.__version__} {have}; use --device cpu or install a driver"
-        )
-    return device
-
-
-def _copied(network: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(network)
+        return copy.deepcopy(network, weights)
     except (RuntimeError, TypeError) as error:  # tensors with a history, such as weight norm's of old; locks and handles
         raise TedmError(
             f"the network cannot be copied to round its weights to bfloat16 ({str(error).splitlines()[0]}); "

@@ -12,8 +12,9 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.devices import require_device
 from tedm.errors import TedmError
-from tedm.extract.backbones.backbone import require_device, require_size
+from tedm.extract.backbones.backbone import require_size
 from tedm.networks.pretrained import Pretrained
 from tedm.store.settings import Precision
 from tedm.text import counted, listed

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tedm.devices import require_device
 from tedm.extract.backbones import Backbone, load_backbone
-from tedm.extract.backbones.backbone import require_device, require_size
+from tedm.extract.backbones.backbone import require_size
 from tedm.store.settings import Precision
 
 from .denoiser import Denoiser, DiffusionSettings
