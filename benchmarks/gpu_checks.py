@@ -319,8 +319,8 @@ def rate(size: int, layout: Any) -> Callable[[Machine], str]:
             backbone.activations(x_t, steps)
             bare = _median(lambda: backbone.activations(x_t, steps)) * len(TIMESTEPS) / entries  # seconds an image
         storage, path = Storage(layout, "float16"), machine.folder / "rate"
-        images = {64: 384, 128: 128, 256: 32}[size] if machine.cuda else 6
-        store, threads = empty_store(path, backbone, storage, arithmetic, images), writers(arithmetic)
+        images = {64: 1536, 128: 384, 256: 96}[size] // (1 if layout == "native" else 3) if machine.cuda else 6
+        store, threads = empty_store(path, backbone, storage, arithmetic, images), writers(arithmetic, layout)
         dry = through(backbone, store, arithmetic, writers=threads, write=False)  # the first, which takes the memory, too
         passed = through(backbone, store, arithmetic, writers=threads)
         size_of_image = sum(store.files().values()) // images

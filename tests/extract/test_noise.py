@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tedm.extract.noise import draw_noise
+from tedm.extract.noise import draw_each, draw_noise
 from tedm.store.settings import NoiseMode
 
 PINNED = {
@@ -42,6 +42,15 @@ def test_the_order_of_draws_does_not_matter() -> None:
     backwards = {key: draw(key[0], timestep=key[1]) for key in reversed(keys)}
     for key in keys:
         np.testing.assert_array_equal(forwards[key], backwards[key])
+
+
+@pytest.mark.parametrize("mode", ["per-image", "shared", "none"])
+def test_draws_together_are_those_one_by_one(mode: NoiseMode) -> None:
+    slots = [(1, 0), (800, 0), (1, 1)]
+    together = draw_each((2, 5, 3), slots, mode=mode, seed=4, name="a")
+    assert together.shape == (3, 2, 5, 3)
+    for numbers, (timestep, which) in zip(together, slots, strict=True):
+        np.testing.assert_array_equal(numbers, draw("a", shape=(2, 5, 3), mode=mode, seed=4, timestep=timestep, draw=which))
 
 
 @pytest.mark.parametrize("other", [{"seed": 1}, {"name": "b"}, {"timestep": 2}, {"draw": 1}])

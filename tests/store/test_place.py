@@ -173,6 +173,18 @@ def test_a_file_of_pieces_takes_the_place_of_one_that_is_there(bucket, tmp_path)
         assert where.sizes() == {"a folder/key": 6}
 
 
+def test_pieces_are_written_whole_however_many_the_system_takes_at_once(tmp_path, monkeypatch):
+    pieces = [bytes([number % 256]) * (number % 7) for number in range(3000)]
+    place(tmp_path).put("many", pieces)
+    whole = os.writev
+    monkeypatch.setattr(os, "writev", lambda file, some: os.write(file, b"".join(some)[:1001]))
+    place(tmp_path).put("in parts", pieces)
+    monkeypatch.setattr(os, "writev", whole)
+    monkeypatch.delattr(os, "writev")
+    place(tmp_path).put("one by one", pieces)
+    assert set(tree(tmp_path).values()) == {b"".join(pieces)}
+
+
 def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(tmp_path):
     place(tmp_path).put("a folder/key", [b"old"])
 

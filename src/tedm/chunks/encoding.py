@@ -20,12 +20,8 @@ from numpy.typing import NDArray
 from zarr.codecs import ShardingCodec, ZstdCodec
 from zarr.core.indexing import morton_order_iter
 
+from tedm.chunks.checksum import crc32c
 from tedm.jsons import JsonObject
-
-try:
-    from google_crc32c import value as crc32c
-except ModuleNotFoundError:  # Zarr before 3.1.4 brings the other one along
-    from crc32c import crc32c  # type: ignore[import-not-found, no-redef]
 
 # Codecs as the metadata of an array name them.
 LITTLE_ENDIAN = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -122,7 +118,7 @@ def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _with_checksum(content: NDArray[np.uint8]) -> list[Piece]:
-    return [content.data, int(crc32c(content)).to_bytes(4, "little")]
+    return [content.data, crc32c(content).to_bytes(4, "little")]
 
 
 def _named(codecs: Sequence[Any]) -> list[JsonObject]:

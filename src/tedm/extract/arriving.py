@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,15 +70,16 @@ class Opened:
         device: str,
     ) -> Opened:
         """Open an image at so many timesteps."""
-        cells, rows = [], []
-        for level in settings.levels:
-            side = settings.side(level)
-            shape = (timesteps, settings.draws, side, side, level.channels)
-            if device == "cuda":
-                cells.append(torch.empty(shape, dtype=getattr(torch, dtype), pin_memory=True).numpy())
-            else:
-                cells.append(np.empty(shape, dtype))
-            rows.append(torch.from_numpy(cells[-1]).flatten(0, 1))
+        shapes = [
+            (timesteps, settings.draws, settings.side(level), settings.side(level), level.channels) for level in settings.levels
+        ]
+        if device == "cuda":  # pinned memory is taken once, since each taking of it costs as much as copying a level
+            sizes = [math.prod(shape) for shape in shapes]
+            together = torch.split(torch.empty(sum(sizes), dtype=getattr(torch, dtype), pin_memory=True), sizes)
+            cells = [part.view(shape).numpy() for part, shape in zip(together, shapes, strict=True)]
+        else:
+            cells = [np.empty(shape, dtype) for shape in shapes]
+        rows = [torch.from_numpy(level).flatten(0, 1) for level in cells]
         return cls(Computed(name, image, cells), rows, timesteps * settings.draws)
 
 

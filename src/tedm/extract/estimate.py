@@ -133,7 +133,7 @@ def estimate_costs(
         started, seen = time.perf_counter(), []
         # the second run of a pair has as many images as fill every stage, and more: only then is the peak reached
         first = extraction(_some(manifest, wanted, 1), Path(folder) / "first", progress=lambda *_: None)
-        fill = images_at_once(entries, first.store.arithmetic) + writers(first.store.arithmetic) + 3
+        fill = images_at_once(entries, first.store.arithmetic) + writers(first.store.arithmetic, first.store.storage.layout) + 3
         started = time.perf_counter()
         sample = _some(manifest, wanted, fill)
         done = extraction(sample, Path(folder) / "store", progress=lambda *_: seen.append(time.perf_counter()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,16 +47,31 @@ def draw_noise(
     >>> bool((a == draw_noise((1, 2, 2), mode="per-image", seed=0, name="a", timestep=1, draw=0)).all())
     True
     """
+    drawn: NDArray[np.float32] = draw_each(shape, [(timestep, draw)], mode=mode, seed=seed, name=name)[0]
+    return drawn
+
+
+def draw_each(
+    shape: tuple[int, ...], slots: Sequence[tuple[int, int]], *, mode: NoiseMode, seed: int, name: str
+) -> NDArray[np.float32]:
+    """Draw for one image at every (timestep, draw) together: the same numbers as `draw_noise`, in less time.
+
+    Returns
+    -------
+    array of shape (slots, *shape), float32
+    """
+    count = math.prod(shape)
     if mode == "none":
-        return np.zeros(shape, np.float32)
-    if mode == "shared":
+        return np.zeros((len(slots), *shape), np.float32)
+    bits = np.empty((len(slots), count), np.uint64)
+    for of_slot, (timestep, draw) in zip(bits, slots, strict=True):
         key = f"shared\0{seed}\0{draw}"
-    else:
-        # the name comes last: it alone can hold any character, so no two sets of values make the same text
-        key = f"per-image\0{seed}\0{timestep}\0{draw}\0{unicodedata.normalize('NFC', name)}"
-    # file names that are no text arrive with lone surrogates; they are to be hashed, not refused
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    bits = np.random.Philox(key=int.from_bytes(digest, "little")).random_raw(math.prod(shape))
+        if mode == "per-image":
+            # the name comes last: it alone can hold any character, so no two sets of values make the same text
+            key = f"per-image\0{seed}\0{timestep}\0{draw}\0{unicodedata.normalize('NFC', name)}"
+        # file names that are no text arrive with lone surrogates; they are to be hashed, not refused
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        of_slot[:] = np.random.Philox(key=int.from_bytes(digest, "little")).random_raw(count)
     # the middle of each of 2**53 intervals: never 0 or 1, whose quantiles are infinite
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    return ndtri(uniform).astype(np.float32).reshape(shape)
+    return ndtri(uniform).astype(np.float32).reshape(len(slots), *shape)

@@ -23,7 +23,7 @@ from tedm.extract.arithmetic import running
 from tedm.extract.arriving import Arriving, Computed, Opened, places_of
 from tedm.extract.backbones import Backbone, Schedule
 from tedm.extract.images.geometry import to_range
-from tedm.extract.noise import draw_noise
+from tedm.extract.noise import draw_each
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
 from tedm.store.layout import require_fitting
@@ -214,12 +214,9 @@ def _x_t(
 ) -> Tensor:
     """Shape (entries, channels, size, size), in the backbone's range, for every (timestep, draw)."""
     x_0 = np.ascontiguousarray(to_range(image, settings.input_range).transpose(2, 0, 1))
-    noise = [
-        draw_noise(x_0.shape, mode=settings.noise, seed=settings.noise_seed, name=name, timestep=timestep, draw=draw)
-        for timestep, draw in slots
-    ]
+    noise = draw_each(x_0.shape, slots, mode=settings.noise, seed=settings.noise_seed, name=name)
     each = torch.from_numpy(x_0).expand(len(slots), *x_0.shape)
-    return schedule.x_t(each, torch.from_numpy(np.stack(noise)), torch.tensor([timestep for timestep, _ in slots]))
+    return schedule.x_t(each, torch.from_numpy(noise), torch.tensor([timestep for timestep, _ in slots]))
 
 
 def _forward(

@@ -40,7 +40,9 @@ from tedm.threads import in_order
 
 TEDM_TIMESTEPS = (1, 10, 25, 50, 200, 400, 600, 800)
 WAITING = 1  # images that wait to be written
-MOST_WRITERS = 8  # each holds an image's activations
+# Threads that write beside a GPU, each of which holds an image's activations. Pixels are compressed, and take all cores that
+# they can get; native cells are only handed to the system, and more threads than these wait for Python's lock, and each other.
+MOST_WRITERS: dict[Layout, int] = {"native": 4, "upsampled": 16}
 
 
 @dataclass(frozen=True)
@@ -211,12 +213,12 @@ def extract(
     return fill(store, entries, lambda name: square_image(entries[name], store.settings), backbone, arithmetic, progress)
 
 
-def writers(arithmetic: Arithmetic) -> int:
+def writers(arithmetic: Arithmetic, layout: Layout) -> int:
     """Return how many images are laid out, encoded and written at once.
 
     One on a CPU, which has other work; several beside a GPU, for which one core cannot compress fast enough: all but two.
     """
-    return 1 if arithmetic.device == "cpu" else min(MOST_WRITERS, max(1, available_cores() - 2))
+    return 1 if arithmetic.device == "cpu" else min(MOST_WRITERS[layout], max(1, available_cores() - 2))
 
 
 def arithmetic_to_go_on(
@@ -335,7 +337,7 @@ def fill(
                 progress(reused + written, len(names), pace(written, left, time.perf_counter() - started, waited))
 
     dtype = store.storage.type_of_cells(store.settings)
-    with Behind(write, threads=writers(arithmetic), waiting=WAITING, waited=waited) as disk:
+    with Behind(write, threads=writers(arithmetic, store.storage.layout), waiting=WAITING, waited=waited) as disk:
         for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited, dtype=dtype):
             disk.put(computed)
             del computed  # it is the disk's now
