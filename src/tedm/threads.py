@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import threading
 from collections import deque
@@ -108,6 +109,29 @@ def in_order(work: Callable[[S], T], items: Iterable[S], *, threads: int) -> Ite
         finally:
             for each in made:
                 each.cancel()
+
+
+def begin_alone(threads: int, function: Callable[..., T], *arguments: object) -> Future[T]:
+    """Begin to call a function in one of so many threads, in each of which torch has one thread.
+
+    Torch then takes it that threads to come get one, too: whoever waits for the result sets its own number again.
+    """
+
+    import torch
+
+    def alone() -> T:
+        # A thread that asks torch for the first time gets the number that any thread has set last: that has to be over.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        return function(*arguments)
+
+    return _pool(threads).submit(alone)
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that stay: a new one would begin with caches and memory of its own."""
+    return ThreadPoolExecutor(threads, "tedm-entry")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from tedm.extract.arithmetic import choose_arithmetic
 from tedm.extract.arriving import Arriving
 from tedm.extract.backbones import Backbone, random_backbone
 from tedm.extract.noise import draw_noise
-from tedm.extract.pipeline import MADE_AT_ONCE, ON_THE_WAY, compute, images_at_once, noisy_image
+from tedm.extract.passes import ON_THE_WAY
+from tedm.extract.pipeline import MADE_AT_ONCE, compute, images_at_once, noisy_image
 from tedm.store import FeatureSettings, FeatureStore, Registration, Storage
 
 BACKBONE = random_backbone()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tedm.extract.stages import Behind, Waited, ahead
+from tedm.extract.stages import Behind, Waited, ahead, pace
 
 
 def test_items_made_ahead_are_the_same_in_the_same_order():
@@ -103,3 +103,14 @@ def test_what_was_handed_over_is_finished_when_the_caller_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
         hand_over()
     assert taken == [0, 1, 2]
+
+
+def test_the_pace_says_who_waits_for_whom():
+    assert pace(5, 5, 10.0, Waited()) == "0.50 images/s, 10 s left, the disk waits for the device"
+    assert "device waits for images 40 %" in pace(5, 5, 10.0, Waited(for_images=4.0, for_disk=1.0))
+    assert pace(10, 0, 10.0, Waited()).startswith("1.00 images/s, the disk")
+
+
+@pytest.mark.parametrize(("done", "rate"), [(5, "0.50"), (123, "12.3"), (4567, "457")])
+def test_a_rate_has_three_digits(done, rate):
+    assert pace(done, 1, 10.0, Waited()).startswith(f"{rate} images/s, ")

@@ -11,7 +11,8 @@ from .estimate import estimate_costs, peak_memory
 from .images.manifest import Manifest, read_manifest
 from .live import LiveFeatures, labels_of, square_image
 from .noise import draw_noise
-from .pipeline import ON_THE_WAY, compute, noisy_image, prepared
+from .passes import ON_THE_WAY
+from .pipeline import compute, noisy_image, prepared
 from .recompute import recompute_images
 from .registration import (
     normalisation_of,

@@ -1,16 +1,14 @@
 """Images in, activations out: every forward pass that the rest of tedm needs happens here.
 
-An entry is one image at one timestep with one draw of noise. Entries are taken in order, filled into batches of the recorded
-size (on a GPU the last one is padded with copies of its first entry; a CPU computes entry by entry and needs none) and put
-together again image by image. Images are read and noised ahead in a thread, beside a GPU in several; on a GPU the activations
-of one batch travel into the cells of their images, on a stream of their own, while the next batch is computed.
+An entry is one image at one timestep with one draw of noise. Entries are taken in order and put together again image by image.
+A CPU computes entry by entry, one in each thread. For a GPU they are filled into batches of the recorded size (the last one is
+padded with copies of its first entry), and the activations of one batch travel into the cells of their images, on a stream of
+their own, while the next one is computed. Images are read and noised ahead in a thread, beside a GPU in several.
 """
 
 from __future__ import annotations
 
 import contextlib
-import traceback
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -18,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tedm.errors import TedmError
-from tedm.extract.arithmetic import running
-from tedm.extract.arriving import Arriving, Computed, Opened, places_of
+from tedm.extract.arriving import Computed, Opened
 from tedm.extract.backbones import Backbone, Schedule
 from tedm.extract.images.geometry import to_range
 from tedm.extract.noise import draw_each
+from tedm.extract.passes import ON_THE_WAY, Batches, Entry, OneByOne
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
 from tedm.store.layout import require_fitting
@@ -33,8 +30,6 @@ from tedm.threads import in_order
 READ_AHEAD = 2  # images that wait for the backbone
 # Images that are read, and as many that are noised, at once: a CPU has other work, and one of its cores cannot feed a GPU.
 MADE_AT_ONCE = {"cpu": 1, "cuda": 4}
-# Batches whose activations may be on their way to the host while the next one is computed. A CPU has them where they are.
-ON_THE_WAY = {"cpu": 0, "cuda": 1}
 
 
 def compute(
@@ -45,6 +40,7 @@ def compute(
     timesteps: Sequence[int] | None = None,
     waited: Waited | None = None,
     dtype: StorageType = "float32",
+    alone: bool = False,
 ) -> Iterator[Computed]:
     """Run the backbone once for each image, timestep and draw.
 
@@ -66,6 +62,9 @@ def compute(
         Counts the seconds in which the device waited for images.
     dtype : {"float32", "float16"}
         Type of the cells. float16 takes half of the memory, and is for those who would round them anyway.
+    alone : bool
+        Whether the caller leaves torch alone meanwhile. A CPU's threads then go on with the next entries while it has an image;
+        else they, and torch with its number of threads, rest.
 
     Yields
     ------
@@ -84,46 +83,32 @@ def compute(
     # One image's entries, in the order in which they fill its cells.
     slots = [(timestep, draw) for timestep in timesteps for draw in range(settings.draws)]
     open_images: dict[int, Opened] = {}  # by their places among all: a name may come twice
-    batch: list[tuple[int, int]] = []  # images, and which of their entries
-    inputs: list[Tensor] = []
-    on_the_way: deque[tuple[list[tuple[int, int]], Arriving]] = deque()
 
-    def start() -> None:
-        levels = _forward(backbone, arithmetic, inputs, [slots[entry][0] for _, entry in batch], dtype)
-        on_the_way.append((batch.copy(), Arriving(levels, places_of(batch, open_images))))
-        batch.clear()
-        inputs.clear()
+    def finished(entries: Iterable[Entry]) -> Iterator[Computed]:
+        for done in entries:
+            opened = open_images[done.number]
+            for level, numbers in done.misfits:
+                of_level = settings.levels[level].name
+                require_fitting(opened.computed.name, of_level, slots[done.entry][0], numbers, dtype)
+            opened.left -= 1
+            if not opened.left:
+                yield open_images.pop(done.number).computed
 
-    def finish(most: int) -> Iterator[Computed]:
-        while len(on_the_way) > most:
-            entries, arriving = on_the_way.popleft()
-            for level, at, numbers in arriving.misfits():
-                number, entry = entries[at]
-                name, of_level = open_images[number].computed.name, settings.levels[level].name
-                require_fitting(name, of_level, slots[entry][0], numbers, dtype)
-            for number, _ in entries:
-                opened = open_images[number]
-                opened.left -= 1
-                if not opened.left:
-                    yield open_images.pop(number).computed
-
+    of_slots = [timestep for timestep, _ in slots]
+    if ON_THE_WAY[arithmetic.device]:
+        passes: Batches | OneByOne = Batches(backbone, arithmetic, of_slots, open_images, dtype)
+    else:
+        passes = OneByOne(backbone, arithmetic, of_slots, open_images, alone=alone)
     noised = _noised(backbone, settings, images, slots, at_once=MADE_AT_ONCE[arithmetic.device])
-    try:
-        with contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready:  # type: ignore[type-var]
-            for number, (name, image, x_t) in enumerate(ready):
-                open_images[number] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
-                for entry, its_input in enumerate(x_t):
-                    batch.append((number, entry))
-                    inputs.append(its_input)
-                    if len(batch) == arithmetic.batch_size:
-                        start()
-                        yield from finish(most=ON_THE_WAY[arithmetic.device])
-            if batch:
-                start()
-            yield from finish(most=0)
-    finally:
-        for _, arriving in on_the_way:  # of a caller that stopped early, or after an error
-            arriving.wait()
+    with (
+        contextlib.closing(passes),
+        contextlib.closing(ahead(noised, waiting=READ_AHEAD, waited=waited or Waited())) as ready,  # type: ignore[type-var]
+    ):
+        for number, (name, image, x_t) in enumerate(ready):
+            open_images[number] = Opened.of(name, image, settings, len(timesteps), dtype, arithmetic.device)
+            for entry, its_input in enumerate(x_t):
+                yield from finished(passes.put(number, entry, its_input))
+        yield from finished(passes.rest())
 
 
 def prepared(backbone: Backbone, arithmetic: Arithmetic) -> Backbone:
@@ -217,61 +202,3 @@ def _x_t(
     noise = draw_each(x_0.shape, slots, mode=settings.noise, seed=settings.noise_seed, name=name)
     each = torch.from_numpy(x_0).expand(len(slots), *x_0.shape)
     return schedule.x_t(each, torch.from_numpy(noise), torch.tensor([timestep for timestep, _ in slots]))
-
-
-def _forward(
-    backbone: Backbone, arithmetic: Arithmetic, inputs: Sequence[Tensor], timesteps: Sequence[int], dtype: StorageType
-) -> list[Tensor]:
-    """Run one forward pass over a batch; return the levels where they were computed, without the padding."""
-    padding = 0 if arithmetic.device == "cpu" else arithmetic.batch_size - len(inputs)
-    x_t = torch.stack([*inputs, *[inputs[0]] * padding])
-    steps = torch.tensor([*timesteps, *[timesteps[0]] * padding])
-    if arithmetic.device == "cuda":
-        x_t = x_t.pin_memory()
-    with running(arithmetic):
-        try:
-            levels = backbone.activations(x_t.to(arithmetic.device, non_blocking=True), steps.to(arithmetic.device))
-            return [level[: len(inputs)] for level in levels]
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            traceback.clear_frames(error.__traceback__)  # they hold what the failed pass had computed
-            failure = _out_of_memory(backbone, arithmetic, x_t, steps, dtype)
-            raise failure from error
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # a CPU's allocator raises a plain RuntimeError
-    return isinstance(error, torch.OutOfMemoryError) or ("alloc" in str(error) and "memory" in str(error))
-
-
-def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor, dtype: StorageType) -> TedmError:
-    """Return what to do about it; on a GPU the batch size that is named has been tried, with one on its way beside it."""
-    if arithmetic.device == "cpu":
-        fewer = max(1, arithmetic.threads // 2)
-        return TedmError(
-            f"out of memory on the CPU with {arithmetic.threads} threads, each with an entry of its own; finished images are "
-            f"safe\nRun the same command again with --threads {fewer}: the numbers do not depend on it."
-        )
-    size = arithmetic.batch_size
-    while size > 1:
-        size //= 2
-        torch.cuda.empty_cache()
-        try:
-            _two_batches(backbone, x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device), dtype)
-            break
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-    return TedmError(
-        f"out of memory on {arithmetic.device} with a batch of {arithmetic.batch_size}; finished images are safe\n"
-        f"Extract to a new store with --batch-size {size} (a store keeps the batch size that it was made with)."
-    )
-
-
-def _two_batches(backbone: Backbone, x_t: Tensor, timesteps: Tensor, dtype: StorageType) -> None:
-    """Take what a GPU holds at most: a batch on its way, once as computed and once in the cells' type, and the next pass."""
-    on_its_way = backbone.activations(x_t, timesteps)
-    pixels = [level.permute(0, 2, 3, 1).to(getattr(torch, dtype)).contiguous() for level in on_its_way]
-    backbone.activations(x_t, timesteps)
-    del on_its_way, pixels

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tedm.errors import TedmError, raise_listed
+from tedm.extract.arriving import Computed
 from tedm.extract.backbones import Backbone
 from tedm.extract.images import ManifestEntry
 from tedm.extract.live import square_image
@@ -14,14 +14,32 @@ from tedm.extract.pipeline import compute
 from tedm.files import free_space
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Storage
 from tedm.store.place import is_url
+from tedm.store.settings import StorageType
 from tedm.text import counted, size
 
 MAKE_ROOM = "Make room, name another disk, use --layout native, or take fewer timesteps."
 LEAST = 0.5  # of the activations' size at their own resolution: what compressed activations at least take (0.93 was measured)
 
 
-def rehearse(entries: Sequence[ManifestEntry], settings: FeatureSettings, backbone: Backbone, arithmetic: Arithmetic) -> None:
-    """Compute the first image that can be read at one timestep: what fails for every image fails before there is a store.
+def rehearse(
+    entries: Sequence[ManifestEntry],
+    settings: FeatureSettings,
+    backbone: Backbone,
+    arithmetic: Arithmetic,
+    dtype: StorageType = "float32",
+) -> list[Computed]:
+    """Compute the first image that can be read: what fails for every image fails before there is a store.
+
+    Parameters
+    ----------
+    entries : sequence of ManifestEntry
+    settings, backbone, arithmetic, dtype
+        See `tedm.extract.pipeline.compute`.
+
+    Returns
+    -------
+    list of Computed
+        The image, for the store; empty if there are no entries.
 
     Raises
     ------
@@ -35,10 +53,9 @@ def rehearse(entries: Sequence[ManifestEntry], settings: FeatureSettings, backbo
         except TedmError as error:
             failures.append(str(error))
             continue
-        once = dataclasses.replace(settings, timesteps=settings.timesteps[:1], draws=1)
-        for _ in compute(backbone, once, arithmetic, [(entry.name, image)]):
-            return
+        return list(compute(backbone, settings, arithmetic, [(entry.name, image)], dtype=dtype, alone=True))
     raise_listed(f"{len(failures)} of {len(entries)} images could not be read; no store was made", failures)
+    return []
 
 
 def require_store(store: FeatureStore, written: Iterable[str] = ()) -> None:

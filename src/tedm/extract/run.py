@@ -24,12 +24,11 @@ from tedm.extract.arriving import Computed
 from tedm.extract.backbones import Backbone
 from tedm.extract.images import Manifest
 from tedm.extract.live import square_image
-from tedm.extract.pace import pace
 from tedm.extract.pipeline import MADE_AT_ONCE, compute, prepared
 from tedm.extract.registration import name_classes, registrations, require_images_as_trained, settled, share_of
 from tedm.extract.rehearsal import rehearse, require_room, require_store
 from tedm.extract.sources import compare, renew, require_classes_of
-from tedm.extract.stages import Behind, Waited
+from tedm.extract.stages import Behind, Waited, pace
 from tedm.jsons import JsonObject
 from tedm.keywords import plain_keywords
 from tedm.store import Arithmetic, FeatureSettings, FeatureStore, Location, Storage
@@ -180,6 +179,8 @@ def extract(
         raise TedmError(f"--draws is {draws}; it must be at least 1")
     storage = Storage(layout, dtype)
     require_room(path, there, settings, storage, (manifest.entries[at].name for at in mine))
+    ready: list[Computed] = []
+    began = time.perf_counter()
     if there is not None:
         store = there
         arithmetic = arithmetic_to_go_on(
@@ -192,7 +193,8 @@ def extract(
         )
         backbone = prepared(backbone, arithmetic)  # once for the rehearsal and all that comes
         new = registrations(manifest, settings)  # masks that cannot be read leave no empty store, nor does what comes next
-        rehearse([manifest.entries[at] for at in mine], settings, backbone, arithmetic)
+        its_own = [manifest.entries[at] for at in mine]
+        ready = rehearse(its_own, settings, backbone, arithmetic, storage.type_of_cells(settings))
         about = {"tedm": version("tedm"), "family": backbone.family, "schedule": backbone.schedule.name}
         store = FeatureStore.create(path, settings, arithmetic, storage, {**about, **(provenance or {})})
     entries = {manifest.entries[at].name: manifest.entries[at] for at in mine}
@@ -210,7 +212,11 @@ def extract(
     with contextlib.suppress(TedmError):  # a store that cannot be written costs a comparison next time, no more
         store.record(found.as_read)
     store.remove_partial_files(None if shard is None else entries)
-    return fill(store, entries, lambda name: square_image(entries[name], store.settings), backbone, arithmetic, progress)
+
+    def image_of(name: str) -> NDArray[np.float32]:
+        return square_image(entries[name], store.settings)
+
+    return fill(store, entries, image_of, backbone, arithmetic, progress, ready, began)
 
 
 def writers(arithmetic: Arithmetic, layout: Layout) -> int:
@@ -284,6 +290,8 @@ def fill(
     backbone: Backbone,
     arithmetic: Arithmetic,
     progress: Callable[[int, int, str], None] | None,
+    ready: list[Computed] | None = None,
+    began: float | None = None,
 ) -> Extracted:
     """Compute and write what is missing; an image that cannot be decoded does not keep the others from it.
 
@@ -298,6 +306,10 @@ def fill(
         Those of the store.
     progress
         See `extract`.
+    ready : list of Computed or None
+        Images that were computed already; the list is empty afterwards.
+    began : float or None
+        When that was begun, of `time.perf_counter`; None: now.
 
     Raises
     ------
@@ -305,10 +317,13 @@ def fill(
         If images could not be read, after all others are finished, or the disk is full.
     """
     missing = [name for name in store.missing() if name in names]
+    ready = [] if ready is None else ready
+    ready[:] = [computed for computed in ready if computed.name in missing]
+    to_compute = [name for name in missing if name not in {computed.name for computed in ready}]
     reused = len(names) - len(missing)
     failures: list[str] = []
     failed: set[str] = set()
-    waited, started = Waited(), time.perf_counter()
+    waited, started = Waited(), time.perf_counter() if began is None else began
     written, turn = 0, threading.Lock()
 
     def read(name: str) -> NDArray[np.float32] | TedmError:
@@ -318,8 +333,8 @@ def fill(
             return error
 
     def images() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        made = in_order(read, missing, threads=MADE_AT_ONCE[arithmetic.device])
-        for name, image in zip(missing, made, strict=True):
+        made = in_order(read, to_compute, threads=MADE_AT_ONCE[arithmetic.device])
+        for name, image in zip(to_compute, made, strict=True):
             if isinstance(image, TedmError):
                 failures.append(str(image))
                 failed.add(name)
@@ -338,7 +353,9 @@ def fill(
 
     dtype = store.storage.type_of_cells(store.settings)
     with Behind(write, threads=writers(arithmetic, store.storage.layout), waiting=WAITING, waited=waited) as disk:
-        for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited, dtype=dtype):
+        while ready:
+            disk.put(ready.pop())
+        for computed in compute(backbone, store.settings, arithmetic, images(), waited=waited, dtype=dtype, alone=True):
             disk.put(computed)
             del computed  # it is the disk's now
     require_store(store, [name for name in missing if name not in failed])

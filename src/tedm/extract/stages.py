@@ -1,7 +1,7 @@
 """Stages of a pipeline that work at the same time: one that makes items ahead, one that takes them away behind.
 
 Between two stages there is a queue of a few items, so the number of items in memory does not depend on how many there are. A
-stage that finds its queue empty or full waits, and the seconds are counted: they tell which stage sets the pace.
+stage that finds its queue empty or full waits, and the seconds are counted: they tell which stage sets the pace (`pace`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from tedm.text import duration
 from tedm.threads import read_ahead
 
 T = TypeVar("T")
@@ -34,6 +35,36 @@ class Waited:
 
     for_images: float = 0.0
     for_disk: float = 0.0
+
+
+def pace(done: int, left: int, seconds: float, waited: Waited) -> str:
+    """Return a remark for the progress line.
+
+    Parameters
+    ----------
+    done, left : int
+        Images of this run.
+    seconds : float
+        Since it began to read the first image.
+    waited : Waited
+        What the device has waited.
+
+    Examples
+    --------
+    >>> pace(90, 10, 100.0, Waited(for_images=0.2, for_disk=30.0))
+    '0.90 images/s, 11 s left, the device waits for the disk 30 % of the time'
+    """
+    rate = done / max(seconds, 1e-9)
+    text = f"{_three_digits(rate)} images/s, {duration(left / rate)} left" if left else f"{_three_digits(rate)} images/s"
+    longest, whom = max((waited.for_images, "images"), (waited.for_disk, "the disk"))
+    share = round(100 * longest / max(seconds, 1e-9))
+    return (
+        f"{text}, the device waits for {whom} {share} % of the time" if share >= 5 else f"{text}, the disk waits for the device"
+    )
+
+
+def _three_digits(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"
 
 
 def ahead(items: Iterable[T], *, waiting: int, waited: Waited) -> Iterator[T]:

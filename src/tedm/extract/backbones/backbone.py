@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeVar
 
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 from tedm.devices import repeatable_convolutions, require_device
 from tedm.errors import TedmError
 from tedm.store.settings import Level, Precision
+from tedm.threads import begin_alone
 
 from .schedule import Schedule
 
@@ -118,6 +117,7 @@ class Backbone:
 
         With precision, memory format and machine the same (on a GPU the batch size, too), an entry's numbers are equal bit for
         bit whatever its neighbours, its place in the batch and the number of threads; ending the pass early changes none.
+        On a CPU several threads may ask at once.
 
         Parameters
         ----------
@@ -139,10 +139,14 @@ class Backbone:
         seen = _Seen()
 
         def tapped(part: Tensor, times: Tensor) -> list[Tensor]:
-            seen.outputs = {}
-            with contextlib.suppress(_Enough):
-                self._forward(part, times)
-            return [seen.outputs[tap] for tap in self.taps]
+            outputs: dict[str, Tensor] = {}
+            seen.outputs = outputs
+            try:
+                with contextlib.suppress(_Enough):
+                    self._forward(part, times)
+            finally:
+                seen.outputs = None
+            return [outputs[tap] for tap in self.taps]
 
         with _hooked(self.network, self.taps, seen):
             passes = self._each_part(tapped, x_t, timesteps)
@@ -282,10 +286,10 @@ class Backbone:
             require_size(side, self.size_multiple)
         if len(timesteps) != len(x_t):
             raise ValueError(f"expected one timestep for each of {len(x_t)} entries, got {len(timesteps)}")
-        with repeatable_convolutions():
-            if self.device.type != "cpu":
-                return [function(x_t, timesteps)]
+        if self.device.type == "cpu":
             return _one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))
+        with repeatable_convolutions():
+            return [function(x_t, timesteps)]
 
     def _forward(self, x_t: Tensor, timesteps: Tensor) -> Tensor:
         x_t = x_t.to(
@@ -343,23 +347,10 @@ def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[T
     threads = torch.get_num_threads()
     if threads == 1:
         return list(map(function, *parts))
-
-    def alone(*part: Tensor) -> T:
-        # A thread that asks torch for the first time gets the number that any thread has set last: that has to be over.
-        torch.get_num_threads()
-        torch.set_num_threads(1)
-        return function(*part)
-
     try:
-        return list(_pool(threads).map(alone, *parts))
+        return [each.result() for each in [begin_alone(threads, function, *part) for part in zip(*parts, strict=True)]]
     finally:
         torch.set_num_threads(threads)  # the pool's threads have told torch that threads to come get one
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return threads that stay: a new one would begin with caches and memory of its own."""
-    return ThreadPoolExecutor(threads, "tedm-entry")
 
 
 class _Enough(Exception):
@@ -367,9 +358,9 @@ class _Enough(Exception):
 
 
 class _Seen(threading.local):
-    """What the taps gave in the pass that this thread is running."""
+    """What the taps gave in the pass that this thread is running for somebody; None in passes of others."""
 
-    outputs: dict[str, Tensor]
+    outputs: dict[str, Tensor] | None = None
 
 
 @contextlib.contextmanager
@@ -379,6 +370,8 @@ def _hooked(network: nn.Module, taps: Sequence[str], seen: _Seen) -> Iterator[No
         for tap in taps:
 
             def keep(module: nn.Module, inputs: object, output: Tensor, *, tap: str = tap) -> None:
+                if seen.outputs is None:
+                    return
                 if tap == taps[-1]:
                     seen.outputs[tap] = output
                     raise _Enough
