@@ -41,12 +41,14 @@ size, steps = loaded.settings.image_size, torch.tensor(loaded.timesteps(None))
 entry = ManifestEntry.of_picture(Path(picture))
 image = (read_square(entry, size, channels=1, geometry="pad", intensity_range=None)[..., 0] * 255).round().astype(np.uint8)
 x = torch.from_numpy(np.random.default_rng(0).standard_normal((len(steps), 1, size, size), np.float32))
+def bare():
+    with running(loaded.arithmetic):
+        backbone.activations(x, steps)
 spent = {"bare": [], "segment": []}
 for turn in range(12):
-    for name, work in (("bare", lambda: backbone.activations(x, steps)), ("segment", lambda: session.segment(image))):
+    for name, work in (("bare", bare), ("segment", lambda: session.segment(image))):
         began = time.process_time()
-        with torch.inference_mode(), running(loaded.arithmetic):
-            work()
+        work()
         spent[name].append(time.process_time() - began)
 print(*(statistics.median(spent[name][2:]) for name in ("bare", "segment")))
 """

@@ -79,6 +79,15 @@ def test_not_alone_nothing_is_computed_while_the_caller_has_an_image(monkeypatch
     assert most_meanwhile == [0] * 6
 
 
+def test_a_caller_in_inference_mode_gets_the_same_cells() -> None:
+    arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=2)
+    images = [("a", np.full((16, 16, 1), 0.3, np.float32))]
+    (expected,) = compute(BACKBONE, SETTINGS, arithmetic, images, dtype="float16")
+    with torch.inference_mode():
+        (found,) = compute(BACKBONE, SETTINGS, arithmetic, images, dtype="float16")
+    assert [level.tobytes() for level in found.cells] == [level.tobytes() for level in expected.cells]
+
+
 def test_a_caller_that_stops_early_waits_for_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     finished, begun = [], threading.Event()
     passes = Backbone.activations

@@ -103,6 +103,7 @@ class OneByOne:
             torch.set_num_threads(self._threads)
         return found
 
+    @torch.inference_mode()  # in which the caller may be, whose tensors nobody else may write to
     def _pass(self, x_t: Tensor, timesteps: Tensor, rows: Sequence[Tensor]) -> list[tuple[int, Floats]]:
         misfits = []
         for at, (level, row) in enumerate(zip(self._backbone.activations(x_t, timesteps), rows, strict=True)):
