@@ -153,3 +153,25 @@ def test_the_same_command_again_goes_on_and_says_what_is_there(extracted, fitted
         f"tedm: {tmp_path / 'out'} holds masks that were made otherwise (vote: soft there, hard here)"
     )
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_black_and_white_of_another_scanner_can_be_named(fitted, extracted, dataset, checkpoint, tmp_path):
+    """Twelve bits in files of sixteen: dark, which is said with the option that mends it."""
+    names = [Path(row["image"]).name for row in csv.DictReader(dataset.read_text().splitlines()) if row["split"] == "test"]
+    for folder in ("eight", "twelve"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        with Image.open(dataset.parent / "images" / name) as image:
+            grey = np.asarray(image.convert("L"))
+        Image.fromarray(grey).save(tmp_path / "eight" / name)
+        Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "twelve" / name)
+    of = ["--checkpoint", checkpoint, "--device", "cpu"]
+    run("predict", tmp_path / "eight", fitted, tmp_path / "masks", *of)
+    dark = run("predict", tmp_path / "twelve", fitted, tmp_path / "dark", *of)
+    assert re.search(r"note: values of .* 16 bits reach .*, nearly black .*; --intensity-range=0,409[05]", dark.stderr)
+    run("predict", tmp_path / "twelve", fitted, tmp_path / "mended", "--intensity-range", "0,4080", *of)
+    assert pictures(tmp_path / "mended") == pictures(tmp_path / "masks") != pictures(tmp_path / "dark")
+    other = run("predict", tmp_path / "twelve", fitted, tmp_path / "mended", "--intensity-range", "0,4095", *of, code=1)
+    assert "intensity range" in other.stderr
+    read = run("predict", extracted, fitted, tmp_path / "store", "--intensity-range", "0,4095", code=1)
+    assert "whose images are read already: leave out --intensity-range" in read.stderr

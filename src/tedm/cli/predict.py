@@ -50,6 +50,12 @@ if TYPE_CHECKING:
     help="Of the masks of volumes: auto is NRRD for NRRD and NIfTI for all else.",
 )
 @volumes.BRAIN
+@click.option(
+    "--intensity-range",
+    type=options.Range(),
+    default=None,
+    help="Black and white in images of more than 8 bits. Default: those that the head learned with.",
+)
 @options.SCHEDULER
 @options.DEVICE
 @options.VERSION
@@ -72,6 +78,7 @@ def main(
     overlay: bool,
     volume_format: VolumeFormat,
     brain: Brain | None,
+    intensity_range: tuple[float, float] | None,
     device: Device,
     scheduler: str | None,
 ) -> None:
@@ -128,6 +135,7 @@ def main(
             overlay=overlay,
             volume_format=volume_format,
             brain=brain,
+            intensity_range=intensity_range,
             device=device,
             workers=workers,
             head_name=str(head),

@@ -20,7 +20,6 @@ from tedm.extract.images.square import naming, read_square, rows_of
 from tedm.extract.pipeline import compute
 from tedm.store import IGNORE, Arithmetic, Block, FeatureSettings, Labels, Storage
 from tedm.store.volumes.columns import numbered
-from tedm.store.volumes.normalisation import Brain
 from tedm.store.volumes.volume import NO_SLICE
 
 
@@ -35,8 +34,8 @@ class LiveFeatures:
         The one that the settings name; None where only images are looked at, and no block is asked for.
     settings, arithmetic, storage
         Those of the store that these features stand for.
-    brain : {"mask", "nonzero", "all"} or None
-        Which voxels of volumes are brain, if not those that the settings say: where a mask is not at hand.
+    reading : FeatureSettings or None
+        How files become intensities, if not as these settings say: another range, or another brain where a mask is not at hand.
     """
 
     def __init__(
@@ -46,14 +45,12 @@ class LiveFeatures:
         settings: FeatureSettings,
         arithmetic: Arithmetic,
         storage: Storage,
-        brain: Brain | None = None,
+        reading: FeatureSettings | None = None,
     ) -> None:
         self.settings = settings
         self.arithmetic = arithmetic
         self.storage = storage
-        self._reading = settings
-        if brain is not None and settings.normalisation is not None:
-            self._reading = replace(settings, normalisation=replace(settings.normalisation, brain=brain))
+        self._reading = settings if reading is None else reading
         self._manifest = manifest
         self._backbone = backbone
         self._entries = {entry.name: entry for entry in manifest.entries}

@@ -12,7 +12,7 @@ from .inspect import describe, describe_backbone, description_lines
 from .predict import live_features, predict_folder
 from .pretrain import TrainingImages, read_training_images, write_pictures
 from .probe import probe_store
-from .remarks import differences_from_store, temperatures_not_applied
+from .remarks import differences_from_store, remarks_on_votes
 from .report.calibration import write_calibration
 from .report.evaluation import Evaluation, read_evaluation, write_evaluation
 from .report.probe import write_findings
@@ -53,10 +53,10 @@ __all__ = [
     "read_result",
     "read_study",
     "read_training_images",
+    "remarks_on_votes",
     "run_study",
     "segment",
     "shown_scores",
-    "temperatures_not_applied",
     "verify_store",
     "write_calibration",
     "write_evaluation",

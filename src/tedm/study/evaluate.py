@@ -31,7 +31,7 @@ from tedm.heads import (
     write_records,
 )
 from tedm.store import Features
-from tedm.study.remarks import differences_from_store, temperatures_not_applied
+from tedm.study.remarks import differences_from_store, remarks_on_votes
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.text import listed
 
@@ -161,7 +161,7 @@ def evaluate_heads(
     require_writable(table_file, what="the table", remedy="name another place with --out")
     require_writable(records_file, what="the records", remedy="name another place with --records")
     with reserved(folder, what="the result"), reserved(calibration_folder, what="the calibration"):
-        for remark in (*differences_from_store(features, heads.values()), *temperatures_not_applied(heads, rule, timesteps)):
+        for remark in (*differences_from_store(features, heads.values()), *remarks_on_votes(heads, rule, timesteps)):
             log(remark)
         with progress("evaluating") as show:
             if truth is None:

@@ -34,7 +34,7 @@ from tedm.study.masks.inputs import Inputs, digest_of
 from tedm.study.masks.overlays import FOLDER as OVERLAYS
 from tedm.study.masks.overlays import Overlays, sheet_file, with_overlays
 from tedm.study.originals import Originals
-from tedm.study.remarks import differences_from_store, temperatures_not_applied
+from tedm.study.remarks import differences_from_store, remarks_on_votes
 from tedm.study.stages import Log, Stages, mute, silent
 from tedm.study.volume_output import MAPS, VolumeFormat, VolumeOutput
 from tedm.study.volumes import MaskOf, assembled, counted_by, whole_volumes
@@ -62,6 +62,7 @@ def predict_folder(
     overlay: bool = False,
     volume_format: VolumeFormat = "auto",
     brain: Brain | None = None,
+    intensity_range: tuple[float, float] | None = None,
     originals: Originals | None = None,
     device: Device = "auto",
     workers: Workers = HERE,
@@ -107,7 +108,7 @@ def predict_folder(
         classes' names, of a volume up to twelve slices; and contact-sheet.png with all of them, small.
     volume_format : {"auto", "nifti", "nrrd", "dicom-seg"}
         What masks of volumes are written as: "auto" writes NRRD for NRRD and NIfTI for all else. See `VolumeOutput`.
-    brain : {"mask", "nonzero", "all"} or None
+    brain, intensity_range
         See `live_features`.
     originals : Originals or None
         The files of a store's images, which overlays are drawn on and edges are taken from; None draws them on the images as
@@ -143,8 +144,9 @@ def predict_folder(
     if isinstance(source, str | Path) and FeatureStore.is_store(source):
         if backbone is not None:
             raise TedmError(f"{what} is a feature store: --checkpoint and --backbone are for images; leave them out")
-        if brain is not None:
-            raise TedmError(f"{what} is a feature store, whose images are read already: leave out --brain")
+        if brain is not None or intensity_range is not None:
+            option = "--brain" if brain is not None else "--intensity-range"
+            raise TedmError(f"{what} is a feature store, whose images are read already: leave out {option}")
         if edges and originals is None:
             raise TedmError(
                 f"{what} is a feature store, and --edges is of images at their own size: name the images, or leave it out"
@@ -164,6 +166,7 @@ def predict_folder(
             backbone,
             timesteps=timesteps,
             brain=brain,
+            intensity_range=intensity_range,
             device=device,
             backbone_name=backbone_name,
             log=log,
@@ -175,7 +178,7 @@ def predict_folder(
     along = masks_along_edges(features.settings.geometry, image_of) if edges and image_of is not None else None
     vote = head.vote(rule, timesteps)
     head.require(features, vote.timesteps, what=what)
-    for remark in temperatures_not_applied({head_name: head}, rule, timesteps):
+    for remark in remarks_on_votes({head_name: head}, rule, timesteps):
         log(remark)
     volumes = whole_volumes(features.labels, names, what=what)
     pictures = [name for name in names if features.labels.volume_of(name) is None]
@@ -199,7 +202,9 @@ def predict_folder(
         "format of volumes": volume_format,
         "brain": brain or "the head's",
         "arithmetic": "the store's" if live is None else asdict(live.arithmetic),
-        **({"edges": "followed"} if edges else {}),  # folders of before have no word on it
+        # folders of before have no word on these
+        **({"edges": "followed"} if edges else {}),
+        **({"intensity range": list(intensity_range)} if intensity_range is not None else {}),
     }
     masks = MaskFolder(folder, made_of, Inputs(features, names, sources, None if live is None else live.files_of))
     subfolders = [*[UNCERTAINTY] * uncertainty, *[OVERLAYS] * overlay]
@@ -266,6 +271,7 @@ def live_features(
     *,
     timesteps: Sequence[int] | None = None,
     brain: Brain | None = None,
+    intensity_range: tuple[float, float] | None = None,
     device: Device = "auto",
     backbone_name: str = "the backbone",
     log: Log = mute,
@@ -283,6 +289,8 @@ def live_features(
         Those that are used; None takes the head's.
     brain : {"mask", "nonzero", "all"} or None
         Which voxels of volumes are brain; None takes the head's word for it.
+    intensity_range : tuple of two floats or None
+        Black and white in files of more than 8 bits; None takes the head's.
     device : {"auto", "cpu", "cuda"}
     backbone_name : str
         What it is called in messages.
@@ -308,13 +316,15 @@ def live_features(
     picture = next((entry.image for entry in manifest.entries if entry.volume is None), None)
     if normalisation is not None and picture is not None:
         raise TedmError(f"{picture} is a picture, and the head is for volumes with {normalisation}; give it volumes")
-    odd = manifest.require_intensity_range(
-        settings.intensity_range, channels=settings.image_channels, normalisation=normalisation
-    )
+    if normalisation is not None and intensity_range is not None:
+        raise TedmError(f"the head is for volumes with {normalisation}, which says what black and white are: leave out a range")
+    black_white = settings.intensity_range if intensity_range is None else intensity_range
+    odd = manifest.require_intensity_range(black_white, channels=settings.image_channels, normalisation=normalisation)
     for remark in (*manifest.remarks, *odd):
         log(f"note: {remark}")
     ready = ready_backbone(head, backbone, timesteps=timesteps, device=device, backbone_name=backbone_name, log=log)
-    return LiveFeatures(manifest, ready.backbone, ready.settings, ready.arithmetic, head.storage, brain)
+    reading = replace(ready.settings, intensity_range=black_white, normalisation=normalisation)
+    return LiveFeatures(manifest, ready.backbone, ready.settings, ready.arithmetic, head.storage, reading)
 
 
 @dataclass(frozen=True)

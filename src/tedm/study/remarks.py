@@ -27,9 +27,18 @@ def differences_from_store(features: Features, heads: Iterable[Segmenter]) -> li
     return [f"note: {line}" for line in sorted(lines)]
 
 
-def temperatures_not_applied(
+def remarks_on_votes(
     heads: Mapping[str, Segmenter], rule: VotingRule | None = None, timesteps: Sequence[int] | None = None
 ) -> list[str]:
-    """Return a sentence for each head whose temperature is for another vote than the one that is asked for."""
-    reasons = {name: head.temperature_not_applied(head.vote(rule, timesteps)) for name, head in heads.items()}
-    return [f"note: {name}: {reason}" for name, reason in reasons.items() if reason]
+    """Return a sentence for each head whose vote is another one than it learned for.
+
+    Its temperature is then not applied, or it is asked at timesteps at which it did not learn.
+    """
+    votes = {name: head.vote(rule, timesteps) for name, head in heads.items()}
+    reasons = [
+        (name, reason)
+        for name, head in heads.items()
+        for reason in (head.timesteps_not_learned(votes[name]), head.temperature_not_applied(votes[name]))
+        if reason
+    ]
+    return [f"note: {name}: {reason}" for name, reason in reasons]

@@ -18,7 +18,7 @@ from tedm.heads.segmenter.published import published_arguments, require_publishe
 from tedm.heads.voting.vote import VotingRule
 from tedm.jsons import JsonValue
 from tedm.keywords import plain_keywords
-from tedm.text import listed
+from tedm.text import did_you_mean, listed
 
 LONGEST_NAME = 100
 COMMITTEE = "committee"
@@ -160,7 +160,10 @@ def method_named(
     if method is None:
         kind, _, value = name.partition(":")
         if kind != "timestep" or not value.isdecimal():
-            raise TedmError(f"there is no method {name!r}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say")
+            meant = did_you_mean(name, METHODS)
+            raise TedmError(
+                f"there is no method {name!r}{meant}; choose one of {', '.join(METHODS)} or timestep:T, timestep:50 say"
+            )
         method = Method(f"timestep:{int(value)}", (int(value),), "share", "logistic", 1, "soft")
     method = _with_named_head(method, head)
     if published and name in METHODS:

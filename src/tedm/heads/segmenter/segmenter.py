@@ -203,6 +203,12 @@ class Segmenter:
             these = f"{these} of {listed(vote.timesteps)}"
         return f"the temperature {fitted.temperature:.3g} is not applied: it was fitted for {others}, and this is {these}"
 
+    def timesteps_not_learned(self, vote: Vote) -> str:
+        """Say in a sentence at which timesteps of a vote the head did not learn; nothing if there are none."""
+        strange = [timestep for timestep in vote.timesteps if timestep not in self.method.timesteps]
+        learned = listed(self.method.timesteps)
+        return f"it learned at the timesteps {learned} and is asked at {listed(strange)}" if strange else ""
+
     def require(self, features: Features, timesteps: Sequence[int] | None = None, *, what: str) -> None:
         """Refuse features that this head was not made for, by the name `what` in the message."""
         used, images_only = self.timesteps(timesteps), self.method.looks_at_images

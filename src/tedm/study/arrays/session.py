@@ -21,7 +21,7 @@ from tedm.study.arrays.result import Segmentation
 from tedm.study.masks.colours import names_of
 from tedm.study.masks.edges import mask_at_own_size
 from tedm.study.predict import NO_CLEANING, Device, ready_backbone
-from tedm.study.remarks import temperatures_not_applied
+from tedm.study.remarks import remarks_on_votes
 from tedm.study.stages import Log
 
 
@@ -103,7 +103,7 @@ class Session:
         pictures = pictures_of(image, name, axis=axis, channels=channels, intensity_range=black_white)
         for remark in (
             *require_intensities(pictures, channels=channels),
-            *temperatures_not_applied({head.label: head}, rule, timesteps),
+            *remarks_on_votes({head.label: head}, rule, timesteps),
         ):
             self._log(remark)
         features = LiveArrays(pictures, ready.backbone, settings, ready.arithmetic, head.storage)
