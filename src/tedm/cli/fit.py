@@ -131,7 +131,7 @@ if TYPE_CHECKING:
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default=None,
-    help="Of an MLP's first layer, or a network's passes, in training; auto is bfloat16 on CPUs with AMX and on AMD's with "
+    help="Of an MLP's hidden layers, or a network's passes, in training; auto is bfloat16 on CPUs with AMX and on AMD's with "
     "AVX512-BF16, else float32, on GPUs too. Default: auto.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the training images, the weights and the batches.")

@@ -61,14 +61,18 @@ def test_a_checkpoint_of_the_arithmetic_before_is_refused_for_pixels_and_goes_on
     data = data_of(make_store())
     for batch in ("pixels", "images"):
         with monkeypatch.context() as before:
-            before.setattr(asked, "REVISION", 0)  # as a file from before there was one, which does not name it
+            before.setattr(asked, "REVISION", 0)
+            before.setattr(asked, "ROUNDED_REVISION", 0)  # as a file from before there was one, which does not name it
             MLPHead(**SMALL, batch=batch).fit_blocks(data, checkpoint=tmp_path / batch)
     with pytest.raises(TedmError, match=r"another fit \(revision of the arithmetic differs\); delete it to start again"):
         MLPHead(**SMALL).fit_blocks(data, checkpoint=tmp_path / "pixels")
     MLPHead(**SMALL, batch="images").fit_blocks(data, checkpoint=tmp_path / "images")
 
 
-def test_a_head_says_which_arithmetic_made_it(make_store):
-    data = data_of(make_store())
-    found = [MLPHead(**SMALL, batch=batch).fit_blocks(data).report().details["revision"] for batch in ("pixels", "images")]
-    assert found == [asked.REVISION, 0]
+@pytest.mark.parametrize(
+    ("how", "revision"),
+    [({"precision": "float32"}, 1), ({"precision": "bfloat16"}, 2), ({"batch": "images"}, 0)],
+)
+def test_a_head_says_which_arithmetic_made_it(make_store, how, revision):
+    head = MLPHead(**SMALL, **how).fit_blocks(data_of(make_store()))
+    assert head.report().details["revision"] == revision

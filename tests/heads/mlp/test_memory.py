@@ -8,6 +8,7 @@ import torch
 from tedm.errors import TedmError
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.mlp.batches import Batches
+from tedm.heads.mlp.head import MLPHead
 from tedm.heads.mlp.memory import Memory
 from tedm.heads.mlp.network import Committee
 from tedm.heads.runtime.memory import HELD, resident
@@ -30,3 +31,16 @@ def test_a_budget_that_holds_no_batch_is_refused_with_what_would_do(make_store, 
     data.budget.total = now + 1000
     with pytest.raises(TedmError, match=r"32 pixels beside the activations of 2 images: .* or a smaller --pixels-per-batch"):
         Memory(Batches("pixels", 1, 32, 16, 60, 0), data, data.names, network).require(2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"members": 10**9}, "1000000000 members with layers of 8, 4 units"),
+        ({"hidden": (10**9,)}, "2 members with layers of 1000000000 units"),
+    ],
+)
+def test_weights_that_nobody_has_room_for_are_refused_before_they_are_drawn(make_store, asked, said):
+    head = MLPHead(**{"members": 2, "hidden": (8, 4), "iterations": 1, **asked})
+    with pytest.raises(TedmError, match=rf"is not enough for {said}: .* --memory \d+MB; or fewer of either"):
+        head.fit_blocks(data_of(make_store()))

@@ -1,4 +1,4 @@
-"""Steps whose first layer multiplies in bfloat16: near those in float32, and as reproducible."""
+"""Steps whose layers but the last multiply in bfloat16: near those in float32, and as reproducible."""
 
 from __future__ import annotations
 

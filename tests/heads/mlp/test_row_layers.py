@@ -37,6 +37,25 @@ def test_relu_norm_linear_of_each_member_and_its_gradients_equal_torchs(outputs,
             torch.testing.assert_close(a[member], b, rtol=0, atol=1e-11)
 
 
+def test_rounded_factors_change_products_by_their_rounding_and_the_gradients_of_sums_by_nothing_more():
+    of = tuple(
+        drawn(*shape, seed=seed).detach().float().requires_grad_()
+        for seed, shape in enumerate(((2, 37, 16), (2, 1, 16), (2, 1, 16), (2, 16, 8), (2, 1, 8)))
+    )
+    target = drawn(2, 37, 8, seed=9).detach().float()
+    found = []
+    for rounds in (False, True):
+        out, mean, variance = normalised_rows(*of, rounds=rounds)
+        found.append((out.detach(), mean, variance, *torch.autograd.grad((out * target).sum(), of)))
+    exact, rounded = found
+    assert all(each.dtype == torch.float32 for each in rounded)
+    for at in (0, 3):  # the output, and the gradient by x
+        assert not torch.equal(exact[at], rounded[at])
+        assert (exact[at] - rounded[at]).abs().max() < 2.0**-6 * exact[at].abs().max()
+    for at in (1, 2, 4, 5, 6, 7):  # statistics, and gradients by the parameters for the same gradient of the output
+        assert torch.equal(exact[at], rounded[at])
+
+
 def test_moments_far_from_zero_keep_their_digits():
     x = (drawn(2, 1000, 3) * 1e-2 + 100).detach().float()
     mean, variance = moments(x)

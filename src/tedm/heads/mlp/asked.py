@@ -15,15 +15,19 @@ from tedm.jsons import JsonValue
 # Of the arithmetic of steps on random pixels: it rises when the same fit comes to end in other bits. What is without it is of
 # the time before there was one, 0, as steps on whole images still are.
 REVISION = 1
+# Likewise where products are in bfloat16.
+ROUNDED_REVISION = 2
 
 
-def revision(batch: str) -> int:
-    """Return the revision of the arithmetic of steps on batches of "pixels" or "images"."""
-    return REVISION if batch == "pixels" else 0
+def revision(batch: str, precision: str) -> int:
+    """Return the revision of the arithmetic of steps on batches of "pixels" or "images", with products in this precision."""
+    if batch != "pixels":
+        return 0
+    return REVISION if precision == "float32" else ROUNDED_REVISION
 
 
 def precision_of(asked: Mapping[str, Any], *, arrays: bool = False) -> Literal["float32", "bfloat16"]:
-    """Return the precision of the first layer's products in a fit.
+    """Return the precision of the products of all layers but the last in a fit.
 
     Parameters
     ----------
@@ -94,6 +98,7 @@ def identity(
         What decides when to stop, with `patience`; of no matter without.
     """
     decides = None if asked["patience"] is None else validation
+    used = precision_of(asked)
     parameters = {name: value for name, value in asked.items() if name not in ("device", "vote", "precision")}
     return {
         **{name.replace("_", " "): value for name, value in parameters.items()},
@@ -107,8 +112,8 @@ def identity(
         "validation images": list(decides.names) if decides is not None else [],
         "validation masks": _crc(decides, decides.names) if decides is not None else 0,
         # A fit goes on with the arithmetic that it began with, or not at all.
-        **({"revision of the arithmetic": now} if (now := revision(asked["batch"])) else {}),
-        **({"precision": used} if (used := precision_of(asked)) != "float32" else {}),  # the others are as before
+        **({"revision of the arithmetic": now} if (now := revision(asked["batch"], used)) else {}),
+        **({"precision": used} if used != "float32" else {}),  # the others are as before
     }
 
 

@@ -32,7 +32,7 @@ from tedm.heads.mlp.dropout import dropout_of_step
 from tedm.heads.mlp.inputs import input_statistics, row_statistics
 from tedm.heads.mlp.kept import read_network
 from tedm.heads.mlp.looks import mean_loss
-from tedm.heads.mlp.memory import Memory
+from tedm.heads.mlp.memory import Memory, require_weights
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
 from tedm.heads.runtime.memory import SLACK
 from tedm.heads.voting.vote import PlainRule, vote
@@ -88,8 +88,8 @@ class MLPHead(Classifier):
     device : {"cpu", "cuda"}
         Where to train and predict.
     precision : {"auto", "float32", "bfloat16"}
-        Of the first layer's products in training on random pixels; all else is float32. "auto" is bfloat16 for activations on a
-        CPU that multiplies faster in it (`tedm.devices.choose_precision`), and float32 for rows in memory. Only
+        Of the products of all layers but the last in training on random pixels; all else is float32. "auto" is bfloat16 for
+        activations on a CPU that multiplies faster in it (`tedm.devices.choose_precision`), float32 for rows in memory. Only
         "float32" makes a seed give the same bits on such a CPU and on others.
 
     Attributes
@@ -216,6 +216,9 @@ class MLPHead(Classifier):
         if self.patience is not None and validation is None:
             raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
         counts = data.class_counts()
+        self.require_settings()
+        hidden = self.hidden or hidden_sizes(len(data.classes))
+        require_weights(data.budget, self.members, data.n_features, hidden, len(data.classes))
         self.n_features_in_ = data.n_features
         self._begin(data.n_features, np.arange(len(data.classes)), counts)
         self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
@@ -271,7 +274,7 @@ class MLPHead(Classifier):
                 "images_in_all": getattr(self, "images_in_all_", None),
                 "device": self.device,
                 "precision": self.precision_,
-                "revision": revision(self.batch),
+                "revision": revision(self.batch, self.precision_),
                 "threads": torch.get_num_threads(),  # another number sums in another order: other last bits, another path
             },
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -11,7 +12,8 @@ from tedm.heads.data.dataset import TrainingData
 from tedm.heads.mlp.batches import Batches
 from tedm.heads.mlp.layers import working_bytes
 from tedm.heads.mlp.network import Committee
-from tedm.heads.runtime.memory import SLACK
+from tedm.heads.runtime.memory import SLACK, Budget
+from tedm.text import counted, listed
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class Memory:
             f"batches of {self.batches.pixels_per_batch} pixels beside the activations of {window} images",
             "a smaller --pixels-per-batch",
         )
+
+
+def require_weights(budget: Budget, members: int, features: int, hidden: Sequence[int], classes: int) -> None:
+    """Refuse a budget that does not hold the weights of so many members with what Adam keeps of them, before they are drawn."""
+    widths = [features, *hidden, classes]
+    weights = members * sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(widths))
+    layers = f"layers of {listed(hidden)} units" if hidden else "no hidden layers"
+    budget.require(4 * 4 * weights, f"{counted(members, 'member')} with {layers}", "fewer of either")
 
 
 def _adam_bytes(parameters: Sequence[Tensor]) -> int:

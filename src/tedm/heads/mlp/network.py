@@ -82,14 +82,14 @@ class Committee(nn.Module):
         self.register_buffer("seen", torch.ones(classes, dtype=torch.bool))
         # What features lack to the mean 0 and the deviation 1, while it is trained so; `settle` works it into the first layer.
         self.inputs: tuple[Tensor, Tensor] | None = None
-        # Whether the first layer multiplies in bfloat16 while it is trained on rows; predictions are always float32.
+        # Whether layers but the last multiply in bfloat16 while they are trained on rows; predictions are always float32.
         self.rounds = False
 
     def forward(self, rows: Tensor, dropout: Dropout | None = None) -> Tensor:
         """Return logits (members, rows, classes) of rows of shape (members, rows, features) or (1, rows, features).
 
-        In evaluation, of classes that no training pixel showed: minus infinity. In training the first layer multiplies in
-        bfloat16 where `rounds` says so; of rows that are bfloat16 already nothing is lost in that.
+        In evaluation, of classes that no training pixel showed: minus infinity. In training all layers but the last multiply in
+        bfloat16 where `rounds` says so (with dropout, the first); of rows that are bfloat16 already nothing is lost in that.
         """
         if self.inputs is not None:
             offset, factor = self.inputs
@@ -103,7 +103,8 @@ class Committee(nn.Module):
         for layer in range(len(self.scales)):
             own = self.scales[layer], self.shifts[layer], self.weights[layer + 1], self.biases[layer + 1]
             if self.training and dropout is None:
-                x, mean, variance = normalised_rows(x, *own, across=layer + 1 == len(self.scales))
+                last = layer + 1 == len(self.scales)
+                x, mean, variance = normalised_rows(x, *own, across=last, rounds=self.rounds and not last)
                 self._follow(mean, variance, rows.shape[1], layer)
             else:
                 x = self._normalised(torch.relu(x), layer)

@@ -17,7 +17,7 @@ from tedm.heads.mlp.layers import folded_layer, gradients_of_sums
 
 
 def normalised_rows(
-    x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, *, across: bool = False
+    x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, *, across: bool = False, rounds: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Apply ReLU, batch normalisation over the rows and a linear layer to the rows of each member.
 
@@ -29,6 +29,9 @@ def normalised_rows(
     weight, bias : tensors of shape (members, width, outputs) and (members, 1, outputs)
     across : bool
         Whether the rows of an output are neighbours in memory: better where outputs are few, and for a softmax.
+    rounds : bool
+        Whether the products on the way forward and back multiply in bfloat16, as in `rounded_product`. That of the weights'
+        gradient does not: the scale's is a small difference of its sums.
 
     Returns
     -------
@@ -36,7 +39,8 @@ def normalised_rows(
     mean, variance : tensors of shape (members, 1, width)
         Of relu(x) over the rows; the variance is the biased one. Without gradients.
     """
-    out, mean, variance = _NormalisedRows.apply(x, scale, shift, weight, bias, across)  # type: ignore[no-untyped-call]
+    applied = _NormalisedRows.apply(x, scale, shift, weight, bias, across, rounds)  # type: ignore[no-untyped-call]
+    out, mean, variance = applied
     return out.mT if across else out, mean, variance
 
 
@@ -88,13 +92,13 @@ class _NormalisedRows(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, across: bool
+        ctx: Any, x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, across: bool, rounds: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         r = torch.relu(x)
         mean, variance = moments(r)
         folded, offset = folded_layer(scale, shift, weight, bias, mean, variance)
-        out = torch.baddbmm(offset.mT, folded.mT, r.mT) if across else torch.baddbmm(offset, r, folded)
-        ctx.across = across
+        out = _product(offset.mT, folded.mT, r.mT, rounds) if across else _product(offset, r, folded, rounds)
+        ctx.across, ctx.rounds = across, rounds
         ctx.save_for_backward(r, scale, shift, weight, mean, variance)
         ctx.mark_non_differentiable(mean, variance)
         return out, mean, variance
@@ -109,6 +113,13 @@ class _NormalisedRows(torch.autograd.Function):
         own_gradients, (back, offset, slope) = gradients_of_sums(
             product, bias_gradient, scale, shift, weight, mean, variance, r.shape[1]
         )
-        x_gradient = torch.baddbmm(offset, gradient, back).addcmul_(r, slope)
+        x_gradient = _product(offset, gradient, back, ctx.rounds).addcmul_(r, slope)
         torch.ops.aten.threshold_backward.grad_input(x_gradient, r, 0, grad_input=x_gradient)  # nothing where r is not above 0
-        return x_gradient, *own_gradients, bias_gradient, None
+        return x_gradient, *own_gradients, bias_gradient, None, None
+
+
+def _product(offset: Tensor, one: Tensor, other: Tensor, rounds: bool) -> Tensor:
+    """Return one other + offset, in float32."""
+    if not rounds:
+        return torch.baddbmm(offset, one, other)
+    return torch.bmm(one.to(torch.bfloat16), other.to(torch.bfloat16)).to(offset.dtype).add_(offset)
