@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import torch
 
-from tedm.threads import in_order, read_ahead, torch_threads
+from tedm.threads import begin_alone, in_order, read_ahead, threads_back, torch_threads
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
@@ -129,3 +130,25 @@ def test_an_error_of_several_comes_where_it_occurred_and_ends_the_threads() -> N
     with pytest.raises(ZeroDivisionError):
         next(coming)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tedm-in-order")]
+
+
+def test_torch_has_its_threads_back_when_nobody_computes_alone_any_more():
+    before = torch.get_num_threads()
+    go_on = threading.Event()
+    try:
+        torch.set_num_threads(3)
+        waits = begin_alone(2, lambda: (go_on.wait(10), torch.get_num_threads())[1])
+        assert begin_alone(2, torch.get_num_threads).result(10) == 1
+        threads_back(3)
+        fresh: list[int] = []
+        for expected in (1, 3):  # what a new thread gets: one while another's call is under way
+            thread = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))
+            thread.start()
+            thread.join()
+            assert fresh[-1] == expected
+            go_on.set()
+            assert waits.result(10) == 1
+            threads_back(3)
+    finally:
+        go_on.set()
+        torch.set_num_threads(before)

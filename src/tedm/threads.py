@@ -13,6 +13,8 @@ from typing import TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
+_lock = threading.Lock()
+_running = 0  # calls that `begin_alone` has begun, of anybody's
 
 
 def read_ahead(items: Iterable[T], *, ahead: int = 1) -> Iterator[T]:
@@ -114,18 +116,34 @@ def in_order(work: Callable[[S], T], items: Iterable[S], *, threads: int) -> Ite
 def begin_alone(threads: int, function: Callable[..., T], *arguments: object) -> Future[T]:
     """Begin to call a function in one of so many threads, in each of which torch has one thread.
 
-    Torch then takes it that threads to come get one, too: whoever waits for the result sets its own number again.
+    Torch then takes it that threads to come, and MKL in all threads, get one, too: whoever has the result calls
+    `threads_back`.
     """
-
     import torch
 
     def alone() -> T:
-        # A thread that asks torch for the first time gets the number that any thread has set last: that has to be over.
-        torch.get_num_threads()
-        torch.set_num_threads(1)
-        return function(*arguments)
+        global _running
+        with _lock:
+            _running += 1
+            # A thread that asks torch for the first time gets the number that any thread has set last: that has to be over.
+            torch.get_num_threads()
+            torch.set_num_threads(1)
+        try:
+            return function(*arguments)
+        finally:
+            with _lock:
+                _running -= 1
 
     return _pool(threads).submit(alone)
+
+
+def threads_back(count: int) -> None:
+    """Let torch have so many threads again, unless others still compute with one each: then the last of them does."""
+    import torch
+
+    with _lock:
+        if not _running:
+            torch.set_num_threads(count)
 
 
 @functools.cache

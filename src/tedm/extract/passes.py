@@ -25,7 +25,7 @@ from tedm.extract.backbones import Backbone
 from tedm.store import Arithmetic
 from tedm.store.layout import Floats, finite
 from tedm.store.settings import StorageType
-from tedm.threads import begin_alone
+from tedm.threads import begin_alone, threads_back
 
 # Batches whose activations may be on their way to the host while the next one is computed. A CPU has them where they are.
 ON_THE_WAY = {"cpu": 0, "cuda": 1}
@@ -92,7 +92,7 @@ class OneByOne:
             pending.cancel()
         wait([pending for _, _, pending in self._going])
         self._going.clear()
-        torch.set_num_threads(self._threads)
+        threads_back(self._threads)
 
     def _done(self, count: int) -> list[Entry]:
         with _memory_missed(self._backbone, self._arithmetic):
@@ -100,7 +100,7 @@ class OneByOne:
         for _ in found:
             self._going.popleft()
         if not self._going:
-            torch.set_num_threads(self._threads)
+            threads_back(self._threads)
         return found
 
     @torch.inference_mode()  # in which the caller may be, whose tensors nobody else may write to

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tedm import threads
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone, random_backbone
 from tedm.extract.backbones import backbone as backbone_module
@@ -132,9 +133,9 @@ def test_an_entry_has_one_thread_whatever_was_set_before_its_thread_first_used_t
         together.wait(timeout=10)  # so that each thread takes one
         return torch.get_num_threads()
 
-    backbone_module._pool.cache_clear()
-    request.addfinalizer(backbone_module._pool.cache_clear)
-    for started in [backbone_module._pool(2).submit(together.wait, 10) for _ in range(2)]:
+    threads._pool.cache_clear()
+    request.addfinalizer(threads._pool.cache_clear)
+    for started in [threads._pool(2).submit(together.wait, 10) for _ in range(2)]:
         started.result()
     torch.set_num_threads(2)
     parts = torch.split(torch.zeros(2), 1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tedm.devices import repeatable_convolutions, require_device
 from tedm.errors import TedmError
 from tedm.store.settings import Level, Precision
-from tedm.threads import begin_alone
+from tedm.threads import begin_alone, threads_back
 
 from .schedule import Schedule
 
@@ -350,7 +350,7 @@ def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[T
     try:
         return [each.result() for each in [begin_alone(threads, function, *part) for part in zip(*parts, strict=True)]]
     finally:
-        torch.set_num_threads(threads)  # the pool's threads have told torch that threads to come get one
+        threads_back(threads)
 
 
 class _Enough(Exception):
