@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -152,3 +153,16 @@ def test_torch_has_its_threads_back_when_nobody_computes_alone_any_more():
     finally:
         go_on.set()
         torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks nothing")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    assert begin_alone(1, lambda: 1).result(10) == 1
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(begin_alone(1, lambda: 7).result(10))
+        finally:
+            os._exit(1)  # after an error, too: the rest of the tests is the parent's
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import queue
 import threading
 from collections import deque
@@ -150,6 +151,17 @@ def threads_back(count: int) -> None:
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Return threads that stay: a new one would begin with caches and memory of its own."""
     return ThreadPoolExecutor(threads, "tedm-entry")
+
+
+def _forked() -> None:
+    """Forget the threads in a forked process, which has none of them: whoever waited for one would wait for ever."""
+    global _lock, _running
+    _pool.cache_clear()
+    _lock, _running = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which forks nothing
+    os.register_at_fork(after_in_child=_forked)
 
 
 @contextlib.contextmanager
