@@ -13,7 +13,7 @@ from torch import Tensor
 from tedm.extract.arithmetic import choose_arithmetic
 from tedm.extract.arriving import Opened
 from tedm.extract.backbones import Backbone, random_backbone
-from tedm.extract.passes import Batches, OneByOne
+from tedm.extract.passes import Batches, OneByOne, Work
 from tedm.extract.pipeline import compute
 from tedm.store import FeatureSettings
 
@@ -45,9 +45,9 @@ def test_both_ways_fill_the_same_cells_in_the_same_order(batch_size: int, alone:
     for one_by_one in (True, False):
         images = opened(3)
         passes = (
-            OneByOne(backbone, arithmetic, TIMESTEPS, images, alone=alone)
+            OneByOne(Work(backbone, arithmetic, TIMESTEPS, images, "float16"), alone=alone)
             if one_by_one
-            else Batches(backbone, arithmetic, TIMESTEPS, images, "float16")
+            else Batches(Work(backbone, arithmetic, TIMESTEPS, images, "float16"))
         )
         done = [each for its in inputs(3) for each in passes.put(*its)]
         assert len(done) >= 9 - batch_size
@@ -100,7 +100,7 @@ def test_a_caller_that_stops_early_waits_for_what_is_computed(monkeypatch: pytes
 
     monkeypatch.setattr(Backbone, "activations", slow)
     arithmetic = choose_arithmetic(device="cpu", precision="float32", threads=2, batch_size=8)
-    way = OneByOne(BACKBONE, arithmetic, TIMESTEPS, opened(2), alone=True)
+    way = OneByOne(Work(BACKBONE, arithmetic, TIMESTEPS, opened(2), "float16"), alone=True)
     for its in inputs(2):
         way.put(*its)
     begun.wait(10)

@@ -10,10 +10,9 @@ import contextlib
 import itertools
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,37 +47,51 @@ class Entry:
     misfits: list[tuple[int, Floats]]
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed, and where it goes.
+
+    Parameters
+    ----------
+    backbone, arithmetic
+        Made ready for each other.
+    timesteps : sequence of int
+        Of each of an image's entries.
+    images : mapping of int to Opened
+        Those with an entry under way, by their numbers.
+    dtype : {"float32", "float16"}
+        Type of their cells.
+    """
+
+    backbone: Backbone
+    arithmetic: Arithmetic
+    timesteps: Sequence[int]
+    images: Mapping[int, Opened]
+    dtype: StorageType
+
+
 class OneByOne:
     """A CPU's way: a thread computes an entry and puts it into its image's cells, and others do the same at once.
 
     Parameters
     ----------
-    timesteps : sequence of int
-        Of each of an image's entries.
+    work : Work
     alone : bool
-        See `compute`. As many entries as a batch has are under way at most; if not alone, none when some are handed over.
+        See `tedm.extract.pipeline.compute`. As many entries as a batch has are under way at most; if not alone, none when some
+        are handed over.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        arithmetic: Arithmetic,
-        timesteps: Sequence[int],
-        open_images: Mapping[int, Opened],
-        *,
-        alone: bool,
-    ) -> None:
-        self._backbone, self._arithmetic, self._timesteps, self._open_images = backbone, arithmetic, timesteps, open_images
-        self._alone = alone
+    def __init__(self, work: Work, *, alone: bool) -> None:
+        self._work, self._alone = work, alone
         self._going: deque[tuple[int, int, Future[list[tuple[int, Floats]]]]] = deque()
         self._threads = torch.get_num_threads()
 
     def put(self, number: int, entry: int, x_t: Tensor) -> list[Entry]:
         """Begin with an entry; return those that are done meanwhile."""
-        rows = [rows[entry] for rows in self._open_images[number].rows]
-        step = torch.tensor([self._timesteps[entry]])
-        self._going.append((number, entry, begin_alone(self._arithmetic.threads, self._pass, x_t[None], step, rows)))
-        if len(self._going) < self._arithmetic.batch_size:
+        rows = [rows[entry] for rows in self._work.images[number].rows]
+        step = torch.tensor([self._work.timesteps[entry]])
+        self._going.append((number, entry, begin_alone(self._work.arithmetic.threads, self._pass, x_t[None], step, rows)))
+        if len(self._going) < self._work.arithmetic.batch_size:
             return []
         return self._done(1 if self._alone else len(self._going))
 
@@ -95,7 +108,7 @@ class OneByOne:
         threads_back(self._threads)
 
     def _done(self, count: int) -> list[Entry]:
-        with _memory_missed(self._backbone, self._arithmetic):
+        with _memory_missed(lambda: _too_many_threads(self._work.arithmetic)):
             found = [Entry(number, entry, pending.result()) for number, entry, pending in itertools.islice(self._going, count)]
         for _ in found:
             self._going.popleft()
@@ -106,7 +119,7 @@ class OneByOne:
     @torch.inference_mode()  # in which the caller may be, whose tensors nobody else may write to
     def _pass(self, x_t: Tensor, timesteps: Tensor, rows: Sequence[Tensor]) -> list[tuple[int, Floats]]:
         misfits = []
-        for at, (level, row) in enumerate(zip(self._backbone.activations(x_t, timesteps), rows, strict=True)):
+        for at, (level, row) in enumerate(zip(self._work.backbone.activations(x_t, timesteps), rows, strict=True)):
             pixels = level[0].permute(1, 2, 0)
             # torch takes thrice as long from one type of 16 bits to another as by way of float32
             row.copy_(pixels.float() if row.dtype == torch.float16 else pixels)
@@ -118,16 +131,8 @@ class OneByOne:
 class Batches:
     """A GPU's way: entries of several images are a batch, and that of one is on its way while the next is computed."""
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        arithmetic: Arithmetic,
-        timesteps: Sequence[int],
-        open_images: Mapping[int, Opened],
-        dtype: StorageType,
-    ) -> None:
-        self._backbone, self._arithmetic, self._timesteps, self._open_images = backbone, arithmetic, timesteps, open_images
-        self._dtype: StorageType = dtype
+    def __init__(self, work: Work) -> None:
+        self._work = work
         self._batch: list[tuple[int, int]] = []  # images, and which of their entries
         self._inputs: list[Tensor] = []
         self._on_the_way: deque[tuple[list[tuple[int, int]], Arriving]] = deque()
@@ -136,9 +141,9 @@ class Batches:
         """Take an entry, and begin with the batch if it is full; yield what has arrived meanwhile."""
         self._batch.append((number, entry))
         self._inputs.append(x_t)
-        if len(self._batch) == self._arithmetic.batch_size:
+        if len(self._batch) == self._work.arithmetic.batch_size:
             self._start()
-            yield from self._arrived(most=ON_THE_WAY[self._arithmetic.device])
+            yield from self._arrived(most=ON_THE_WAY[self._work.arithmetic.device])
 
     def rest(self) -> Iterator[Entry]:
         """Yield all others."""
@@ -152,8 +157,8 @@ class Batches:
             arriving.wait()
 
     def _start(self) -> None:
-        levels = self._forward([self._timesteps[entry] for _, entry in self._batch])
-        self._on_the_way.append((self._batch.copy(), Arriving(levels, places_of(self._batch, self._open_images))))
+        levels = self._forward([self._work.timesteps[entry] for _, entry in self._batch])
+        self._on_the_way.append((self._batch.copy(), Arriving(levels, places_of(self._batch, self._work.images))))
         self._batch.clear()
         self._inputs.clear()
 
@@ -168,27 +173,27 @@ class Batches:
 
     def _forward(self, timesteps: Sequence[int]) -> list[Tensor]:
         """Run one forward pass over the batch; return the levels where they were computed, without the padding."""
-        device = self._arithmetic.device
-        padding = 0 if device == "cpu" else self._arithmetic.batch_size - len(self._inputs)
+        work, device = self._work, self._work.arithmetic.device
+        padding = 0 if device == "cpu" else work.arithmetic.batch_size - len(self._inputs)
         x_t = torch.stack([*self._inputs, *[self._inputs[0]] * padding])
         steps = torch.tensor([*timesteps, *[timesteps[0]] * padding])
         if device == "cuda":
             x_t = x_t.pin_memory()
-        with running(self._arithmetic), _memory_missed(self._backbone, self._arithmetic, x_t, steps, self._dtype):
-            levels = self._backbone.activations(x_t.to(device, non_blocking=True), steps.to(device))
+        with running(work.arithmetic), _memory_missed(lambda: _too_large_a_batch(work, x_t, steps)):
+            levels = work.backbone.activations(x_t.to(device, non_blocking=True), steps.to(device))
             return [level[: len(self._inputs)] for level in levels]
 
 
 @contextlib.contextmanager
-def _memory_missed(backbone: Backbone, arithmetic: Arithmetic, *batch: Any) -> Iterator[None]:
-    """Say what to do where memory runs out; `batch`: on a GPU the entries, their timesteps and the cells' type."""
+def _memory_missed(what_to_do: Callable[[], TedmError]) -> Iterator[None]:
+    """Say what to do where memory runs out."""
     try:
         yield
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # they hold what the failed pass had computed
-        failure = _too_many_threads(arithmetic) if arithmetic.device == "cpu" else _out_of_memory(backbone, arithmetic, *batch)
+        failure = what_to_do()
         raise failure from error
 
 
@@ -205,14 +210,17 @@ def _too_many_threads(arithmetic: Arithmetic) -> TedmError:
     )
 
 
-def _out_of_memory(backbone: Backbone, arithmetic: Arithmetic, x_t: Tensor, steps: Tensor, dtype: StorageType) -> TedmError:
-    """Return what to do about it on a GPU; the batch size that is named has been tried, with one on its way beside it."""
+def _too_large_a_batch(work: Work, x_t: Tensor, steps: Tensor) -> TedmError:
+    """Return what to do on a GPU; the batch size that is named has been tried, with one on its way beside it."""
+    arithmetic = work.arithmetic
+    if arithmetic.device == "cpu":  # where a test or a stand-in sends batches through
+        return _too_many_threads(arithmetic)
     size = arithmetic.batch_size
     while size > 1:
         size //= 2
         torch.cuda.empty_cache()
         try:
-            _two_batches(backbone, x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device), dtype)
+            _two_batches(work.backbone, x_t[:size].to(arithmetic.device), steps[:size].to(arithmetic.device), work.dtype)
             break
         except RuntimeError as error:
             if not _is_out_of_memory(error):

@@ -21,7 +21,7 @@ from tedm.extract.arriving import Computed, Opened
 from tedm.extract.backbones import Backbone, Schedule
 from tedm.extract.images.geometry import to_range
 from tedm.extract.noise import draw_each
-from tedm.extract.passes import ON_THE_WAY, Batches, Entry, OneByOne
+from tedm.extract.passes import ON_THE_WAY, Batches, Entry, OneByOne, Work
 from tedm.extract.stages import Waited, ahead
 from tedm.store import Arithmetic, Features, FeatureSettings
 from tedm.store.layout import require_fitting
@@ -95,11 +95,8 @@ def compute(
             if not opened.left:
                 yield open_images.pop(done.number).computed
 
-    of_slots = [timestep for timestep, _ in slots]
-    if ON_THE_WAY[arithmetic.device]:
-        passes: Batches | OneByOne = Batches(backbone, arithmetic, of_slots, open_images, dtype)
-    else:
-        passes = OneByOne(backbone, arithmetic, of_slots, open_images, alone=alone)
+    work = Work(backbone, arithmetic, [timestep for timestep, _ in slots], open_images, dtype)
+    passes = Batches(work) if ON_THE_WAY[arithmetic.device] else OneByOne(work, alone=alone)
     noised = _noised(backbone, settings, images, slots, at_once=MADE_AT_ONCE[arithmetic.device])
     with (
         # a pass takes and frees the same memory each time; on a CPU that the system handed out anew it cost a sixth of the time
