@@ -34,7 +34,7 @@ from tedm.heads.mlp.kept import read_network
 from tedm.heads.mlp.looks import mean_loss
 from tedm.heads.mlp.memory import Memory, require_weights
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
-from tedm.heads.runtime.memory import SLACK
+from tedm.heads.runtime.memory import SLACK, Budget
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.store import IGNORE, Block
 from tedm.threads import read_ahead
@@ -168,7 +168,7 @@ class MLPHead(Classifier):
         """Fit on rows in memory: X of shape (rows, features), y of shape (rows,) with any labels."""
         X, indices = self._checked_rows(X, y, "float32")
         rows, labels = as_tensor(X).to(self.device), torch.from_numpy(indices).to(self.device)
-        self._begin(X.shape[1], self.classes_, np.bincount(indices), arrays=True)
+        self._begin(X.shape[1], self.classes_, np.bincount(indices))
         if self.standardise:
             self.network_.inputs = row_statistics(rows)
 
@@ -216,11 +216,8 @@ class MLPHead(Classifier):
         if self.patience is not None and validation is None:
             raise TedmError("patience needs validation images to stop by; give some, or leave patience out")
         counts = data.class_counts()
-        self.require_settings()
-        hidden = self.hidden or hidden_sizes(len(data.classes))
-        require_weights(data.budget, self.members, data.n_features, hidden, len(data.classes))
         self.n_features_in_ = data.n_features
-        self._begin(data.n_features, np.arange(len(data.classes)), counts)
+        self._begin(data.n_features, np.arange(len(data.classes)), counts, data.budget)
         self.network_.get_buffer("seen").copy_(torch.from_numpy(counts > 0))
         if self.standardise:
             self.network_.inputs = input_statistics(data, self.device)
@@ -296,17 +293,19 @@ class MLPHead(Classifier):
         """Refuse settings that make no fit."""
         require_settings(self.get_params())
 
-    def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64], *, arrays: bool = False) -> None:
-        """Check the settings and draw initial weights; `counts`: rows or pixels of each class."""
+    def _begin(self, features: int, classes: NDArray[Any], counts: NDArray[np.int64], budget: Budget | None = None) -> None:
+        """Check settings and draw initial weights; `counts`: rows or pixels of each class. Rows in memory have no budget."""
         self.require_settings()
-        self.precision_ = precision_of(self.get_params(), arrays=arrays)
+        hidden = self.hidden or hidden_sizes(len(classes))
+        if budget is not None:
+            require_weights(budget, self.members, features, hidden, len(classes))
+        self.precision_ = precision_of(self.get_params(), arrays=budget is None)
         self.classes_ = classes
         self._class_weight: Tensor | None = None
         if self.class_weight is not None:
             weights = class_weights(self.class_weight, classes.tolist(), counts)
             self._class_weight = torch.from_numpy(weights).float().to(self.device)
         generator = torch.Generator().manual_seed(self.seed)
-        hidden = self.hidden or hidden_sizes(len(classes))
         self.network_ = Committee(self.members, features, hidden, len(classes), generator).to(self.device)
         self.network_.rounds = self.precision_ == "bfloat16"
         self._optimiser = adam(self.network_, self.learning_rate, self.weight_decay)
