@@ -82,3 +82,19 @@ def test_iterations_below_one_are_refused_of_every_head(head):
     for iterations in (0, -5):
         with pytest.raises(TedmError, match=f"iterations is {iterations}; it must be at least 1"):
             make_head(head, HeadOptions(iterations=iterations))
+
+
+@pytest.mark.parametrize(
+    ("head", "params", "said"),
+    [
+        ("mlp", {"hidden": 5}, "--params: hidden: "),
+        ("mlp", {"hidden": [True]}, "--params: hidden: "),
+        ("mlp", {"hidden": "abc"}, "--params: hidden: "),
+        ("mlp", {"members": True}, "--params: members: "),
+        ("mlp", {"learning_rate": "a"}, "--params: learning_rate: "),
+        ("unet", {"width": "8"}, "--params: width: "),
+    ],
+)
+def test_arguments_of_another_type_are_refused_by_name(head, params, said):
+    with pytest.raises(TedmError, match=said):
+        make_head(head, params=params)

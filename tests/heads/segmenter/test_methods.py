@@ -103,3 +103,9 @@ def test_what_makes_no_committee_is_refused_in_one_line():
         with pytest.raises(TedmError, match=message) as raised:
             committee_of(name, methods)
         assert "\n" not in str(raised.value)
+
+
+def test_a_timestep_in_a_methods_name_is_the_one_that_it_reads():
+    assert method_named("timestep:7", timesteps=[7]).timesteps == (7,)
+    with pytest.raises(TedmError, match="timestep:7 reads the timestep 7, and 1, 50 are asked for: leave out one of them"):
+        method_named("timestep:7", timesteps=[1, 50])

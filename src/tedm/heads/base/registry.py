@@ -128,6 +128,10 @@ def make_head(
     if unknown:
         hint = did_you_mean(unknown[0], known)
         raise TedmError(f"--params: {head} heads know no {unknown[0]!r}{hint}; they know {listed(known)}")
+    try:
+        require_types(head, params or {})
+    except ValueError as error:
+        raise TedmError(f"--params: {error}") from error
     arguments |= params or {}
     if "batch" in able.options:
         _require_of_batches(given, str(arguments.get(able.options["batch"], known[able.options["batch"]].default)))

@@ -177,6 +177,11 @@ def method_named(
         )
     if timesteps is not None and not timesteps:
         raise TedmError(f"{name} is asked to read no timestep; name one or more")
+    if timesteps is not None and name not in METHODS and tuple(timesteps) != method.timesteps:
+        raise TedmError(
+            f"{name} reads the timestep {method.timesteps[0]}, and {listed(timesteps)} are asked for: leave out one of them; "
+            "--head logistic --rows share with --timesteps is the same head at several"
+        )
     if views is not None and views < 0:
         raise TedmError(f"--views is {views}; it must be at least 0")
     if smoothing is not None and not 0 <= smoothing <= MOST_SMOOTHING:
