@@ -63,3 +63,9 @@ def test_images_to_compute_again_are_nested_and_follow_the_seed() -> None:
     assert images_to_recompute(names, 5, seed=3)[:2] == images_to_recompute(names, 2, seed=3)
     assert sorted(images_to_recompute(names, 99, seed=3)) == names
     assert len({tuple(images_to_recompute(names, 3, seed=seed)) for seed in range(5)}) > 1
+
+
+def test_a_store_whose_images_were_never_registered_is_not_called_whole(store: FeatureStore, tmp_path: Path) -> None:
+    empty = FeatureStore.create(tmp_path / "empty", store.settings, store.arithmetic, store.storage, {})
+    with pytest.raises(TedmError, match=r"has no images: what made it was stopped before they were registered\nRun the same"):
+        verify_store(empty)

@@ -115,6 +115,11 @@ def verify_store(
         raise TedmError("to compute images again, give both their number and the backbone")
     with progress("reading") as show:
         damage = verify(store, progress=show)
+    if not store.labels.names:
+        raise TedmError(
+            f"the store {store.path} has no images: what made it was stopped before they were registered\n"
+            "Run the same tedm-extract again; it goes on."
+        )
     missing = store.missing()
     differing: list[str] = []
     if images is not None:
