@@ -40,6 +40,8 @@ def test_values_are_parsed(kind: click.ParamType, text: str, value: object) -> N
         (options.IntegerList(), "1,1", "names a number twice"),
         (options.IntegerList(), "1;2", "is no list of whole numbers"),
         (options.Range(), "1,0", "the first number must be the lower one"),
+        (options.Range(), "0,inf", "both numbers must be finite"),
+        (options.Range(), "nan,1", "both numbers must be finite"),
         (options.Bytes(), "much", "is no size"),
         (options.Sizes(), "0", "are no numbers of images"),
         (options.Ridge(), "strong", "is no strength"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -51,6 +52,8 @@ class Range(click.ParamType):  # type: ignore[type-arg]
             low, high = (float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no range; write two numbers with a comma between: 0,1", param, ctx)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            self.fail(f"{value!r}: both numbers must be finite", param, ctx)
         if not low < high:
             self.fail(f"{value!r}: the first number must be the lower one", param, ctx)
         return low, high
