@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from tedm.heads.data.dataset import TrainingData
 from tedm.heads.data.sampling import pixel_weights
@@ -25,7 +26,8 @@ def batches(**changes):
 def windows(made, data, images, start=0):
     """Names in the window of each iteration, and where they lie."""
     names = {data.features.block(name).cells[0].tobytes(): name for name in data.names}
-    for window in made.windows(data, data.names, images=images, start=start, device="cpu"):
+    of = made.windows(data, data.names, images=images, start=start, device="cpu")
+    for window in (window for window, iterations in of for _ in iterations):
         held = [names[level.numpy().tobytes()] for level in window.cells[0]]
         for name, mask in zip(held, window.masks, strict=True):
             assert np.array_equal(mask.reshape(8, 8), data.features.mask(name))
@@ -76,6 +78,21 @@ def test_a_window_is_the_same_wherever_a_fit_goes_on(make_store, images):
     for start in (1, 7, 8, 29):
         again = islice(windows(made, data, images, start), 30 - start)
         assert [held for held, _ in again] == [held for held, _ in whole[start:]]
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_what_is_drawn_together_is_what_each_iteration_draws_alone(make_store, images):
+    data = data_of(make_store())
+    made = batches(iterations=40, members=2)
+    whole = list(made.drawn(data, data.names, images=images, start=0, device="cpu"))
+    assert len(whole) == 40
+    for start in (0, 5, 17, 39):
+        window, drawn = next(made.drawn(data, data.names, images=images, start=start, device="cpu"))
+        for ours, theirs in zip((*drawn.where, drawn.labels), (*whole[start][1].where, whole[start][1].labels), strict=True):
+            assert ours.shape == (40,)
+            assert torch.equal(ours, theirs)
+        image, y, x = drawn.where
+        assert torch.equal(drawn.labels, window.masks[image, y * 8 + x].long())
 
 
 def test_short_fits_turn_faster_so_that_they_meet_every_image_twice(make_store):

@@ -33,6 +33,26 @@ def test_a_member_is_linear_relu_batch_norm_of_torch(committee, references, mode
         torch.testing.assert_close(network.weights[0].grad[member], reference[0].weight.grad.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("weight", [None, (0.5, 2.0, 1.0)])
+def test_a_step_leaves_the_gradients_and_statistics_of_torchs_own_way_back(committee, weight):
+    ours, theirs = committee(2, 5), committee(2, 5)
+    rows = torch.randn(2, 40, 5, generator=torch.Generator().manual_seed(1)) * 2 + 1
+    labels, weight = (torch.arange(40) % 3).expand(2, -1), None if weight is None else torch.tensor(weight)
+    for _ in range(2):
+        losses = ours.train().learn_rows(rows, labels, weight, 0.1)
+        expected = mean_losses(theirs.train()(rows), labels, weight, 0.1)
+        theirs.zero_grad()
+        expected.sum().backward()
+        torch.testing.assert_close(losses, expected.detach())
+        for (name, a), b in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6, msg=name)
+            assert a.grad.stride() == a.stride()
+        for a, b in zip(ours.buffers(), theirs.buffers(), strict=True):
+            torch.testing.assert_close(a, b)
+    ours.settle()
+    assert ours._steps is None
+
+
 def test_initial_weights_are_within_torchs_bound_and_fill_it():
     network = Committee(3, 50, (128, 32), 2, torch.Generator().manual_seed(0))
     for tensors_of, fan_in in ((network.weights, (50, 128, 32)), (network.biases, (50, 128, 32))):

@@ -25,6 +25,25 @@ from tedm.store import IGNORE
 ROWS, PIXELS, IMAGES, UNITS = range(4)
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
+# Iterations whose pixels are drawn together: a step drives what draws them out of the processor's cache, and to fetch it again
+# takes thrice as long as to draw.
+DRAWN_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pixels of one iteration, for all members.
+
+    Parameters
+    ----------
+    where : three tensors of shape (pixels,)
+        Slot in the window, y and x of each.
+    labels : tensor of shape (pixels,)
+        Class indices, int64.
+    """
+
+    where: tuple[Tensor, Tensor, Tensor]
+    labels: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,8 +78,8 @@ class Batches:
         start: int,
         device: str,
         dtype: torch.dtype | None = None,
-    ) -> Generator[Window]:
-        """Yield the window of each iteration from `start` on: the same object, whose images change in place.
+    ) -> Generator[tuple[Window, range]]:
+        """Yield windows, each with the iterations that see it, from `start` to the last: the same object, whose images change.
 
         Parameters
         ----------
@@ -84,16 +103,40 @@ class Batches:
             window.put(position % images, labelled)
             del labelled
         if images == len(names):
-            while True:
-                yield window
+            yield window, range(start, self.iterations)
+            return
         turns = (self.iterations - 1) // every
         coming = data.read(self._stream(names, past + images, turns - past), keep=False)
         with contextlib.closing(coming):  # type: ignore[type-var]
-            for iteration in range(start, self.iterations):
-                if iteration // every > past:
-                    window.put(past % images, next(coming))
-                    past += 1
-                yield window
+            yield window, range(start, min(self.iterations, (past + 1) * every))
+            for turn in range(past + 1, turns + 1):
+                window.put((turn - 1) % images, next(coming))
+                yield window, range(turn * every, min(self.iterations, (turn + 1) * every))
+
+    def drawn(
+        self,
+        data: TrainingData,
+        names: Sequence[str],
+        *,
+        images: int,
+        start: int,
+        device: str,
+        dtype: torch.dtype | None = None,
+    ) -> Generator[tuple[Window, Drawn]]:
+        """Yield the window of each iteration from `start` to the last, and what is drawn from it; see `windows`."""
+        windows = self.windows(data, names, images=images, start=start, device=device, dtype=dtype)
+        with contextlib.closing(windows):
+            for window, iterations in windows:
+                for first in iterations[::DRAWN_AT_ONCE]:
+                    together = range(first, min(first + DRAWN_AT_ONCE, iterations.stop))
+                    for drawn in [self._drawn(window, iteration) for iteration in together]:
+                        yield window, drawn
+
+    def _drawn(self, window: Window, iteration: int) -> Drawn:
+        image, pixel = window.draw(draw(self.seed, PIXELS, iteration), self.members * self.pixels_per_batch)
+        labels = window.masks[image, pixel].to(torch.long)
+        image, pixel = image.to(window.device), pixel.to(window.device)
+        return Drawn((image, pixel // window.size, pixel % window.size), labels.to(window.device))
 
     def _stream(self, names: Sequence[str], start: int, count: int) -> list[str]:
         """Return a part of the endless stream of permutations of the images."""
@@ -126,7 +169,8 @@ class Window:
         pixels = data.features.settings.image_size**2
         self.cells: list[Tensor] = []
         self.masks = torch.full((images, pixels), IGNORE, dtype=torch.uint8)
-        self._images, self._device, self._dtype = images, device, dtype
+        self.device, self.size = device, data.features.settings.image_size
+        self._images, self._dtype = images, dtype
         self._sampling = data.sampling
         self._counts = data.class_counts() if data.sampling in BY_CLASS else None
         self._pixels = np.zeros((images, pixels), np.int32)  # the labelled ones of each image, from the left
@@ -139,7 +183,7 @@ class Window:
         if self._dtype is not None:  # by way of float32: torch is ten times as slow from one type of 16 bits to another
             cells = [level.to(torch.float32).to(self._dtype) for level in cells]
         if not self.cells:
-            self.cells = [empty_by_place(self._images, level, self._device) for level in cells]
+            self.cells = [empty_by_place(self._images, level, self.device) for level in cells]
         for tensor, level in zip(self.cells, cells, strict=True):
             tensor[slot] = level
         mask = labelled.mask

@@ -27,13 +27,13 @@ from tedm.heads.data.dataset import Labelled, TrainingData
 from tedm.heads.data.rows import RowLayout, as_tensor, gather_rows
 from tedm.heads.data.sampling import ClassWeight, class_weights, draw
 from tedm.heads.mlp.asked import identity, precision_of, require_settings, revision
-from tedm.heads.mlp.batches import PIXELS, ROWS, Batches
+from tedm.heads.mlp.batches import ROWS, Batches
 from tedm.heads.mlp.dropout import dropout_of_step
 from tedm.heads.mlp.inputs import input_statistics, row_statistics
 from tedm.heads.mlp.kept import read_network
 from tedm.heads.mlp.looks import mean_loss
 from tedm.heads.mlp.memory import Memory, require_weights
-from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
+from tedm.heads.mlp.network import Committee, hidden_sizes
 from tedm.heads.runtime.memory import SLACK, Budget
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.store import IGNORE, Block
@@ -328,11 +328,7 @@ class MLPHead(Classifier):
 
     def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Compute gradients and return the mean loss, from rows of shape (members, rows, features)."""
-        self.network_.zero_grad(set_to_none=True)
-        # The members share no weight: the sum of their mean losses trains each as if it were alone.
-        losses = mean_losses(self.network_(rows, self._dropout), labels, self._class_weight, self.label_smoothing)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        return losses.detach().mean()
+        return self.network_.learn_rows(rows, labels, self._class_weight, self.label_smoothing, self._dropout).mean()
 
     def _begin_step(self, iteration: int) -> None:
         rate = rate_of_step(self.learning_rate, iteration, self.iterations, decay=self.decay)
@@ -346,19 +342,14 @@ class MLPHead(Classifier):
         size = settings.image_size
         # Cells are rounded once; not before their mean is taken away, which may be large beside what they differ in.
         dtype = torch.bfloat16 if self.network_.rounds and not self.standardise else None
-        made = memory.batches.windows(
+        made = memory.batches.drawn(
             data, memory.names, images=state.window, start=state.iteration, device=self.device, dtype=dtype
         )
-        with contextlib.closing(made) as windows:
-            for iteration, window in enumerate(windows, start=state.iteration):
+        with contextlib.closing(made) as batches:
+            for iteration, (window, drawn) in enumerate(batches, start=state.iteration):
                 self._begin_step(iteration)
-                random = draw(self.seed, PIXELS, iteration)
-                image, pixel = window.draw(random, self.members * self.pixels_per_batch)
-                labels = window.masks[image, pixel].to(torch.long).to(self.device)
-                image, pixel = image.to(self.device), pixel.to(self.device)
-                where = (image, pixel // size, pixel % size)
-                rows = gather_rows(window.cells, where, size, settings.upsampling, data.rows, dtype or torch.float32)
-                labels = labels.repeat_interleave(len(rows) // len(labels))
+                rows = gather_rows(window.cells, drawn.where, size, settings.upsampling, data.rows, dtype or torch.float32)
+                labels = drawn.labels.repeat_interleave(len(rows) // len(drawn.labels))
                 yield self._learn_rows(rows.view(self.members, -1, rows.shape[-1]), labels.view(self.members, -1))
 
     def _learn_images(self, memory: Memory, state: FitState) -> Generator[Tensor]:

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from tedm.heads.data.rows import RowLayout
 from tedm.heads.mlp.dropout import Dropout
 from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer, statistics
-from tedm.heads.mlp.row_layers import moments, normalised_rows, rounded_product
+from tedm.heads.mlp.row_layers import Layers, RowSteps, moments, rounded_product
 from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
 
@@ -84,16 +84,15 @@ class Committee(nn.Module):
         self.inputs: tuple[Tensor, Tensor] | None = None
         # Whether layers but the last multiply in bfloat16 while they are trained on rows; predictions are always float32.
         self.rounds = False
+        self._steps: RowSteps | None = None  # while it is trained on rows
 
     def forward(self, rows: Tensor, dropout: Dropout | None = None) -> Tensor:
         """Return logits (members, rows, classes) of rows of shape (members, rows, features) or (1, rows, features).
 
-        In evaluation, of classes that no training pixel showed: minus infinity. In training all layers but the last multiply in
-        bfloat16 where `rounds` says so (with dropout, the first); of rows that are bfloat16 already nothing is lost in that.
+        In evaluation, of classes that no training pixel showed: minus infinity. In training the first layer multiplies in
+        bfloat16 where `rounds` says so; of rows that are bfloat16 already nothing is lost in that.
         """
-        if self.inputs is not None:
-            offset, factor = self.inputs
-            rows = (rows - offset) * factor
+        rows = self._standardised(rows)
         if self.training and self.rounds:
             x = rounded_product(rows.to(torch.bfloat16), self.weights[0], self.biases[0])
         elif self.training:
@@ -101,15 +100,63 @@ class Committee(nn.Module):
         else:
             x = rows @ self.weights[0] + self.biases[0]
         for layer in range(len(self.scales)):
-            own = self.scales[layer], self.shifts[layer], self.weights[layer + 1], self.biases[layer + 1]
-            if self.training and dropout is None:
-                last = layer + 1 == len(self.scales)
-                x, mean, variance = normalised_rows(x, *own, across=last, rounds=self.rounds and not last)
-                self._follow(mean, variance, rows.shape[1], layer)
-            else:
-                x = self._normalised(torch.relu(x), layer)
-                x = (x if dropout is None else dropout(x)) @ own[2] + own[3]
+            x = self._normalised(torch.relu(x), layer)
+            x = (x if dropout is None else dropout(x)) @ self.weights[layer + 1] + self.biases[layer + 1]
         return x if self.training else x.masked_fill(~self.get_buffer("seen"), -torch.inf)
+
+    def learn_rows(
+        self,
+        rows: Tensor,
+        labels: Tensor,
+        class_weight: Tensor | None,
+        smoothing: float = 0.0,
+        dropout: Dropout | None = None,
+    ) -> Tensor:
+        """Leave gradients of the losses on rows in the parameters, and move the running statistics on.
+
+        The same as `mean_losses(self(rows, dropout), labels).sum().backward()`, up to rounding. Without dropout it takes fewer
+        passes, and all layers but the last multiply in bfloat16 where `rounds` says so.
+
+        Parameters
+        ----------
+        rows : tensor of shape (members, rows, features)
+        labels : tensor of shape (members, rows)
+            Class indices, int64.
+        class_weight : tensor of shape (classes,) or None
+        smoothing : float
+            See `mean_losses`.
+        dropout : Dropout or None
+
+        Returns
+        -------
+        tensor of shape (members,)
+            Losses.
+        """
+        # The members share no weight: the sum of their mean losses trains each as if it were alone.
+        if dropout is not None:
+            self.zero_grad(set_to_none=True)
+            losses = mean_losses(self(rows, dropout), labels, class_weight, smoothing)
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            return losses.detach()
+        if self._steps is None:
+            self._steps = RowSteps(self._layers(), rounds=self.rounds)
+        with torch.no_grad():
+            logits = self._steps.forward(self._standardised(rows))
+            for layer, (mean, variance) in enumerate(self._steps.statistics()):
+                self._follow(mean, variance, rows.shape[1], layer)
+        losses, gradient = losses_and_gradient(logits, labels, class_weight, smoothing)
+        with torch.no_grad():
+            found = self._steps.backward(gradient)
+        own = self._layers()
+        for parameters, gradients in (
+            (own.weights, found.weights),
+            (own.biases, found.biases),
+            (own.scales, found.scales),
+            (own.shifts, found.shifts),
+        ):
+            for parameter, its in zip(parameters, gradients, strict=True):
+                parameter.grad = its.contiguous()
+        return losses
 
     def learn_images(
         self,
@@ -207,11 +254,23 @@ class Committee(nn.Module):
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Work the standardisation of the features into the first layer: the network then is one for features as they are."""
+        """Work the standardisation of the features into the first layer: the network then is one for features as they are.
+
+        What steps on rows have kept is let go of.
+        """
         weights, biases = self._on_features(self.weights[0], self.biases[0])
         self.weights[0].copy_(weights)
         self.biases[0].copy_(biases)
-        self.inputs = None
+        self.inputs = self._steps = None
+
+    def _layers(self) -> Layers:
+        return Layers(list(self.weights), list(self.biases), list(self.scales), list(self.shifts))
+
+    def _standardised(self, rows: Tensor) -> Tensor:
+        if self.inputs is None:
+            return rows
+        offset, factor = self.inputs
+        return (rows - offset) * factor
 
     def _on_features(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Return what a first layer (..., features, width) and (..., 1, width) of standardised features is for others."""
@@ -265,7 +324,7 @@ def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None, smo
     -------
     tensor of shape (members,)
     """
-    # Classes are the second axis there: where rows are neighbours, as `normalised_rows` leaves them, logits stay as they lie.
+    # Classes are the second axis there: where rows are neighbours, as `RowSteps` leaves them, logits stay as they lie.
     across = logits.stride(1) == 1
     each = cross_entropy(
         logits.transpose(1, 2) if across else logits.reshape(labels.numel(), -1),
@@ -278,8 +337,39 @@ def mean_losses(logits: Tensor, labels: Tensor, class_weight: Tensor | None, smo
     counts: Tensor = labels != IGNORE
     if class_weight is not None:
         counts = counts * class_weight[torch.where(counts, labels, 0)]
+    return each.view(labels.shape).sum(dim=1) / _weights(labels, class_weight)
+
+
+def losses_and_gradient(
+    logits: Tensor, labels: Tensor, class_weight: Tensor | None, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Return `mean_losses`, and the gradient of their sum by the logits, both to the bit.
+
+    Without smoothing by torch's kernels alone: what leads to them takes longer than they do.
+    """
+    if smoothing:
+        logits = logits.detach().requires_grad_()
+        losses = mean_losses(logits, labels, class_weight, smoothing)
+        return losses.detach(), torch.autograd.grad(losses.sum(), logits)[0]
+    with torch.no_grad():
+        aten, none = torch.ops.aten, 0  # no reduction
+        logs = torch.log_softmax(logits.mT, dim=1)
+        as_image = logs.unsqueeze(2), labels.unsqueeze(1), class_weight, none, IGNORE
+        each, total = aten.nll_loss2d_forward(*as_image)
+        weights = _weights(labels, class_weight)
+        share = (1 / weights).to(logs.dtype)[:, None, None].expand_as(each)
+        gradient = aten.nll_loss2d_backward(share, *as_image, total).squeeze(2)
+        gradient = aten._log_softmax_backward_data(gradient, logs, 1, logs.dtype).mT
+        return each.squeeze(1).sum(dim=1) / weights, gradient
+
+
+def _weights(labels: Tensor, class_weight: Tensor | None) -> Tensor:
+    """Return the weight of each member's labelled rows; one where there are none."""
+    counts: Tensor = labels != IGNORE
+    if class_weight is not None:
+        counts = counts * class_weight[torch.where(counts, labels, 0)]
     total = counts.sum(dim=1)
-    return each.view(labels.shape).sum(dim=1) / torch.where(total > 0, total, 1)
+    return torch.where(total > 0, total, 1)
 
 
 def _initial(fan_in: int, fan_out: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
