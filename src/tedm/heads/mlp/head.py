@@ -34,6 +34,7 @@ from tedm.heads.mlp.kept import read_network
 from tedm.heads.mlp.looks import mean_loss
 from tedm.heads.mlp.memory import Memory, require_weights
 from tedm.heads.mlp.network import Committee, hidden_sizes
+from tedm.heads.mlp.pace import Pace
 from tedm.heads.runtime.memory import SLACK, Budget
 from tedm.heads.voting.vote import PlainRule, vote
 from tedm.store import IGNORE, Block
@@ -319,16 +320,23 @@ class MLPHead(Classifier):
         saved: Checkpoint | None = None,
     ) -> None:
         """Train the network, and keep what came of it."""
-        validation_loss = None if validation is None else lambda: mean_loss(self.opinions, validation)
-        loop = Loop(self.network_, self._optimiser, self.iterations, self.patience, validation_loss, self.device)
+        self._pace = Pace(self.network_, self.device)
+        look = None if validation is None else lambda: self._pace.with_all_threads(lambda: mean_loss(self.opinions, validation))
+        loop = Loop(self.network_, self._optimiser, self.iterations, self.patience, look, self.device)
         self.loss_curve_, self.validation_curve_ = state.loss_curve, state.validation_curve
-        self.n_iter_ = loop.run(learn, state, progress, saved)
+        with self._pace:
+            self.n_iter_ = loop.run(learn, state, progress, saved)
         self.network_.settle()
-        del self._optimiser
+        del self._optimiser, self._pace
 
     def _learn_rows(self, rows: Tensor, labels: Tensor) -> Tensor:
         """Compute gradients and return the mean loss, from rows of shape (members, rows, features)."""
-        return self.network_.learn_rows(rows, labels, self._class_weight, self.label_smoothing, self._dropout).mean()
+
+        def learn() -> Tensor:
+            return self.network_.learn_rows(rows, labels, self._class_weight, self.label_smoothing, self._dropout)
+
+        losses = learn() if self._dropout is not None else self._pace.step(learn)  # what is left out is drawn at each call
+        return losses.mean()
 
     def _begin_step(self, iteration: int) -> None:
         rate = rate_of_step(self.learning_rate, iteration, self.iterations, decay=self.decay)
