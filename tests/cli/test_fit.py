@@ -94,6 +94,7 @@ def test_options_that_do_not_go_with_published_methods_are_refused(extracted, tm
         ("--head", "logistic"): "tedm-logistic has no published setting; leave out --as-published, or choose one of tedm, ledm",
         ("--pixels-per-batch", 8): "tedm as published learns from whole images; add --batch pixels, or give --images-per-batch",
         ("--method", "tedn"): "there is no method 'tedn'",
+        ("--method", ""): "there is no method ''; choose one of",
     }
     for given, message in refused.items():
         said = run("fit", extracted, tmp_path / "head", "--as-published", "--timesteps", "1,50", *given, code=1).stderr

@@ -211,7 +211,7 @@ def main(
         precision=precision,
     )
     chosen = method_named(
-        method or default_method(asked, kind, rows, members, vote, params, as_published),
+        default_method(asked, kind, rows, members, vote, params, as_published) if method is None else method,
         timesteps=timesteps,
         rows=rows,
         head=kind,

@@ -85,7 +85,7 @@ def main(
     from tedm.study.whole.run import run_whole
 
     places = Places(out)
-    chosen = method_named(method or DEFAULT)
+    chosen = method_named(DEFAULT if method is None else method)
     start = None
     if starts_from_weights(chosen):
         if checkpoint is None:

@@ -77,6 +77,7 @@ def main():
 main()"""
     done = subprocess.run([sys.executable, "-c", code, "--log", tmp_path / "log"], capture_output=True, text=True, check=False)
     assert done.returncode == 143
+    assert done.stderr.startswith("tedm: terminated; what was finished is safe")
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert lines[0]["message"].startswith("terminated; what was finished is safe")
     assert (lines[0]["level"], lines[-1]["status"]) == ("error", 143)

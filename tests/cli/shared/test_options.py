@@ -42,6 +42,7 @@ def test_values_are_parsed(kind: click.ParamType, text: str, value: object) -> N
         (options.Range(), "1,0", "the first number must be the lower one"),
         (options.Range(), "0,inf", "both numbers must be finite"),
         (options.Range(), "nan,1", "both numbers must be finite"),
+        (options.Range(), "-1e308,1e308", "both numbers must be finite, and what is between them"),
         (options.Bytes(), "much", "is no size"),
         (options.Sizes(), "0", "are no numbers of images"),
         (options.Ridge(), "strong", "is no strength"),

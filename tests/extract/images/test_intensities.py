@@ -29,6 +29,11 @@ def test_bands_equal_the_whole(rng, colours, channels, monkeypatch):
         np.testing.assert_array_equal(image[5:9], whole[5:9])
 
 
+def test_what_is_far_above_white_is_white():
+    values = np.array([[[0.0], [5e-321], [1.0], [1e300]]])
+    assert Intensities(values, black=0, white=1e-320, channels=1, what="a.tif")[:].ravel().tolist() == [0.0, 0.5, 1.0, 1.0]
+
+
 def test_a_fault_in_any_row_is_refused(monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 8)
     values = np.zeros((9, 4, 1))

@@ -52,8 +52,8 @@ class Range(click.ParamType):  # type: ignore[type-arg]
             low, high = (float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no range; write two numbers with a comma between: 0,1", param, ctx)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            self.fail(f"{value!r}: both numbers must be finite", param, ctx)
+        if not math.isfinite(high - low):
+            self.fail(f"{value!r}: both numbers must be finite, and what is between them", param, ctx)
         if not low < high:
             self.fail(f"{value!r}: the first number must be the lower one", param, ctx)
         return low, high

@@ -187,8 +187,7 @@ def _end_in_order() -> None:
 
 def _terminated(number: int, _: object) -> NoReturn:
     what = "terminated" if number == signal.SIGTERM else "the terminal was closed"
-    say(f"{what}; what was finished is safe{_again()}", "error")
-    raise SystemExit(128 + number)
+    stop(f"{what}; what was finished is safe{_again()}", 128 + number)
 
 
 def _again() -> str:

@@ -64,7 +64,8 @@ class Intensities:
         numbers = values.astype(np.float64)
         if not np.isfinite(numbers).all():
             raise TedmError(f"{self._what}: holds NaN or infinite values; replace them")
-        image = ((numbers - self._black) / (self._white - self._black)).clip(0.0, 1.0).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is infinitely far above white is white
+            image = ((numbers - self._black) / (self._white - self._black)).clip(0.0, 1.0).astype(np.float32)
         if self._channels == 1 and image.shape[2] == 3:
             apart = float((image.max(axis=2) - image.min(axis=2)).max())
             if apart > TINT:
