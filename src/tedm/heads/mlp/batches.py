@@ -25,9 +25,9 @@ from tedm.store import IGNORE
 ROWS, PIXELS, IMAGES, UNITS = range(4)
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
-# Iterations whose pixels are drawn together: a step drives what draws them out of the processor's cache, and to fetch it again
-# takes thrice as long as to draw.
-DRAWN_AT_ONCE = 16
+# Pixels that are drawn together, of several iterations: a step drives what draws them out of the processor's cache, and to fetch
+# it again takes thrice as long as to draw.
+DRAWN_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,11 @@ class Batches:
     ) -> Generator[tuple[Window, Drawn]]:
         """Yield the window of each iteration from `start` to the last, and what is drawn from it; see `windows`."""
         windows = self.windows(data, names, images=images, start=start, device=device, dtype=dtype)
+        at_once = max(1, DRAWN_AT_ONCE // (self.members * self.pixels_per_batch))
         with contextlib.closing(windows):
             for window, iterations in windows:
-                for first in iterations[::DRAWN_AT_ONCE]:
-                    together = range(first, min(first + DRAWN_AT_ONCE, iterations.stop))
+                for first in iterations[::at_once]:
+                    together = range(first, min(first + at_once, iterations.stop))
                     for drawn in [self._drawn(window, iteration) for iteration in together]:
                         yield window, drawn
 
