@@ -25,8 +25,8 @@ from tedm.store import IGNORE
 ROWS, PIXELS, IMAGES, UNITS = range(4)
 # Where memory holds some of the images, batches of pixels still meet each this often, at least.
 PASSES = 2
-# Pixels that are drawn together, of several iterations: a step drives what draws them out of the processor's cache, and to fetch
-# it again takes thrice as long as to draw.
+# Pixels of several iterations that are drawn together: a step drives what draws them out of the processor's cache, and fetching
+# it again takes thrice as long as drawing.
 DRAWN_AT_ONCE = 8192
 
 
