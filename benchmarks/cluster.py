@@ -76,7 +76,7 @@ def main() -> None:
         different = filecmp.cmpfiles(folder / "masks", folder / "masks-there", masks, shallow=False)
         same_records = filecmp.cmp(folder / "here.csv", folder / "scored-there.csv", shallow=False)
         apart = {head: _apart(folder / "here", folder / head) for head in ("there", "killed")}
-        gradient = json.loads((folder / "here" / "head.json").read_text())["provenance"]["converged"]
+        gradient = json.loads((folder / "here" / "head.json").read_text())["provenance"]["fit"]["converged"]
         about = f"{asked.images} images, {len(masks)} test images"
     print(__doc__.splitlines()[0])
     print(f"logistic regression, {about}: converged {gradient}; here {seconds[0]:.0f} s, on two workers {seconds[1]:.0f} s")

@@ -158,7 +158,7 @@ def _plain_epoch(
     optimiser = torch.optim.Adam(network.parameters(), lr=head.learning_rate, fused=True)
     began = time.perf_counter()
     for iteration in range(options.images):
-        (name,) = head._image_batch(data, data.names, iteration)
+        (name,) = head._batches().whole_images(data, data.names, iteration)
         x, labels = rows[name]
         loss = nn.functional.cross_entropy(network(x.to(dtype)), labels, ignore_index=255)
         optimiser.zero_grad()

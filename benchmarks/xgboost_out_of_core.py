@@ -90,7 +90,7 @@ def _out_of_core(options: argparse.Namespace) -> dict[str, Any]:
         params={"max_depth": options.max_depth},
     )
     seconds = time.perf_counter() - started
-    about = head.provenance
+    about = head.provenance.report.details
     found = {name: about[name] for name in ("rows", "cut_rows", "page_rows", "cache_bytes")}
     found |= {"features": head.estimator.n_features_in_, "before": before, "seconds": seconds, "peak": peak_bytes()}
     return found | _scores(store, head, options)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tedm.threads import begin_alone, in_order, read_ahead, threads_back, torch_threads
+from tedm import threads
+from tedm.threads import begin_alone, in_order, one_thread_each, read_ahead, threads_back, torch_threads
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
@@ -166,3 +167,21 @@ def test_a_forked_process_has_threads_of_its_own():
         finally:
             os._exit(1)  # after an error, too: the rest of the tests is the parent's
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_each_part_has_one_thread_whatever_was_set_before_its_thread_first_used_torch(request: pytest.FixtureRequest) -> None:
+    before = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(before))
+    together = threading.Barrier(2)
+
+    def meet(*_: object) -> int:
+        together.wait(timeout=10)  # so that each thread takes one
+        return torch.get_num_threads()
+
+    threads._pool.cache_clear()
+    request.addfinalizer(threads._pool.cache_clear)
+    for started in [threads._pool(2).submit(together.wait, 10) for _ in range(2)]:
+        started.result()
+    torch.set_num_threads(2)
+    assert one_thread_each(meet, (0, 1), (2, 3)) == [1, 1]
+    assert torch.get_num_threads() == 2

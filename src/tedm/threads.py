@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -145,6 +145,29 @@ def threads_back(count: int) -> None:
     with _lock:
         if not _running:
             torch.set_num_threads(count)
+
+
+def one_thread_each(function: Callable[..., T], *parts: Iterable[Any]) -> list[T]:
+    """Return what becomes of each part, as many made at once as torch has threads, each with one thread.
+
+    The threads of one operation wait for each other at its end; these wait once.
+
+    Parameters
+    ----------
+    function : callable
+        Called in any thread.
+    parts : iterables of equal length
+        Its arguments.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return list(map(function, *parts))
+    try:
+        return [each.result() for each in [begin_alone(threads, function, *part) for part in zip(*parts, strict=True)]]
+    finally:
+        threads_back(threads)
 
 
 @functools.cache

@@ -1,16 +1,13 @@
 import contextlib
 import dataclasses
-import threading
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from tedm import threads
 from tedm.errors import TedmError
 from tedm.extract.backbones import Backbone, random_backbone
-from tedm.extract.backbones import backbone as backbone_module
 from tedm.store.settings import Level, Precision
 
 
@@ -122,25 +119,6 @@ def test_an_entry_does_not_depend_on_its_neighbours_or_its_slot(
     seen.append([activation[0] for activation in padded])
     for other in seen[1:]:
         assert all(torch.equal(first, second) for first, second in zip(seen[0], other, strict=True))
-
-
-def test_an_entry_has_one_thread_whatever_was_set_before_its_thread_first_used_torch(request: pytest.FixtureRequest) -> None:
-    before = torch.get_num_threads()
-    request.addfinalizer(lambda: torch.set_num_threads(before))
-    together = threading.Barrier(2)
-
-    def meet(*_: object) -> int:
-        together.wait(timeout=10)  # so that each thread takes one
-        return torch.get_num_threads()
-
-    threads._pool.cache_clear()
-    request.addfinalizer(threads._pool.cache_clear)
-    for started in [threads._pool(2).submit(together.wait, 10) for _ in range(2)]:
-        started.result()
-    torch.set_num_threads(2)
-    parts = torch.split(torch.zeros(2), 1)
-    assert backbone_module._one_thread_each(meet, parts, parts) == [1, 1]
-    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 5e-2)])

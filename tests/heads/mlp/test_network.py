@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tedm.heads.mlp import network as network_module
 from tedm.heads.mlp.network import Committee, hidden_sizes, mean_losses
 from tedm.store import IGNORE
+from tedm.threads import torch_threads
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
@@ -76,3 +79,20 @@ def test_smoothed_labels_are_those_of_torchs_loss(rng):
     for member in range(2):
         loss = nn.CrossEntropyLoss(ignore_index=IGNORE, label_smoothing=0.2)(logits[member], labels[member])
         assert float(ours[member]) == pytest.approx(float(loss))
+
+
+@pytest.mark.parametrize("rows", ["share", "concatenate"])
+def test_probabilities_are_the_same_bits_with_as_many_threads_as_there_are_and_in_little_memory(
+    committee, rng, monkeypatch, rows
+):
+    cells = [torch.from_numpy(rng.normal(size=(3, 2, side, side, 2)).astype(np.float32)) for side in (2, 4)]
+    network = committee(2, 4 if rows == "share" else 12)
+    found = []
+    for count, at_once in ((1, network_module.AT_ONCE), (2, network_module.AT_ONCE), (2, 0)):
+        monkeypatch.setattr(network_module, "AT_ONCE", at_once)
+        with torch_threads(count):
+            found.append(network.eval().probabilities(cells, 4, "nearest", rows))
+            assert torch.get_num_threads() == count
+    assert found[0].sum(-1).sub(1).abs().max() < 1e-5
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -63,6 +63,17 @@ def test_it_is_tried_again_when_others_may_have_gone(monkeypatch):
     assert steps.threads == [1, 1, 2, 2, 1, 1, 1, 1, 2, 2, 2]
 
 
+@pytest.mark.parametrize(("differ", "threads"), [(False, 1), (True, 2)])
+def test_steps_that_turn_out_slower_than_one_threads_are_left_to_it(differ, threads):
+    steps = Steps(0.01, 0.001, differ=differ)
+    with torch_threads(2), Pace(steps.network, "cpu") as of:
+        of.step(steps)
+        steps.took = {1: 0.01, 2: 0.02}
+        for _ in range(pace.WATCHED + 2):
+            of.step(steps)
+    assert steps.threads == [1, 1, *[2] * (2 + pace.WATCHED), *[threads] * 3]
+
+
 @pytest.mark.parametrize(("threads", "device"), [(1, "cpu"), (2, "cuda")])
 def test_nothing_is_tried_where_there_is_no_choice(threads, device):
     steps = Steps(0.0, 0.0)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tedm.devices import repeatable_convolutions, require_device
 from tedm.errors import TedmError
 from tedm.store.settings import Level, Precision
-from tedm.threads import begin_alone, threads_back
+from tedm.threads import one_thread_each
 
 from .schedule import Schedule
 
@@ -287,7 +287,7 @@ class Backbone:
         if len(timesteps) != len(x_t):
             raise ValueError(f"expected one timestep for each of {len(x_t)} entries, got {len(timesteps)}")
         if self.device.type == "cpu":
-            return _one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))
+            return one_thread_each(function, torch.split(x_t, 1), torch.split(timesteps, 1))
         with repeatable_convolutions():
             return [function(x_t, timesteps)]
 
@@ -340,17 +340,6 @@ def _rounded(network: nn.Module, dtype: torch.dtype) -> nn.Module:
             f"the network cannot be copied to round its weights to bfloat16 ({str(error).splitlines()[0]}); "
             "use --precision float32"
         ) from error
-
-
-def _one_thread_each(function: Callable[[Tensor, Tensor], T], *parts: Sequence[Tensor]) -> list[T]:
-    """Apply the function to each part, to as many at once as torch has threads, each with one thread."""
-    threads = torch.get_num_threads()
-    if threads == 1:
-        return list(map(function, *parts))
-    try:
-        return [each.result() for each in [begin_alone(threads, function, *part) for part in zip(*parts, strict=True)]]
-    finally:
-        threads_back(threads)
 
 
 class _Enough(Exception):

@@ -9,6 +9,7 @@ sample hardly shows make a sample say less than it costs: there the variables st
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -156,11 +157,21 @@ def steered(
     if not wanted or not _affordable(source, sum(wanted.values()), len(sets), len(problems[0].center)):
         return found
     names = [name for name in source.counts if name in wanted]
-    of_images = {name: some for name, *some in source.rows.workers.over(_some, source.rows, names, wanted, effort)}
+    of_images = {name: (x, y) for name, x, y in source.rows.workers.over(_some, source.rows, names, wanted, effort)}
+    uses = Counter(name for images in sets for name in images)
     for images, numbers in sets.items():
         first = problems[numbers[0]]
-        x = np.concatenate([of_images[name][0][: _share(first, rows[name])] for name in images])
-        labels = np.concatenate([of_images[name][1][: _share(first, rows[name])] for name in images])
+        shares = [_share(first, rows[name]) for name in images]
+        like = of_images[images[0]][0]
+        x, labels = np.empty((sum(shares), like.shape[1]), like.dtype), np.empty(sum(shares), np.uint8)
+        del like
+        stop = 0
+        for name, share in zip(images, shares, strict=True):
+            uses[name] -= 1  # what no other set wants is let go of at once: half the memory, where there is one set
+            its_x, its_labels = of_images[name] if uses[name] else of_images.pop(name)
+            start, stop = stop, stop + share
+            x[start:stop], labels[start:stop] = its_x[:share], its_labels[:share]
+            del its_x, its_labels
         if np.bincount(labels, minlength=256)[first.problem.present].min() < LEAST_OF_A_CLASS * x.shape[1]:
             continue
         middle = problems[sorted(numbers, key=lambda number: problems[number].problem.strength)[len(numbers) // 2]]

@@ -21,9 +21,12 @@ from tedm.heads.mlp.layers import EPSILON, Cells, first_layer, normalised_layer,
 from tedm.heads.mlp.row_layers import Layers, RowSteps, moments, rounded_product
 from tedm.store import IGNORE
 from tedm.store.settings import Upsampling
+from tedm.threads import one_thread_each
 
 MOMENTUM = 0.1
 MANY_CLASSES = 30
+# Bytes of what is in flight in a prediction, above which there is one member and timestep at a time.
+AT_ONCE = 128 << 20
 
 
 def hidden_sizes(classes: int) -> tuple[int, int]:
@@ -221,7 +224,8 @@ class Committee(nn.Module):
         """Return class probabilities of one image's rows, for prediction.
 
         The same as a softmax of `self(rows)` in evaluation mode, up to rounding: a member and a timestep at a time, so that
-        what is in flight stays in the processor's cache, and with each normalisation folded into the layer after it.
+        what is in flight stays in the processor's cache, and with each normalisation folded into the layer after it. On a CPU
+        several at once where they take little memory.
 
         Parameters
         ----------
@@ -244,12 +248,21 @@ class Committee(nn.Module):
             parts = [list(cells)]
         per_part = draws * size**2
         out = torch.empty(members, len(parts) * per_part, layers[-1][0].shape[-1], device=cells[0].device)
-        for member in range(members):
-            for number, part in enumerate(parts):
-                x = first_layer([part], weights[member], biases[member], size, upsampling, rows)
-                for weight, bias in layers:
-                    x = torch.addmm(bias[member], x.relu_(), weight[member])
-                torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
+
+        @torch.inference_mode()  # of each thread
+        def compute(member: int, number: int) -> None:
+            x = first_layer([parts[number]], weights[member], biases[member], size, upsampling, rows)
+            for weight, bias in layers:
+                x = torch.addmm(bias[member], x.relu_(), weight[member])
+            torch.softmax(x, dim=-1, out=out[member, number * per_part : (number + 1) * per_part])
+
+        each = [(member, number) for member in range(members) for number in range(len(parts))]
+        at_once = min(torch.get_num_threads(), len(each)) * per_part * sum(weight.shape[-1] for weight in self.weights) * 4
+        if out.device.type == "cpu" and at_once <= AT_ONCE:
+            one_thread_each(compute, *zip(*each, strict=True))
+        else:
+            for one in each:
+                compute(*one)
         return out
 
     @torch.no_grad()

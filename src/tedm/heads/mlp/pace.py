@@ -18,6 +18,8 @@ from tedm.threads import torch_threads
 # Seconds after which it is tried again: others come and go. A try is a few steps.
 AGAIN = 5.0
 STEPS = 2
+# Steps of all threads whose mean is compared with one thread's time: a try may meet the others asleep.
+WATCHED = 16
 
 
 class Pace:
@@ -36,6 +38,8 @@ class Pace:
         self._all = torch.get_num_threads()
         self._choice = device == "cpu" and self._all > 1
         self._tried = -float("inf")
+        self._one = float("inf")  # seconds of a step with one thread; infinite where its bits are others
+        self._took: list[float] = []
 
     def __enter__(self) -> Self:
         """Begin with all threads."""
@@ -47,12 +51,25 @@ class Pace:
 
     def step(self, learn: Callable[[], Tensor]) -> Tensor:
         """Return what a step returns that gives the same each time, but for what it leaves in the network."""
-        if self._choice and time.monotonic() - self._tried > AGAIN:
+        if not self._choice:
+            return learn()
+        if time.monotonic() - self._tried > AGAIN:
             (one, its), (every, theirs) = self._try(1, learn), self._try(self._all, learn)
-            same = all(map(torch.equal, its, theirs))
-            torch.set_num_threads(1 if same and one < every else self._all)
+            self._one = one if all(map(torch.equal, its, theirs)) else float("inf")
+            self._use_one(every > self._one)
             self._tried = time.monotonic()
-        return learn()
+        elif len(self._took) == WATCHED:
+            self._use_one(sum(self._took) > WATCHED * self._one)
+        began = time.perf_counter()
+        losses = learn()
+        if torch.get_num_threads() > 1:
+            self._took.append(time.perf_counter() - began)
+        return losses
+
+    def _use_one(self, one: bool) -> None:
+        """Go on with one thread, or with all, and watch these anew."""
+        torch.set_num_threads(1 if one else self._all)
+        self._took = []
 
     def with_all_threads(self, work: Callable[[], float]) -> float:
         """Return what some work does that is no step, and whose bits may be others with one thread."""
