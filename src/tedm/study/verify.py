@@ -109,17 +109,17 @@ def verify_store(
     Raises
     ------
     TedmError
-        If the store cannot be read, or here other bits would be computed.
+        If the store cannot be read or has no images, or here other bits would be computed.
     """
     if (recompute is None) != (backbone is None):
         raise TedmError("to compute images again, give both their number and the backbone")
-    with progress("reading") as show:
-        damage = verify(store, progress=show)
     if not store.labels.names:
         raise TedmError(
             f"the store {store.path} has no images: what made it was stopped before they were registered\n"
             "Run the same tedm-extract again; it goes on."
         )
+    with progress("reading") as show:
+        damage = verify(store, progress=show)
     missing = store.missing()
     differing: list[str] = []
     if images is not None:
